@@ -1,0 +1,279 @@
+//! Plugins register themselves at link time through `inventory`; the registry is an ordinary value made from that.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use bezoar_config::{Diagnostic, Diagnostics, Node, Value, deserialize, suggest, validate};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Part, Result};
+
+/// A kind of plugin: a stage trait, as the trait object that plugins of the kind build.
+pub trait Kind: Send + Sync + 'static {
+    /// What `bezoar list` calls it.
+    const NAME: &'static str;
+    /// What plugins of this kind do, in a few words after "a plugin that".
+    const SUMMARY: &'static str;
+}
+
+/// A plugin's configuration: data that YAML can say, and that builds the working object.
+///
+/// The doc comment of the type is the plugin's documentation, its first line the summary; doc comments of the fields are
+/// theirs. Ranges are declared once, with `#[schemars(range(..))]`: YAML is checked against the schema.
+pub trait Plugin: Serialize + DeserializeOwned + JsonSchema + 'static {
+    /// The stage trait, as in `type Kind = dyn Attack`.
+    type Kind: Kind + ?Sized;
+    /// What YAML says after `use:`.
+    const NAME: &'static str;
+    /// The source of the method, such as `arXiv 1811.03728`.
+    const PAPER: Option<&'static str> = None;
+
+    /// A configuration worth showing in the documentation; it parses, builds and round-trips.
+    fn example() -> Self;
+
+    /// Makes the working object. Checks here what no schema can say, such as that two fields agree.
+    fn build(self) -> Result<Arc<Self::Kind>>;
+}
+
+/// Registers a plugin under its name and kind: `register!(Sticker);`
+#[macro_export]
+macro_rules! register {
+    ($plugin:ty) => {
+        $crate::inventory::submit! {
+            $crate::Registration::of::<$plugin>(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), file!(), line!())
+        }
+    };
+}
+
+/// What the registry knows of a plugin.
+pub struct Registration {
+    /// The kind's name.
+    pub kind: &'static str,
+    /// The plugin's name.
+    pub name: &'static str,
+    /// The source of the method.
+    pub paper: Option<&'static str>,
+    /// The crate that registers it.
+    pub package: &'static str,
+    /// That crate's version; part of every cache key.
+    pub version: &'static str,
+    /// The file that registers it.
+    pub file: &'static str,
+    /// The line in that file.
+    pub line: u32,
+    schema: fn() -> serde_json::Value,
+    example: fn() -> serde_json::Value,
+    build: fn(&Node) -> Result<Built, Diagnostics>,
+}
+
+inventory::collect!(Registration);
+
+/// A plugin's object, as an `Arc<K>` for its kind `K`, with its configuration.
+struct Built {
+    object: Box<dyn Any + Send + Sync>,
+    config: serde_json::Value,
+}
+
+impl Registration {
+    /// The registration of `P`. Use [`register!`](crate::register).
+    pub const fn of<P: Plugin>(package: &'static str, version: &'static str, file: &'static str, line: u32) -> Self {
+        Self {
+            kind: <P::Kind as Kind>::NAME,
+            name: P::NAME,
+            paper: P::PAPER,
+            package,
+            version,
+            file,
+            line,
+            schema: || schemars::schema_for!(P).to_value(),
+            example: || to_json(&P::example()),
+            build: |node| {
+                let config: P = deserialize(node)?;
+                let json = to_json(&config);
+                let object = config.build().map_err(|error| {
+                    let refusal = Diagnostic::at(node, "plugin::refused", error.to_string());
+                    error.help().map_or(refusal.clone(), |help| refusal.with_help(help))
+                })?;
+                Ok(Built { object: Box::new(object), config: json })
+            },
+        }
+    }
+
+    /// The JSON Schema of its fields, without `use`.
+    pub fn schema(&self) -> serde_json::Value {
+        (self.schema)()
+    }
+
+    /// The example's fields, without `use`.
+    pub fn example(&self) -> serde_json::Value {
+        (self.example)()
+    }
+
+    /// Its documentation, Markdown.
+    pub fn doc(&self) -> String {
+        self.schema()["description"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The first line of its documentation.
+    pub fn summary(&self) -> String {
+        self.doc().lines().next().unwrap_or_default().to_owned()
+    }
+}
+
+/// Configurations are plain data, which JSON can always say.
+#[expect(clippy::expect_used, reason = "a configuration that JSON cannot say breaks the contract test of its plugin")]
+fn to_json(config: &impl Serialize) -> serde_json::Value {
+    serde_json::to_value(config).expect("a plugin's configuration is plain data")
+}
+
+/// All plugins by kind and name.
+#[derive(Default)]
+pub struct Registry(BTreeMap<(&'static str, &'static str), &'static Registration>);
+
+impl Registry {
+    /// A registry of these plugins.
+    ///
+    /// # Errors
+    /// Says which two plugins claim the same name, and where they stand.
+    pub fn new(plugins: impl IntoIterator<Item = &'static Registration>) -> Result<Self, String> {
+        let mut all = BTreeMap::new();
+        for plugin in plugins {
+            if let Some(other) = all.insert((plugin.kind, plugin.name), plugin) {
+                let mut places = [other, plugin].map(|plugin| format!("{} ({}:{})", plugin.package, plugin.file, plugin.line));
+                places.sort();
+                return Err(format!("two plugins are called {}/{}: {} and {}", plugin.kind, plugin.name, places[0], places[1]));
+            }
+        }
+        if all.is_empty() {
+            return Err("no plugin is linked; does the program name the crate bezoar-plugins?".to_owned());
+        }
+        Ok(Self(all))
+    }
+
+    /// All plugins that are linked into this program.
+    ///
+    /// # Errors
+    /// As [`Registry::new`].
+    pub fn global() -> Result<&'static Self, &'static str> {
+        static GLOBAL: OnceLock<Result<Registry, String>> = OnceLock::new();
+        GLOBAL.get_or_init(|| Self::new(inventory::iter::<Registration>)).as_ref().map_err(String::as_str)
+    }
+
+    /// All plugins by kind, then name.
+    pub fn iter(&self) -> impl Iterator<Item = &'static Registration> {
+        self.0.values().copied()
+    }
+
+    /// The plugins of a kind by name.
+    pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'static Registration> + 'a {
+        self.iter().filter(move |plugin| plugin.kind == kind)
+    }
+
+    /// The kinds that have plugins.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        let mut kinds: Vec<_> = self.iter().map(|plugin| plugin.kind).collect();
+        kinds.dedup();
+        kinds
+    }
+
+    /// One plugin.
+    pub fn get(&self, kind: &str, name: &str) -> Option<&'static Registration> {
+        self.iter().find(|plugin| plugin.kind == kind && plugin.name == name)
+    }
+
+    /// Builds the plugin that a `{ use: name, ... }` block names.
+    ///
+    /// # Errors
+    /// All mistakes of the block and of the blocks inside it, each with its place.
+    pub fn part<K: Kind + ?Sized>(&self, node: &Node) -> Result<Part<K>, Diagnostics> {
+        if let Some(mistakes) = Diagnostics::from_vec(self.check(K::NAME, node)) {
+            return Err(mistakes);
+        }
+        let plugin = self.resolve(K::NAME, node)?;
+        let built = (plugin.build)(&node.without("use"))?;
+        match built.object.downcast::<Arc<K>>() {
+            Ok(object) => Ok(Part::assemble(plugin, built.config, *object)),
+            Err(_) => Err(Diagnostic::at(node, "plugin::kind", format!("{} claims to be a {} and builds something else", plugin.name, K::NAME)).into()),
+        }
+    }
+
+    /// All mistakes of a block against the schema of the plugin that it names, those of the blocks inside it too.
+    pub fn check(&self, kind: &str, node: &Node) -> Vec<Diagnostic> {
+        match self.resolve(kind, node) {
+            Err(mistake) => mistake.into_vec(),
+            Ok(plugin) => self.check_fields(&node.without("use"), &plugin.schema()),
+        }
+    }
+
+    /// All mistakes of a block against a schema in which [`Part`] fields stand for the plugins of their kind.
+    pub fn check_fields(&self, node: &Node, schema: &serde_json::Value) -> Vec<Diagnostic> {
+        let mut mistakes = validate(node, schema);
+        for (place, kind) in parts(schema) {
+            for part in place.find(node) {
+                mistakes.extend(self.check(kind, part));
+            }
+        }
+        mistakes
+    }
+
+    fn resolve(&self, kind: &str, node: &Node) -> Result<&'static Registration, Diagnostics> {
+        let known: Vec<_> = self.of_kind(kind).map(|plugin| plugin.name).collect();
+        let listing = format!("{kind} plugins: {}", known.join(", "));
+        let Value::Map(_) = &node.value else {
+            let hint = node.as_str().filter(|name| known.contains(name)).map_or(listing, |name| format!("write `{{ use: {name} }}`"));
+            return Err(Diagnostic::at(node, "plugin::no-block", format!("a {kind} is a block `{{ use: name, ... }}`")).with_help(hint).into());
+        };
+        let Some(name) = node.get("use") else {
+            return Err(Diagnostic::at(node, "plugin::no-use", format!("this {kind} does not say which plugin to use")).with_label("`use:` is missing").with_help(listing).into());
+        };
+        let Some(text) = name.as_str() else {
+            return Err(Diagnostic::at(name, "plugin::no-name", format!("`use` wants the name of a {kind} plugin")).with_help(listing).into());
+        };
+        self.get(kind, text).ok_or_else(|| {
+            let unknown = Diagnostic::at(name, "plugin::unknown", format!("there is no {kind} plugin called `{text}`")).with_help(listing);
+            let elsewhere = self.iter().find(|plugin| plugin.name == text);
+            match (suggest(text, known.iter().copied()), elsewhere) {
+                (Some(near), _) => unknown.with_label(format!("did you mean `{near}`?")).into(),
+                (None, Some(other)) => unknown.with_label(format!("`{text}` is a {} plugin", other.kind)).into(),
+                (None, None) => unknown.into(),
+            }
+        })
+    }
+}
+
+/// Where a schema has plugin blocks: a field, or each item of a list in a field.
+struct Place<'a> {
+    field: &'a str,
+    list: bool,
+}
+
+impl Place<'_> {
+    fn find<'n>(&self, node: &'n Node) -> Vec<&'n Node> {
+        match node.get(self.field) {
+            None => Vec::new(),
+            Some(Node { value: Value::Null, .. }) => Vec::new(),
+            Some(Node { value: Value::List(items), .. }) if self.list => items.iter().collect(),
+            Some(_) if self.list => Vec::new(),
+            Some(part) => vec![part],
+        }
+    }
+}
+
+/// The plugin blocks among a schema's fields, with their kinds.
+fn parts(schema: &serde_json::Value) -> Vec<(Place<'_>, &str)> {
+    let fields = schema["properties"].as_object().into_iter().flatten();
+    fields
+        .filter_map(|(field, schema)| {
+            let optional = schema["anyOf"].as_array().into_iter().flatten().chain([schema]);
+            let single = optional.into_iter().find_map(|schema| schema[KIND_KEY].as_str());
+            let list = schema["items"][KIND_KEY].as_str();
+            single.map(|kind| (Place { field, list: false }, kind)).or(list.map(|kind| (Place { field, list: true }, kind)))
+        })
+        .collect()
+}
+
+/// The schema keyword that marks a plugin block and names its kind.
+pub const KIND_KEY: &str = "x-bezoar-kind";

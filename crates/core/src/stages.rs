@@ -1,0 +1,295 @@
+//! One object-safe trait a stage of the pipeline. Each is a [`Kind`] of plugin.
+
+use std::any::Any;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Batch, Context, FeatureSource, Features, GroundTruth, ImageSet, ImageShape, Kind, Part, Result, Verdict};
+
+/// Training, validation and test images of one data set.
+#[derive(Clone, Debug)]
+pub struct Splits {
+    /// What the net learns from; the set under suspicion.
+    pub train: ImageSet,
+    /// What early stopping looks at, if the data set has it.
+    pub validation: Option<ImageSet>,
+    /// What accuracy is measured on.
+    pub test: ImageSet,
+    /// Images that could not be read and were left out.
+    pub skipped: Vec<Skipped>,
+}
+
+/// An image that was left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// The file, or the table and its row.
+    pub path: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Reads or renders a data set.
+pub trait Dataset: Send + Sync {
+    /// A digest of what [`load`](Self::load) would read, far cheaper than loading: equal fingerprints, equal data.
+    /// The configuration need not be part of it.
+    fn fingerprint(&self) -> Result<String>;
+
+    /// All splits, decoded to one image shape.
+    fn load(&self, cx: &Context) -> Result<Splits>;
+}
+
+/// Poisons a data set.
+pub trait Attack: Send + Sync {
+    /// The poisoned training and validation images, and the test images that show whether the backdoor works.
+    /// Images that are not poisoned stay as they are, bit for bit.
+    fn poison(&self, cx: &Context, clean: &Splits) -> Result<Poisoned>;
+}
+
+/// What an attack makes of a data set.
+#[derive(Clone, Debug)]
+pub struct Poisoned {
+    /// What the net learns from.
+    pub train: ImageSet,
+    /// What was done to each of them.
+    pub truth: GroundTruth,
+    /// Poisoned like the training images.
+    pub validation: Option<ImageSet>,
+    /// Test images that carry the trigger.
+    pub triggered: Triggered,
+    /// What was done in numbers, for the report: `poisoned images` and `291`, say.
+    pub facts: Vec<(String, String)>,
+}
+
+/// Test images with the trigger, under their true labels.
+#[derive(Clone, Debug)]
+pub struct Triggered {
+    /// The images.
+    pub images: ImageSet,
+    /// What the attacker wants each to be taken for.
+    pub targets: Vec<u32>,
+}
+
+/// A trained net as detectors and metrics see it.
+pub trait Classifier: Any + Send + Sync {
+    /// The shape of the images that it takes.
+    fn input(&self) -> ImageShape;
+
+    /// Number of classes.
+    fn classes(&self) -> usize;
+
+    /// Names of the layers whose activations can be asked for, from input to output.
+    fn layers(&self) -> Vec<String>;
+
+    /// The layer that feeds the last weighted layer.
+    fn penultimate(&self) -> String;
+
+    /// Scores before the softmax, `[classes]` a row, without dropout or batch statistics.
+    fn logits(&self, batch: &Batch) -> Result<Features>;
+
+    /// What the named layer gives for each image.
+    ///
+    /// # Errors
+    /// When no layer has this name: the error lists those that there are.
+    fn activations(&self, batch: &Batch, layer: &str) -> Result<Features>;
+
+    /// The net itself, for representations that know its type.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// Explains or embeds images through a net: heatmaps, activations.
+pub trait Representation: Send + Sync {
+    /// Gives the rows of all `images` to `sink`, in order, some at a time. The result for an image depends on that image alone.
+    fn represent(&self, cx: &Context, model: &dyn Classifier, images: &ImageSet, sink: &mut dyn FnMut(Features) -> Result<()>) -> Result<()>;
+}
+
+/// Changes features: normalises each row, or reduces all rows together.
+pub trait Transform: Send + Sync {
+    /// The features of one class, changed; row order stays.
+    fn transform(&self, cx: &Context, features: Features) -> Result<Features>;
+}
+
+/// Groups of similar rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clustering {
+    /// The cluster of each row, from 0; none for noise.
+    pub labels: Vec<Option<u32>>,
+}
+
+impl Clustering {
+    /// The size of each cluster.
+    pub fn sizes(&self) -> Vec<usize> {
+        let clusters = self.labels.iter().flatten().max().map_or(0, |&last| last as usize + 1);
+        let mut sizes = vec![0; clusters];
+        for &label in self.labels.iter().flatten() {
+            sizes[label as usize] += 1;
+        }
+        sizes
+    }
+
+    /// The cluster with the most rows; of equal ones the first.
+    pub fn largest(&self) -> Option<u32> {
+        let sizes = self.sizes();
+        (0..sizes.len()).rev().max_by_key(|&cluster| sizes[cluster]).map(|cluster| cluster as u32)
+    }
+}
+
+/// Groups the rows of a class.
+pub trait Clusterer: Send + Sync {
+    /// The clusters of `features`.
+    fn cluster(&self, cx: &Context, features: &Features) -> Result<Clustering>;
+}
+
+/// A clustered class, as a decision sees it.
+pub struct ClusteredClass<'a> {
+    /// What was clustered.
+    pub features: &'a Features,
+    /// The clusters found.
+    pub clustering: &'a Clustering,
+    /// Mean silhouette coefficient of the clustering, -1 to 1; none with fewer than two clusters.
+    pub silhouette: Option<f64>,
+}
+
+/// What a decision says of a class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// The accused rows.
+    pub flagged: Vec<bool>,
+    /// Why, in a sentence.
+    pub reason: String,
+}
+
+/// Says which clusters of a class are poison, if any.
+pub trait Decision: Send + Sync {
+    /// The accused rows of one class.
+    fn decide(&self, class: &ClusteredClass<'_>) -> Result<Decided>;
+}
+
+/// A training set under suspicion, with all that a detector may look at.
+pub struct Suspect<'a> {
+    /// The training images under their given labels.
+    pub images: &'a ImageSet,
+    /// The net trained on them.
+    pub model: &'a dyn Classifier,
+    /// One source for each of the detector's [`representations`](Detector::representations), rows as in `images`.
+    pub features: &'a [Arc<dyn FeatureSource>],
+}
+
+/// Finds poisoned training images.
+pub trait Detector: Send + Sync {
+    /// What has to be computed of every training image before [`detect`](Self::detect).
+    fn representations(&self) -> Vec<Part<dyn Representation>>;
+
+    /// Scores the samples and accuses some of them.
+    fn detect(&self, cx: &Context, suspect: &Suspect<'_>) -> Result<Verdict>;
+}
+
+/// Given and predicted classes of some images.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Predictions {
+    /// What was expected of each image: its label, or the attacker's target.
+    pub expected: Vec<u32>,
+    /// What the net says.
+    pub predicted: Vec<u32>,
+}
+
+/// What one detector made of the training set.
+pub struct Detection {
+    /// The detector's name in the pipeline.
+    pub detector: String,
+    /// What it says.
+    pub verdict: Verdict,
+    /// What it looked at: the name of each representation, and its rows.
+    pub features: Vec<(String, Arc<dyn FeatureSource>)>,
+}
+
+/// All that a run found out, for metrics and reports. The only place where verdicts and truth meet.
+pub struct Outcome {
+    /// The pipeline's name.
+    pub name: String,
+    /// The training images that the detectors saw.
+    pub images: ImageSet,
+    /// What the attack did to each of them.
+    pub truth: GroundTruth,
+    /// The attack in numbers.
+    pub facts: Vec<(String, String)>,
+    /// The net on clean test images.
+    pub test: Predictions,
+    /// The net on triggered test images, against the attacker's targets; none without an attack.
+    pub triggered: Option<Predictions>,
+    /// Each detector, in the pipeline's order.
+    pub detections: Vec<Detection>,
+    /// Images that the reader left out.
+    pub skipped: Vec<Skipped>,
+}
+
+/// One number of a result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// What was measured, such as `tpr` or `attack-success`.
+    pub metric: String,
+    /// The detector; none for figures of the net.
+    pub detector: Option<String>,
+    /// What it was measured over.
+    pub scope: Scope,
+    /// The value; none where it is undefined, such as the true positive rate without positives.
+    pub value: Option<f64>,
+}
+
+/// The samples that a measurement covers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// The whole set.
+    All,
+    /// The classes that the attack poisons, together.
+    Attacked,
+    /// One class by name.
+    Class(String),
+}
+
+/// Scores a run against the truth.
+pub trait Metric: Send + Sync {
+    /// The figures, in the order in which they should be shown.
+    fn measure(&self, outcome: &Outcome) -> Result<Vec<Measurement>>;
+}
+
+/// A finished run, for reports.
+pub struct Report<'a> {
+    /// What happened.
+    pub outcome: &'a Outcome,
+    /// What was measured.
+    pub measurements: &'a [Measurement],
+    /// Wall time of each stage in seconds, in order; a stage taken from the cache carries what it once cost.
+    pub timings: &'a [(String, f64)],
+    /// The pipeline with all defaults filled in, as YAML.
+    pub resolved: &'a str,
+}
+
+/// Writes a finished run for people or programs to read.
+pub trait Reporter: Send + Sync {
+    /// Writes into the run's folder and says which files it made.
+    fn write(&self, cx: &Context, report: &Report<'_>, folder: &Path) -> Result<Vec<PathBuf>>;
+}
+
+macro_rules! kinds {
+    ($($stage:ident $name:literal $summary:literal)*) => {
+        $(impl Kind for dyn $stage {
+            const NAME: &'static str = $name;
+            const SUMMARY: &'static str = $summary;
+        })*
+    };
+}
+
+kinds! {
+    Dataset "dataset" "reads or renders images with labels"
+    Attack "attack" "poisons a data set"
+    Representation "representation" "explains or embeds images through a net"
+    Transform "transform" "normalises or reduces features"
+    Clusterer "clusterer" "groups the rows of a class"
+    Decision "decision" "says which clusters are poison"
+    Detector "detector" "finds poisoned training images"
+    Metric "metric" "scores a run against the truth"
+    Reporter "report" "writes a finished run down"
+}

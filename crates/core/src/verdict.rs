@@ -1,0 +1,59 @@
+use serde::{Deserialize, Serialize};
+
+/// What a detector says of a training set. Scores come first; flags are one rule's reading of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Suspicion of each sample in row order, higher is more suspicious; none where the sample's class was not scanned.
+    pub scores: Vec<Option<f64>>,
+    /// Whether each sample is accused, in row order.
+    pub flagged: Vec<bool>,
+    /// Each class, ascending.
+    pub classes: Vec<ClassVerdict>,
+    /// What the detector was told beyond data and model.
+    pub inputs: Vec<Input>,
+}
+
+/// What a detector says of a class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClassVerdict {
+    /// The label.
+    pub class: u32,
+    /// How much the class looks poisoned, in the detector's own measure (named by `statistic_name`); none if not scanned.
+    pub statistic: Option<f64>,
+    /// What the statistic is.
+    pub statistic_name: String,
+    /// Chance of such a statistic in a clean class, where the detector knows it.
+    pub p_value: Option<f64>,
+    /// Why samples were flagged, or none were, or the class was not scanned.
+    pub reason: String,
+}
+
+/// Something that a detector was told beyond data and model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// Such as `share` or `suspects`.
+    pub name: String,
+    /// Its value as YAML would say it.
+    pub value: String,
+    /// Who said it.
+    pub origin: Origin,
+}
+
+/// Where a detector's input comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// Worked out from data and model.
+    Estimated,
+    /// Stated in the pipeline by its author.
+    Given,
+    /// Taken from the ground truth.
+    Oracle,
+}
+
+impl Verdict {
+    /// A verdict that scores and accuses nothing yet.
+    pub fn empty(samples: usize) -> Self {
+        Self { scores: vec![None; samples], flagged: vec![false; samples], classes: Vec::new(), inputs: Vec::new() }
+    }
+}
