@@ -1,1 +1,38 @@
-//! (being written)
+//! Configuration: YAML text, to a tree that remembers its places, to typed values, with errors that point and suggest.
+//!
+//! ```text
+//! Source ─ parse ─▶ Node ─ set ─▶ Node ─ validate ─▶ every mistake at once
+//!                                   └─── deserialize ─▶ T, or the first mistake
+//! ```
+//!
+//! - [`Source`] is a text under a name; a [`Span`] is a piece of it.
+//! - [`parse`] makes a [`Node`] of it: JSON's values, each with its source and span. [`to_yaml`] is the way back.
+//! - [`set`] changes one value, as `--set attack.share=0.05` asks.
+//! - [`validate`] checks a tree against a JSON Schema and finds all mistakes.
+//! - [`deserialize`] makes any [`serde::Deserialize`] type of a tree. A field of type [`Node`] gets its part of the tree as
+//!   it is: that is how a plugin's own configuration waits for the plugin.
+//! - [`Diagnostics`] are the mistakes: message, place, [suggestion](suggest) and help, and how they look in a terminal.
+//!
+//! What is not here: the fields of a pipeline, the plugins and their names (`bezoar-core`), and any printing
+//! (`bezoar-cli`). This crate depends on no other of the workspace.
+
+mod deserialize;
+mod diagnostic;
+mod emit;
+mod node;
+mod parse;
+mod render;
+mod set;
+mod source;
+mod suggest;
+mod validate;
+
+pub use deserialize::deserialize;
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use emit::to_yaml;
+pub use node::{Entry, Map, Node, Value};
+pub use parse::parse;
+pub use set::set;
+pub use source::{Source, Span};
+pub use suggest::suggest;
+pub use validate::validate;
