@@ -132,7 +132,11 @@ pub struct ImageSet {
 
 impl std::fmt::Debug for ImageSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ImageSet").field("shape", &self.shape).field("classes", &self.classes).field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("ImageSet")
+            .field("shape", &self.shape)
+            .field("classes", &self.classes)
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -350,7 +354,10 @@ mod tests {
         let odd = set().select(&[5, 1]);
         assert_eq!(odd.image(0).unwrap().pixels(), [5; 12]);
         assert_eq!(odd.samples()[1].id, "s1");
-        let own = Edit { sample: Sample { id: "new".into(), label: 0, path: String::new() }, image: Image::new(ImageShape::rgb(2, 2), vec![9; 12]).unwrap() };
+        let own = Edit {
+            sample: Sample { id: "new".into(), label: 0, path: String::new() },
+            image: Image::new(ImageShape::rgb(2, 2), vec![9; 12]).unwrap(),
+        };
         let mixed = odd.recompose(vec![Row::Own(own), Row::Keep(1, odd.samples()[1].clone())]).unwrap();
         assert_eq!(mixed.image(0).unwrap().pixels(), [9; 12]);
         assert_eq!(mixed.image(1).unwrap().pixels(), [1; 12]);

@@ -94,8 +94,8 @@ impl Registration {
                 let config: P = deserialize(node)?;
                 let json = to_json(&config);
                 let object = config.build().map_err(|error| {
-                    let refusal = Diagnostic::at(node, "plugin::refused", error.to_string());
-                    error.help().map_or(refusal.clone(), |help| refusal.with_help(help))
+                    let refusal = Diagnostic::new("refused-by-plugin", error.to_string()).at_node(node);
+                    error.help().map_or(refusal.clone(), |help| refusal.help(help))
                 })?;
                 Ok(Built { object: Box::new(object), config: json })
             },
@@ -189,90 +189,91 @@ impl Registry {
     /// # Errors
     /// All mistakes of the block and of the blocks inside it, each with its place.
     pub fn part<K: Kind + ?Sized>(&self, node: &Node) -> Result<Part<K>, Diagnostics> {
-        if let Some(mistakes) = Diagnostics::from_vec(self.check(K::NAME, node)) {
-            return Err(mistakes);
-        }
-        let plugin = self.resolve(K::NAME, node)?;
+        Diagnostics::check(self.check(K::NAME, node))?;
+        let plugin = self.resolve(K::NAME, node).map_err(Diagnostics::from)?;
         let built = (plugin.build)(&node.without("use"))?;
         match built.object.downcast::<Arc<K>>() {
             Ok(object) => Ok(Part::assemble(plugin, built.config, *object)),
-            Err(_) => Err(Diagnostic::at(node, "plugin::kind", format!("{} claims to be a {} and builds something else", plugin.name, K::NAME)).into()),
+            Err(_) => Err(Diagnostic::new("wrong-kind", format!("{} claims to be a {} and builds something else", plugin.name, K::NAME))
+                .at_node(node)
+                .into()),
         }
     }
 
     /// All mistakes of a block against the schema of the plugin that it names, those of the blocks inside it too.
     pub fn check(&self, kind: &str, node: &Node) -> Vec<Diagnostic> {
         match self.resolve(kind, node) {
-            Err(mistake) => mistake.into_vec(),
-            Ok(plugin) => self.check_fields(&node.without("use"), &plugin.schema()),
+            Err(mistake) => vec![mistake],
+            Ok(plugin) => {
+                let fields = node.without("use");
+                let mistakes = self.check_fields(&fields, &plugin.schema());
+                if !mistakes.is_empty() {
+                    return mistakes;
+                }
+                // Building is cheap, and only the plugin knows how its fields must agree.
+                (plugin.build)(&fields).err().into_iter().flatten().collect()
+            }
         }
     }
 
     /// All mistakes of a block against a schema in which [`Part`] fields stand for the plugins of their kind.
     pub fn check_fields(&self, node: &Node, schema: &serde_json::Value) -> Vec<Diagnostic> {
         let mut mistakes = validate(node, schema);
-        for (place, kind) in parts(schema) {
-            for part in place.find(node) {
-                mistakes.extend(self.check(kind, part));
-            }
-        }
+        self.check_parts(node, schema, schema, &mut mistakes);
         mistakes
     }
 
-    fn resolve(&self, kind: &str, node: &Node) -> Result<&'static Registration, Diagnostics> {
+    /// The mistakes of all plugin blocks inside `node`, which `schema`, a part of `root`, describes.
+    fn check_parts(&self, node: &Node, schema: &serde_json::Value, root: &serde_json::Value, mistakes: &mut Vec<Diagnostic>) {
+        if let Some(kind) = schema[KIND_KEY].as_str() {
+            if node.value != Value::Null {
+                mistakes.extend(self.check(kind, node));
+            }
+        } else if let Some(target) = schema["$ref"].as_str().and_then(|pointer| root.pointer(pointer.strip_prefix('#')?)) {
+            self.check_parts(node, target, root, mistakes);
+        } else if let Some(choices) = schema["anyOf"].as_array() {
+            // An optional field: null, or the one thing it may be.
+            for choice in choices.iter().filter(|choice| choice["type"] != "null" && node.value != Value::Null) {
+                self.check_parts(node, choice, root, mistakes);
+            }
+        } else if let (Some(fields), Value::Map(_)) = (schema["properties"].as_object(), &node.value) {
+            for (name, field) in fields {
+                if let Some(inner) = node.get(name) {
+                    self.check_parts(inner, field, root, mistakes);
+                }
+            }
+        } else if let (items @ serde_json::Value::Object(_), Value::List(list)) = (&schema["items"], &node.value) {
+            for item in list {
+                self.check_parts(item, items, root, mistakes);
+            }
+        }
+    }
+
+    fn resolve(&self, kind: &str, node: &Node) -> Result<&'static Registration, Diagnostic> {
         let known: Vec<_> = self.of_kind(kind).map(|plugin| plugin.name).collect();
         let listing = format!("{kind} plugins: {}", known.join(", "));
         let Value::Map(_) = &node.value else {
             let hint = node.as_str().filter(|name| known.contains(name)).map_or(listing, |name| format!("write `{{ use: {name} }}`"));
-            return Err(Diagnostic::at(node, "plugin::no-block", format!("a {kind} is a block `{{ use: name, ... }}`")).with_help(hint).into());
+            return Err(Diagnostic::new("no-block", format!("a {kind} is a block `{{ use: name, ... }}`")).at_node(node).help(hint));
         };
         let Some(name) = node.get("use") else {
-            return Err(Diagnostic::at(node, "plugin::no-use", format!("this {kind} does not say which plugin to use")).with_label("`use:` is missing").with_help(listing).into());
+            let missing = Diagnostic::new("missing-use", format!("this {kind} does not say which plugin to use"));
+            return Err(missing.at_node(node).label("`use:` is missing").help(listing));
         };
         let Some(text) = name.as_str() else {
-            return Err(Diagnostic::at(name, "plugin::no-name", format!("`use` wants the name of a {kind} plugin")).with_help(listing).into());
+            return Err(Diagnostic::new("no-plugin-name", format!("`use` wants the name of a {kind} plugin")).at_node(name).help(listing));
         };
         self.get(kind, text).ok_or_else(|| {
-            let unknown = Diagnostic::at(name, "plugin::unknown", format!("there is no {kind} plugin called `{text}`")).with_help(listing);
+            let unknown =
+                Diagnostic::new("unknown-plugin", format!("there is no {kind} plugin called `{text}`")).at_node(name).help(listing);
             let elsewhere = self.iter().find(|plugin| plugin.name == text);
             match (suggest(text, known.iter().copied()), elsewhere) {
-                (Some(near), _) => unknown.with_label(format!("did you mean `{near}`?")).into(),
-                (None, Some(other)) => unknown.with_label(format!("`{text}` is a {} plugin", other.kind)).into(),
-                (None, None) => unknown.into(),
+                (Some(near), _) => unknown.label(format!("did you mean `{near}`?")),
+                (None, Some(other)) => unknown.label(format!("`{text}` is a {} plugin", other.kind)),
+                (None, None) => unknown,
             }
         })
     }
-}
-
-/// Where a schema has plugin blocks: a field, or each item of a list in a field.
-struct Place<'a> {
-    field: &'a str,
-    list: bool,
-}
-
-impl Place<'_> {
-    fn find<'n>(&self, node: &'n Node) -> Vec<&'n Node> {
-        match node.get(self.field) {
-            None => Vec::new(),
-            Some(Node { value: Value::Null, .. }) => Vec::new(),
-            Some(Node { value: Value::List(items), .. }) if self.list => items.iter().collect(),
-            Some(_) if self.list => Vec::new(),
-            Some(part) => vec![part],
-        }
-    }
-}
-
-/// The plugin blocks among a schema's fields, with their kinds.
-fn parts(schema: &serde_json::Value) -> Vec<(Place<'_>, &str)> {
-    let fields = schema["properties"].as_object().into_iter().flatten();
-    fields
-        .filter_map(|(field, schema)| {
-            let optional = schema["anyOf"].as_array().into_iter().flatten().chain([schema]);
-            let single = optional.into_iter().find_map(|schema| schema[KIND_KEY].as_str());
-            let list = schema["items"][KIND_KEY].as_str();
-            single.map(|kind| (Place { field, list: false }, kind)).or(list.map(|kind| (Place { field, list: true }, kind)))
-        })
-        .collect()
 }
 
 /// The schema keyword that marks a plugin block and names its kind.

@@ -37,7 +37,8 @@ impl RowWriter {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.bytes_left = self.bytes_left.checked_sub(bytes.len()).ok_or_else(|| Error::data(self.path.display(), "more rows than announced"))?;
+        self.bytes_left =
+            self.bytes_left.checked_sub(bytes.len()).ok_or_else(|| Error::data(self.path.display(), "more rows than announced"))?;
         self.file.write_all(bytes).map_err(|error| Error::io(&self.path, error))
     }
 

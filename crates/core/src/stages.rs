@@ -101,7 +101,13 @@ pub trait Classifier: Any + Send + Sync {
 /// Explains or embeds images through a net: heatmaps, activations.
 pub trait Representation: Send + Sync {
     /// Gives the rows of all `images` to `sink`, in order, some at a time. The result for an image depends on that image alone.
-    fn represent(&self, cx: &Context, model: &dyn Classifier, images: &ImageSet, sink: &mut dyn FnMut(Features) -> Result<()>) -> Result<()>;
+    fn represent(
+        &self,
+        cx: &Context,
+        model: &dyn Classifier,
+        images: &ImageSet,
+        sink: &mut dyn FnMut(Features) -> Result<()>,
+    ) -> Result<()>;
 }
 
 /// Changes features: normalises each row, or reduces all rows together.

@@ -1,0 +1,20 @@
+//! From a pipeline to a finished run.
+//!
+//! - [`Pipeline`]: what a YAML file asks for, checked as a whole before anything runs.
+//! - [`run`]: the stages one after the other, each taken from the [`Store`] if it is there.
+//! - [`Store`]: the stage cache. A stage's key covers its configuration, its inputs and the version of its code, so that
+//!   changing `cluster:` re-uses training and heatmaps and a killed run goes on where it stopped.
+//! - [`runs`]: the folder of each run.
+//!
+//! Not here: the stages themselves (they are plugins), and anything that prints.
+
+mod meter;
+mod pipeline;
+mod run;
+pub mod runs;
+mod store;
+
+pub use meter::Cost;
+pub use pipeline::Pipeline;
+pub use run::{Finished, Places, StageCost, run};
+pub use store::{Entry, Key, Listed, Store};

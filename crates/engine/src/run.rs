@@ -1,0 +1,333 @@
+//! Runs a pipeline stage by stage. Each stage takes its inputs from the store and leaves its output there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bezoar_core::rows::{FeatureFile, FeatureWriter, open_images, write_images};
+use bezoar_core::{
+    Classifier, Context, Detection, Error, FeatureSource, GroundTruth, ImageSet, Measurement, Outcome, Part, Poisoned, Predictions, Report,
+    Representation, Result, Skipped, Splits, Suspect, Triggered, Verdict,
+};
+use bezoar_nn::Network;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::meter::{Cost, Meter};
+use crate::store::{Entry, Key, Store, write_whole};
+use crate::{Pipeline, runs};
+
+/// Images a forward pass takes at once.
+const BATCH: usize = 256;
+
+/// Where a run keeps what it makes.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The stage cache.
+    pub cache: PathBuf,
+    /// A folder a run.
+    pub runs: PathBuf,
+}
+
+/// A finished run.
+#[derive(Debug)]
+pub struct Finished {
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// What was measured.
+    pub measurements: Vec<Measurement>,
+    /// The stages in order, and what each cost.
+    pub stages: Vec<StageCost>,
+    /// Images that the reader left out.
+    pub skipped: Vec<Skipped>,
+}
+
+/// What one stage of a run cost.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StageCost {
+    /// The stage, such as `train` or `represent lrp`.
+    pub stage: String,
+    /// What it cost when it was made.
+    #[serde(flatten)]
+    pub cost: Cost,
+    /// Whether it came from the cache.
+    pub reused: bool,
+}
+
+/// Runs `pipeline`, taking from the cache what is there.
+///
+/// # Errors
+/// Whatever a stage reports. What was finished before stays in the cache, and training goes on from its last epoch.
+pub fn run(cx: &Context, pipeline: &Pipeline, places: &Places) -> Result<Finished> {
+    let resolved = pipeline.resolved()?;
+    let folder = runs::begin(&places.runs, pipeline, &resolved)?;
+    let mut run =
+        Run { cx, pipeline, store: Store::new(&places.cache), stages: Vec::new(), device: bezoar_nn::resolve(cx.device())?.to_string() };
+
+    let (clean_key, splits) = run.dataset()?;
+    let (poisoned_key, poisoned) = run.attack(&clean_key, &splits)?;
+    let (net_key, network) = run.train(&poisoned_key, &poisoned)?;
+    let (test, triggered) = run.predict(&net_key, &network, &splits.test, poisoned.triggered.as_ref())?;
+    let (detection_keys, detections) = run.detect(&net_key, &network, &poisoned.train)?;
+
+    let outcome = Outcome {
+        name: pipeline.name.clone(),
+        images: poisoned.train,
+        truth: poisoned.truth,
+        facts: poisoned.facts,
+        test,
+        triggered,
+        detections,
+        skipped: splits.skipped,
+    };
+    let measurements = run.evaluate(&net_key, &detection_keys, &outcome)?;
+    let stages = run.report(&outcome, &measurements, &folder)?;
+    runs::finish(&folder, &outcome, &measurements, &stages)?;
+    Ok(Finished { folder, measurements, stages, skipped: outcome.skipped })
+}
+
+/// A run under way.
+struct Run<'a> {
+    cx: &'a Context,
+    pipeline: &'a Pipeline,
+    store: Store,
+    stages: Vec<StageCost>,
+    device: String,
+}
+
+/// The images that the net learns from, with what is known of them.
+struct Suspicious {
+    train: ImageSet,
+    validation: Option<ImageSet>,
+    truth: GroundTruth,
+    triggered: Option<Triggered>,
+    facts: Vec<(String, String)>,
+}
+
+impl Run<'_> {
+    /// One stage: its entry from the store, made by `make` if it is not there.
+    fn stage(&mut self, label: &str, key: &Key, make: impl FnOnce(&Context, &Path) -> Result<()>) -> Result<Entry> {
+        self.cx.check()?;
+        let cx = self.cx.stage(label);
+        let entry = self.store.get_or_make(&cx, key, |folder| make(&cx, folder))?;
+        self.record(label, entry.cost, entry.reused);
+        Ok(entry)
+    }
+
+    fn record(&mut self, label: &str, cost: Cost, reused: bool) {
+        if self.stages.iter().all(|stage| stage.stage != label) {
+            self.stages.push(StageCost { stage: label.to_owned(), cost, reused });
+        }
+    }
+
+    fn dataset(&mut self) -> Result<(Key, Splits)> {
+        let dataset = &self.pipeline.dataset;
+        let key =
+            Key::new("dataset", &json!({ "dataset": dataset.identity(), "seed": self.pipeline.seed, "content": dataset.fingerprint()? }));
+        let entry = self.stage("dataset", &key, |cx, folder| {
+            let splits = dataset.load(cx)?;
+            write_images(&folder.join(TRAIN), &splits.train)?;
+            write_optional(folder, VALIDATION, splits.validation.as_ref())?;
+            write_images(&folder.join(TEST), &splits.test)?;
+            write_json(folder, "skipped.json", &splits.skipped)
+        })?;
+        let splits = Splits {
+            train: open_images(&entry.folder.join(TRAIN))?,
+            validation: open_optional(&entry.folder, VALIDATION)?,
+            test: open_images(&entry.folder.join(TEST))?,
+            skipped: read_json(&entry.folder, "skipped.json")?,
+        };
+        Ok((key, splits))
+    }
+
+    fn attack(&mut self, clean_key: &Key, splits: &Splits) -> Result<(Key, Suspicious)> {
+        let Some(attack) = &self.pipeline.attack else {
+            let (train, validation) = (splits.train.clone(), splits.validation.clone());
+            let truth = GroundTruth::clean(train.len());
+            let facts = vec![("attack".to_owned(), "none".to_owned())];
+            return Ok((clean_key.clone(), Suspicious { train, validation, truth, triggered: None, facts }));
+        };
+        let key = Key::new("attack", &json!({ "attack": attack.identity(), "seed": self.pipeline.seed, "dataset": clean_key.digest() }));
+        let entry = self.stage("attack", &key, |cx, folder| {
+            let Poisoned { train, truth, validation, triggered, facts } = attack.poison(cx, splits)?;
+            write_images(&folder.join(TRAIN), &train)?;
+            write_optional(folder, VALIDATION, validation.as_ref())?;
+            write_images(&folder.join(TRIGGERED), &triggered.images)?;
+            write_json(folder, "truth.json", &(truth, triggered.targets, facts))
+        })?;
+        let (truth, targets, facts) = read_json(&entry.folder, "truth.json")?;
+        let poisoned = Suspicious {
+            train: open_images(&entry.folder.join(TRAIN))?,
+            validation: open_optional(&entry.folder, VALIDATION)?,
+            truth,
+            triggered: Some(Triggered { images: open_images(&entry.folder.join(TRIGGERED))?, targets }),
+            facts,
+        };
+        Ok((key, poisoned))
+    }
+
+    fn train(&mut self, data_key: &Key, data: &Suspicious) -> Result<(Key, Network)> {
+        let Pipeline { model, train, seed, .. } = self.pipeline;
+        let inputs = json!({ "model": model.identity(), "train": train, "seed": seed, "device": self.device, "data": data_key.digest() });
+        let key = Key::new("train", &inputs);
+        let entry = self.stage("train", &key, |cx, folder| {
+            let checkpoints = folder.join("checkpoints");
+            let trained = bezoar_nn::train(cx, &**model, &data.train, data.validation.as_ref(), train, &checkpoints)?;
+            trained.network.save(&folder.join(NETWORK))?;
+            write_json(folder, "history.json", &trained.history)?;
+            fs::remove_dir_all(&checkpoints).map_err(|error| Error::io(&checkpoints, error))
+        })?;
+        Ok((key, Network::load(&entry.folder.join(NETWORK), self.cx.device())?))
+    }
+
+    fn predict(
+        &mut self,
+        net_key: &Key,
+        net: &Network,
+        test: &ImageSet,
+        triggered: Option<&Triggered>,
+    ) -> Result<(Predictions, Option<Predictions>)> {
+        let key = Key::new("predict", &json!({ "net": net_key.digest(), "test": test.digest()? }));
+        let entry = self.stage("predict", &key, |cx, folder| {
+            let clean = Predictions { expected: labels(test), predicted: predict(cx, net, test)? };
+            let triggered = triggered.map(|set| {
+                let predicted = predict(cx, net, &set.images)?;
+                Ok::<_, Error>(Predictions { expected: set.targets.clone(), predicted })
+            });
+            write_json(folder, "predictions.json", &(clean, triggered.transpose()?))
+        })?;
+        read_json(&entry.folder, "predictions.json")
+    }
+
+    fn detect(&mut self, net_key: &Key, net: &Network, images: &ImageSet) -> Result<(Vec<Key>, Vec<Detection>)> {
+        let (mut keys, mut detections) = (Vec::new(), Vec::new());
+        for (detector, name) in self.pipeline.detect.iter().zip(detector_names(self.pipeline)) {
+            let (mut inputs, mut features) = (Vec::new(), Vec::new());
+            for representation in detector.representations() {
+                let (key, source) = self.represent(net_key, net, images, &representation)?;
+                inputs.push(key.digest().to_owned());
+                features.push((representation.name().to_owned(), source));
+            }
+            let key = Key::new(
+                "detect",
+                &json!({ "detector": detector.identity(), "seed": self.pipeline.seed, "net": net_key.digest(), "features": inputs }),
+            );
+            let sources: Vec<_> = features.iter().map(|(_, source)| source.clone()).collect();
+            let entry = self.stage(&format!("detect {name}"), &key, |cx, folder| {
+                let verdict = detector.detect(cx, &Suspect { images, model: net, features: &sources })?;
+                write_json(folder, "verdict.json", &verdict)
+            })?;
+            let verdict: Verdict = read_json(&entry.folder, "verdict.json")?;
+            detections.push(Detection { detector: name, verdict, features });
+            keys.push(key);
+        }
+        Ok((keys, detections))
+    }
+
+    fn represent(
+        &mut self,
+        net_key: &Key,
+        net: &Network,
+        images: &ImageSet,
+        part: &Part<dyn Representation>,
+    ) -> Result<(Key, Arc<dyn FeatureSource>)> {
+        let key = Key::new("represent", &json!({ "representation": part.identity(), "seed": self.pipeline.seed, "net": net_key.digest() }));
+        let entry = self.stage(&format!("represent {}", part.name()), &key, |cx, folder| {
+            let mut writer = FeatureWriter::new(folder.join(FEATURES), images.len());
+            part.represent(cx, net, images, &mut |features| {
+                cx.check()?;
+                writer.push(&features)
+            })?;
+            writer.finish()
+        })?;
+        Ok((key, Arc::new(FeatureFile::open(entry.folder.join(FEATURES))?)))
+    }
+
+    fn evaluate(&mut self, net_key: &Key, detection_keys: &[Key], outcome: &Outcome) -> Result<Vec<Measurement>> {
+        let metrics = &self.pipeline.evaluate;
+        let inputs = json!({
+            "metrics": metrics.iter().map(Part::identity).collect::<Vec<_>>(),
+            "net": net_key.digest(),
+            "detections": detection_keys.iter().map(Key::digest).collect::<Vec<_>>(),
+        });
+        let entry = self.stage("evaluate", &Key::new("evaluate", &inputs), |_, folder| {
+            let mut measurements = Vec::new();
+            for metric in metrics {
+                measurements.extend(metric.measure(outcome)?);
+            }
+            write_json(folder, "measurements.json", &measurements)
+        })?;
+        read_json(&entry.folder, "measurements.json")
+    }
+
+    fn report(mut self, outcome: &Outcome, measurements: &[Measurement], folder: &Path) -> Result<Vec<StageCost>> {
+        let meter = Meter::start();
+        let timings: Vec<_> = self.stages.iter().map(|stage| (stage.stage.clone(), stage.cost.seconds)).collect();
+        let resolved = self.pipeline.resolved_yaml()?;
+        let report = Report { outcome, measurements, timings: &timings, resolved: &resolved };
+        for reporter in &self.pipeline.report {
+            self.cx.check()?;
+            reporter.write(&self.cx.stage("report"), &report, folder)?;
+        }
+        self.record("report", meter.stop(), false);
+        Ok(self.stages)
+    }
+}
+
+const TRAIN: &str = "train.safetensors";
+const VALIDATION: &str = "validation.safetensors";
+const TEST: &str = "test.safetensors";
+const TRIGGERED: &str = "triggered.safetensors";
+const NETWORK: &str = "network.safetensors";
+const FEATURES: &str = "features.safetensors";
+
+/// The name of each detector: its plugin's, with a number from the second use on.
+fn detector_names(pipeline: &Pipeline) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for detector in &pipeline.detect {
+        let plugin = detector.name();
+        let before = names.iter().filter(|name| name.split(' ').next() == Some(plugin)).count();
+        names.push(if before == 0 { plugin.to_owned() } else { format!("{plugin} {}", before + 1) });
+    }
+    names
+}
+
+fn labels(set: &ImageSet) -> Vec<u32> {
+    set.samples().iter().map(|sample| sample.label).collect()
+}
+
+/// The class with the highest score for each image; of equal ones the first.
+fn predict(cx: &Context, net: &Network, images: &ImageSet) -> Result<Vec<u32>> {
+    let task = cx.task("test images", images.len() as u64);
+    let mut predicted = Vec::with_capacity(images.len());
+    for batch in images.batches(BATCH) {
+        cx.check()?;
+        let logits = net.logits(&batch?)?;
+        for row in logits.rows() {
+            let best = (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b]));
+            predicted.push(best.unwrap_or_default() as u32);
+        }
+        task.advance(logits.len() as u64);
+    }
+    Ok(predicted)
+}
+
+fn write_optional(folder: &Path, name: &str, set: Option<&ImageSet>) -> Result<()> {
+    set.map_or(Ok(()), |set| write_images(&folder.join(name), set))
+}
+
+fn open_optional(folder: &Path, name: &str) -> Result<Option<ImageSet>> {
+    let path = folder.join(name);
+    if path.exists() { open_images(&path).map(Some) } else { Ok(None) }
+}
+
+fn write_json(folder: &Path, name: &str, value: &impl Serialize) -> Result<()> {
+    write_whole(&folder.join(name), &serde_json::to_vec(value).map_err(Error::request)?)
+}
+
+fn read_json<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<T> {
+    let path = folder.join(name);
+    let text = fs::read(&path).map_err(|error| Error::io(&path, error))?;
+    serde_json::from_slice(&text).map_err(|error| Error::data(path.display(), error))
+}

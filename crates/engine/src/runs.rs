@@ -1,0 +1,75 @@
+//! The folder of a run: what was asked, what came out, what it cost.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bezoar_core::{Error, Measurement, Outcome, Result, hex};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::store::{file_name, folders, write_whole};
+use crate::{Pipeline, StageCost};
+
+const RESOLVED: &str = "resolved.yaml";
+const METRICS: &str = "metrics.json";
+const TIMINGS: &str = "timings.json";
+
+/// A run as `bezoar runs` lists it.
+#[derive(Clone, Debug)]
+pub struct ListedRun {
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// Whether it came to its end.
+    pub finished: bool,
+}
+
+/// All runs in a folder of runs, by name.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn list(runs: &Path) -> Result<Vec<ListedRun>> {
+    let folders = folders(runs)?.into_iter().filter(|folder| folder.join(RESOLVED).is_file());
+    Ok(folders.map(|folder| ListedRun { finished: folder.join(TIMINGS).is_file(), folder }).collect())
+}
+
+/// The name of a run's folder, without what lies above it.
+pub fn name(run: &ListedRun) -> String {
+    file_name(&run.folder)
+}
+
+/// Makes the run's folder, named after the pipeline and a digest of it. What an earlier try left there is out of date.
+pub(crate) fn begin(runs: &Path, pipeline: &Pipeline, resolved: &serde_json::Value) -> Result<PathBuf> {
+    let digest = hex(&Sha256::digest(resolved.to_string()));
+    let folder = runs.join(format!("{}-{}", pipeline.name, &digest[..8]));
+    fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
+    write_whole(&folder.join(RESOLVED), pipeline.resolved_yaml()?.as_bytes())?;
+    Ok(folder)
+}
+
+/// Writes what came out. The same pipeline on the same machine gives the same `metrics.json`, byte for byte; what varies
+/// from run to run is in `timings.json`, which comes last and says that the run is whole.
+pub(crate) fn finish(folder: &Path, outcome: &Outcome, measurements: &[Measurement], stages: &[StageCost]) -> Result<()> {
+    let detectors: Vec<_> = outcome
+        .detections
+        .iter()
+        .map(
+            |detection| json!({ "detector": detection.detector, "inputs": detection.verdict.inputs, "classes": detection.verdict.classes }),
+        )
+        .collect();
+    let metrics = json!({
+        "version": 1,
+        "name": outcome.name,
+        "classes": outcome.images.classes(),
+        "measurements": measurements,
+        "detectors": detectors,
+        "skipped": outcome.skipped,
+    });
+    write_pretty(&folder.join(METRICS), &metrics)?;
+    write_pretty(&folder.join(TIMINGS), &json!({ "stages": stages }))
+}
+
+fn write_pretty(path: &Path, value: &serde_json::Value) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(Error::request)?;
+    text.push(b'\n');
+    write_whole(path, &text)
+}

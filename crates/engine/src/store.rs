@@ -1,0 +1,286 @@
+//! The stage cache: outputs under a digest of everything that they depend on.
+//!
+//! An entry is a folder `STAGE/KEY` with the stage's files and `entry.json`, which lists their sizes and checksums. It is
+//! built in `STAGE/KEY.partial`, synced and renamed, so that a killed run leaves either a whole entry or none; what a stage
+//! leaves in its partial folder is there when it is tried again. A lock a key keeps two processes from building the same one.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bezoar_core::{Context, Error, Result, hex};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::meter::{Cost, Meter};
+
+/// The list of an entry's files.
+const LIST: &str = "entry.json";
+
+/// A folder of finished stages.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// What a stage's output depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    stage: &'static str,
+    inputs: String,
+    digest: String,
+}
+
+impl Key {
+    /// The key of `stage` for these inputs, which are kept in the entry for people to read.
+    pub fn new(stage: &'static str, inputs: &serde_json::Value) -> Self {
+        let inputs = inputs.to_string();
+        let digest = hex(&Sha256::digest(format!("{stage}\0{inputs}")))[..32].to_owned();
+        Self { stage, inputs, digest }
+    }
+
+    /// The digest that names the entry.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+}
+
+/// What `entry.json` says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Listing {
+    inputs: String,
+    cost: Cost,
+    files: BTreeMap<String, Proof>,
+}
+
+/// What a file must look like.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Proof {
+    bytes: u64,
+    sha256: String,
+}
+
+/// A finished stage.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The folder with the stage's files.
+    pub folder: PathBuf,
+    /// What it cost to build.
+    pub cost: Cost,
+    /// Whether it was there already.
+    pub reused: bool,
+}
+
+/// An entry as `bezoar cache` lists it.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The stage's name.
+    pub stage: String,
+    /// The digest that names the entry.
+    pub digest: String,
+    /// Its size on disk.
+    pub bytes: u64,
+    /// Whether it is whole, or was left by a run that stopped.
+    pub finished: bool,
+}
+
+impl Store {
+    /// The cache in this folder, which need not exist yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The entry for `key`, built by `make` in a folder of its own unless it is there. An entry whose files do not match
+    /// their checksums is reported, thrown away and built again.
+    pub fn get_or_make(&self, cx: &Context, key: &Key, make: impl FnOnce(&Path) -> Result<()>) -> Result<Entry> {
+        let stage = self.root.join(key.stage);
+        fs::create_dir_all(&stage).map_err(|error| Error::io(&stage, error))?;
+        let lock_path = stage.join(format!("{}.lock", key.digest));
+        let lock = File::create(&lock_path).map_err(|error| Error::io(&lock_path, error))?;
+        lock.lock().map_err(|error| Error::io(&lock_path, error))?;
+        let folder = stage.join(&key.digest);
+        if folder.exists() {
+            match check(&folder) {
+                Ok(cost) => return Ok(Entry { folder, cost, reused: true }),
+                Err(problem) => {
+                    cx.note(&format!("the cache entry {} is damaged ({problem}); it is built again", folder.display()));
+                    fs::remove_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
+                }
+            }
+        }
+        let partial = stage.join(format!("{}.partial", key.digest));
+        fs::create_dir_all(&partial).map_err(|error| Error::io(&partial, error))?;
+        let meter = Meter::start();
+        make(&partial)?;
+        let cost = meter.stop();
+        seal(&partial, &key.inputs, cost)?;
+        fs::rename(&partial, &folder).map_err(|error| Error::io(&folder, error))?;
+        sync_folder(&stage)?;
+        Ok(Entry { folder, cost, reused: false })
+    }
+
+    /// All entries, by stage and digest.
+    pub fn list(&self) -> Result<Vec<Listed>> {
+        let mut all = Vec::new();
+        for stage in folders(&self.root)? {
+            for entry in folders(&stage)? {
+                let name = file_name(&entry);
+                let bytes = files(&entry)?.iter().filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum();
+                let finished = !name.ends_with(".partial");
+                all.push(Listed { stage: file_name(&stage), digest: name.trim_end_matches(".partial").to_owned(), bytes, finished });
+            }
+        }
+        Ok(all)
+    }
+
+    /// Removes all entries, or those of one stage. Says how many bytes that freed.
+    pub fn clear(&self, stage: Option<&str>) -> Result<u64> {
+        let freed = self.list()?.iter().filter(|entry| stage.is_none_or(|stage| stage == entry.stage)).map(|entry| entry.bytes).sum();
+        for folder in folders(&self.root)? {
+            if stage.is_none_or(|stage| stage == file_name(&folder)) {
+                fs::remove_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
+            }
+        }
+        Ok(freed)
+    }
+}
+
+/// Writes a file's whole content, synced, through a neighbour that is renamed: readers see the old content or the new.
+pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+    let aside = path.with_added_extension("new");
+    let write = || {
+        let mut file = File::create(&aside)?;
+        io::Write::write_all(&mut file, content)?;
+        file.sync_all()?;
+        fs::rename(&aside, path)
+    };
+    write().map_err(|error| Error::io(path, error))
+}
+
+/// Lists the files of a finished stage with their checksums, and syncs them.
+fn seal(folder: &Path, inputs: &str, cost: Cost) -> Result<()> {
+    let mut proofs = BTreeMap::new();
+    for file in files(folder)? {
+        if file_name(&file) != LIST {
+            proofs.insert(file_name(&file), prove(&file)?);
+            File::open(&file).and_then(|file| file.sync_all()).map_err(|error| Error::io(&file, error))?;
+        }
+    }
+    let listing = Listing { inputs: inputs.to_owned(), cost, files: proofs };
+    write_whole(&folder.join(LIST), &serde_json::to_vec_pretty(&listing).map_err(Error::request)?)?;
+    sync_folder(folder)
+}
+
+/// Compares an entry's files with their checksums.
+fn check(folder: &Path) -> Result<Cost, String> {
+    let text = fs::read(folder.join(LIST)).map_err(|error| format!("{LIST}: {error}"))?;
+    let listing: Listing = serde_json::from_slice(&text).map_err(|error| format!("{LIST}: {error}"))?;
+    for (name, proof) in &listing.files {
+        if prove(&folder.join(name)).ok().as_ref() != Some(proof) {
+            return Err(format!("{name} is not what was written"));
+        }
+    }
+    Ok(listing.cost)
+}
+
+fn prove(path: &Path) -> Result<Proof> {
+    let io = |error| Error::io(path, error);
+    let mut hash = Sha256::new();
+    let bytes = io::copy(&mut File::open(path).map_err(io)?, &mut hash).map_err(io)?;
+    Ok(Proof { bytes, sha256: hex(&hash.finalize()) })
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| Error::io(folder, error))
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> Result<()> {
+    Ok(())
+}
+
+/// The entries of a folder that `keep` accepts, by name; none if there is no such folder.
+fn entries(folder: &Path, keep: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
+    let io = |error| Error::io(folder, error);
+    let found = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        found => found.map_err(io)?,
+    };
+    let mut paths = found.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>().map_err(io)?;
+    paths.retain(|path| keep(path));
+    paths.sort();
+    Ok(paths)
+}
+
+pub(crate) fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    entries(folder, Path::is_dir)
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    entries(folder, Path::is_file)
+}
+
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(text: &'static str) -> impl FnOnce(&Path) -> Result<()> {
+        move |folder| fs::write(folder.join("f"), text).map_err(|error| Error::io(folder, error))
+    }
+
+    fn unwanted(_: &Path) -> Result<()> {
+        Err(Error::request("made twice"))
+    }
+
+    #[test]
+    fn an_entry_is_made_once_and_again_when_damaged() {
+        let root = tempfile::tempdir().unwrap();
+        let (store, cx) = (Store::new(root.path()), Context::quiet(0));
+        let key = Key::new("test", &serde_json::json!({ "a": 1 }));
+        let entry = store.get_or_make(&cx, &key, write("one")).unwrap();
+        assert!(!entry.reused);
+        assert!(store.get_or_make(&cx, &key, unwanted).unwrap().reused);
+        for damage in ["two", "on"] {
+            fs::write(entry.folder.join("f"), damage).unwrap();
+            assert!(!store.get_or_make(&cx, &key, write("one")).unwrap().reused, "{damage:?} in place of \"one\" must be noticed");
+        }
+        fs::remove_file(entry.folder.join("f")).unwrap();
+        assert!(!store.get_or_make(&cx, &key, write("one")).unwrap().reused);
+        let other = Key::new("test", &serde_json::json!({ "a": 2 }));
+        assert!(store.get_or_make(&cx, &other, unwanted).is_err());
+    }
+
+    #[test]
+    fn what_a_stopped_stage_left_is_there_again() {
+        let root = tempfile::tempdir().unwrap();
+        let (store, cx) = (Store::new(root.path()), Context::quiet(0));
+        let key = Key::new("test", &serde_json::json!(null));
+        let stopped = store.get_or_make(&cx, &key, |folder| {
+            write("half")(folder)?;
+            Err(Error::Cancelled)
+        });
+        assert!(matches!(stopped, Err(Error::Cancelled)));
+        assert!(!store.list().unwrap()[0].finished);
+        store
+            .get_or_make(&cx, &key, |folder| {
+                assert_eq!(fs::read_to_string(folder.join("f")).unwrap(), "half");
+                Ok(())
+            })
+            .unwrap();
+        assert!(store.list().unwrap()[0].finished);
+        assert_eq!(store.clear(Some("other")).unwrap(), 0);
+        assert!(store.clear(None).unwrap() > 4);
+        assert!(store.list().unwrap().is_empty());
+    }
+}
