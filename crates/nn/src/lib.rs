@@ -1,1 +1,49 @@
-//! (being written)
+//! Nets as graphs of named layers, on candle tensors.
+//!
+//! - [`Graph`]: what a net computes, as data. [`GraphBuilder`] infers and checks shapes.
+//! - [`Network`]: a graph with its parameters; scores, activations of any layer, batch norm folding.
+//! - [`ops`]: what layers compute and how gradients pass through them, on every device.
+//!
+//! Not here: architectures (see `bezoar-models`), relevance and heatmaps (see `bezoar-attribution`).
+
+mod fold;
+pub mod graph;
+mod kernels;
+mod network;
+pub mod ops;
+
+pub use graph::{Graph, GraphBuilder, Node, NodeId, Op, Parameter, Role, Window};
+pub use network::{Network, features};
+
+use bezoar_core::{Error, Result};
+
+/// Says where a tensor operation failed.
+pub trait AtPlace<T> {
+    /// The same result; an error names `place`, a layer or a parameter.
+    fn at(self, place: &str) -> Result<T>;
+}
+
+impl<T> AtPlace<T> for candle_core::Result<T> {
+    fn at(self, place: &str) -> Result<T> {
+        self.map_err(|error| Error::data(place, error))
+    }
+}
+
+/// The device that a context asks for.
+///
+/// # Errors
+/// When this build or machine does not have it.
+pub fn device(wanted: bezoar_core::Device) -> Result<candle_core::Device> {
+    use bezoar_core::Device::{Auto, Cpu, Cuda, Metal};
+    use candle_core::Device;
+    let refuse = |error: candle_core::Error| {
+        let help = "build with the feature `cuda` or `metal` on a machine that has the device, or say `device: cpu`";
+        Error::request(format!("device {wanted} is not to be had: {error}")).with_help(help)
+    };
+    match wanted {
+        Auto => Ok(Device::new_cuda(0).or_else(|_| Device::new_metal(0)).unwrap_or(Device::Cpu)),
+        Cpu => Ok(Device::Cpu),
+        Cuda(number) => Device::new_cuda(number).map_err(refuse),
+        Metal(number) => Device::new_metal(number).map_err(refuse),
+    }
+}

@@ -1,0 +1,69 @@
+//! Merging batch norm into the weights before it.
+
+use std::collections::BTreeMap;
+
+use bezoar_core::Result;
+use candle_core::Tensor;
+
+use crate::graph::{Graph, GraphBuilder, NodeId, Op};
+use crate::{AtPlace, Network};
+
+pub(crate) fn fold(network: &Network) -> Result<Network> {
+    let graph = network.graph();
+    let mut builder = GraphBuilder::new(graph.input())?;
+    let mut parameters: BTreeMap<String, Tensor> = BTreeMap::new();
+    let mut place = vec![builder.input()];
+    for id in graph.ids().skip(1) {
+        let node = graph.node(id);
+        let inputs: Vec<NodeId> = node.inputs.iter().map(|input| place[input.index()]).collect();
+        if norm_before(graph, id).is_some() {
+            place.push(inputs[0]);
+            continue;
+        }
+        let keep =
+            graph.parameters_of(id).into_iter().map(|parameter| (parameter.name.clone(), network.parameters()[&parameter.name].clone()));
+        parameters.extend(keep);
+        let mut op = node.op;
+        if let Some((norm, eps)) = norm_after(graph, id) {
+            let (weight, bias) = merged(network, id, norm, eps).at(&node.name)?;
+            parameters.insert(format!("{}.weight", node.name), weight);
+            parameters.insert(format!("{}.bias", node.name), bias);
+            if let Op::Conv2d { bias, .. } | Op::Linear { bias, .. } = &mut op {
+                *bias = true;
+            }
+        }
+        place.push(builder.add(&node.name, op, &inputs)?);
+    }
+    Network::new(builder.build()?, parameters)
+}
+
+/// The batch norm that alone takes this weighted node's output, and its eps.
+fn norm_after(graph: &Graph, id: NodeId) -> Option<(NodeId, f64)> {
+    let mut consumers = graph.consumers(id);
+    match (graph.node(id).op.is_weighted(), consumers.next(), consumers.next()) {
+        (true, Some(norm), None) => match graph.node(norm).op {
+            Op::BatchNorm { eps, .. } => Some((norm, eps)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The weighted node that this batch norm is merged into.
+fn norm_before(graph: &Graph, id: NodeId) -> Option<NodeId> {
+    let before = *graph.node(id).inputs.first()?;
+    norm_after(graph, before).filter(|(norm, _)| *norm == id).map(|_| before)
+}
+
+/// Weights and bias that do what the layer and its batch norm did.
+fn merged(network: &Network, id: NodeId, norm: NodeId, eps: f64) -> candle_core::Result<(Tensor, Tensor)> {
+    let [scale, shift] = network.running_affine(norm, eps)?;
+    let weight = network.weight(id)?;
+    let mut rows = vec![1; weight.rank()];
+    rows[0] = scale.elem_count();
+    let bias = match network.parameter(id, "bias") {
+        Some(bias) => ((bias * &scale)? + shift)?,
+        None => shift,
+    };
+    Ok((weight.broadcast_mul(&scale.reshape(rows)?)?, bias))
+}

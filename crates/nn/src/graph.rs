@@ -1,0 +1,529 @@
+//! The layer graph: what a net computes, as data.
+
+use std::collections::BTreeSet;
+
+use bezoar_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// The square window that a convolution or a pool slides over its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Cells a side.
+    pub kernel: usize,
+    /// Pixels from one position to the next.
+    pub stride: usize,
+    /// Pixels of border added on each side.
+    pub padding: usize,
+    /// Pixels from one cell to the next; 1 is a window without gaps.
+    pub dilation: usize,
+}
+
+impl Window {
+    /// A window of `kernel` x `kernel` cells: stride 1, no padding, no gaps.
+    pub const fn new(kernel: usize) -> Self {
+        Self { kernel, stride: 1, padding: 0, dilation: 1 }
+    }
+
+    /// The window of a usual pool: as far from one position to the next as it is wide.
+    pub const fn tiling(kernel: usize) -> Self {
+        Self::new(kernel).stride(kernel)
+    }
+
+    /// The same with another stride.
+    #[must_use]
+    pub const fn stride(self, stride: usize) -> Self {
+        Self { stride, ..self }
+    }
+
+    /// The same with a border.
+    #[must_use]
+    pub const fn padding(self, padding: usize) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// The same with gaps between the cells.
+    #[must_use]
+    pub const fn dilation(self, dilation: usize) -> Self {
+        Self { dilation, ..self }
+    }
+
+    /// Pixels from the first to the last cell, both counted.
+    pub const fn extent(self) -> usize {
+        self.dilation * (self.kernel - 1) + 1
+    }
+
+    /// Positions along a side of `size` pixels; none when the window does not fit.
+    pub const fn positions(self, size: usize) -> Option<usize> {
+        match (size + 2 * self.padding).checked_sub(self.extent()) {
+            Some(room) => Some(room / self.stride + 1),
+            None => None,
+        }
+    }
+
+    const fn is_valid(self) -> bool {
+        self.kernel > 0 && self.stride > 0 && self.dilation > 0
+    }
+}
+
+/// What a node computes. Sizes that follow from its inputs are not repeated here.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Op {
+    /// The image, `[C, H, W]`, values in 0..=1.
+    Input,
+    /// Cross-correlation, as everybody's convolution layer. Parameters `weight` `[channels, C / groups, k, k]` and `bias` `[channels]`.
+    Conv2d {
+        /// Channels of the output.
+        channels: usize,
+        /// Where the weights are applied.
+        window: Window,
+        /// Groups of channels that do not see each other; divides both numbers of channels.
+        groups: usize,
+        /// Whether a constant is added to each channel.
+        bias: bool,
+    },
+    /// `x Wᵀ + b` on `[D]`. Parameters `weight` `[features, D]` and `bias` `[features]`.
+    Linear {
+        /// Length of the output.
+        features: usize,
+        /// Whether a constant is added to each feature.
+        bias: bool,
+    },
+    /// Batch normalisation of each channel (arXiv 1502.03167). Parameters `weight`, `bias`, `running_mean` and `running_var`, each `[C]`.
+    BatchNorm {
+        /// Added to the variance.
+        eps: f64,
+        /// Share of the newest batch in the running mean and variance.
+        momentum: f64,
+    },
+    /// `max(x, 0)`; its derivative at 0 is 0.
+    Relu,
+    /// The largest value under the window; the border never wins. Of equal values the first in row-major order is the winner.
+    MaxPool {
+        /// What is pooled.
+        window: Window,
+    },
+    /// The mean under the window; the border counts as zeros.
+    AvgPool {
+        /// What is pooled.
+        window: Window,
+    },
+    /// The sum of its inputs.
+    Add,
+    /// Its inputs, one after the other along the channels.
+    Concat,
+    /// `[C, H, W]` as `[C H W]`.
+    Flatten,
+    /// In training, zeroes values with probability `p` and divides the others by `1 - p`; otherwise nothing.
+    Dropout {
+        /// Probability that a value is zeroed, below 1.
+        p: f64,
+    },
+}
+
+impl Op {
+    /// A convolution with bias, in one group.
+    pub const fn conv(channels: usize, window: Window) -> Self {
+        Self::Conv2d { channels, window, groups: 1, bias: true }
+    }
+
+    /// A linear layer with bias.
+    pub const fn linear(features: usize) -> Self {
+        Self::Linear { features, bias: true }
+    }
+
+    /// Batch normalisation with PyTorch's defaults.
+    pub const fn batch_norm() -> Self {
+        Self::BatchNorm { eps: 1e-5, momentum: 0.1 }
+    }
+
+    /// Whether it multiplies its input with weights.
+    pub const fn is_weighted(&self) -> bool {
+        matches!(self, Self::Conv2d { .. } | Self::Linear { .. })
+    }
+
+    /// The shape of its output for inputs of these shapes, or what is wrong.
+    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let wanted = match self {
+            Self::Input => 0..=0,
+            Self::Add | Self::Concat => 2..=usize::MAX,
+            _ => 1..=1,
+        };
+        if !wanted.contains(&inputs.len()) {
+            return Err(format!("{} inputs", inputs.len()));
+        }
+        match (self, inputs) {
+            (Self::Input, _) => Err("a graph has one input, and it is there already".into()),
+            (&Self::Conv2d { channels, window, groups, .. }, &[&[c, h, w]]) => {
+                if groups == 0 || channels == 0 || c % groups != 0 || channels % groups != 0 {
+                    return Err(format!("{groups} groups do not divide {c} channels into {channels}"));
+                }
+                windowed(channels, h, w, window)
+            }
+            (&(Self::MaxPool { window } | Self::AvgPool { window }), &[&[c, h, w]]) => {
+                if 2 * window.padding > window.kernel {
+                    return Err(format!("padding {} is more than half of kernel {}", window.padding, window.kernel));
+                }
+                if window.dilation != 1 {
+                    return Err("pools know no dilation".into());
+                }
+                windowed(c, h, w, window)
+            }
+            (Self::Linear { features: 0, .. }, _) => Err("no output features".into()),
+            (&Self::Linear { features, .. }, &[&[_]]) => Ok(vec![features]),
+            (Self::Linear { .. }, _) => Err(format!("takes vectors, not {:?}; flatten first", inputs[0])),
+            (&Self::BatchNorm { eps, momentum }, [x]) if eps > 0.0 && (0.0..=1.0).contains(&momentum) => Ok(x.to_vec()),
+            (Self::BatchNorm { eps, momentum }, _) => Err(format!("eps {eps} is not positive or momentum {momentum} not in 0..=1")),
+            (&Self::Dropout { p }, [x]) if (0.0..1.0).contains(&p) => Ok(x.to_vec()),
+            (Self::Dropout { p }, _) => Err(format!("p = {p} is not in 0..1")),
+            (Self::Relu, [x]) => Ok(x.to_vec()),
+            (Self::Flatten, [x]) => Ok(vec![x.iter().product()]),
+            (Self::Add, [first, rest @ ..]) => match rest.iter().find(|x| *x != first) {
+                Some(other) => Err(format!("adds {first:?} and {other:?}")),
+                None => Ok(first.to_vec()),
+            },
+            (Self::Concat, [first, rest @ ..]) => match rest.iter().find(|x| x.get(1..) != first.get(1..)) {
+                Some(other) => Err(format!("joins {first:?} and {other:?}, which differ beyond the channels")),
+                None => Ok([&[inputs.iter().map(|x| x[0]).sum()], &first[1..]].concat()),
+            },
+            (_, x) => Err(format!("takes [channels, height, width], not {:?}", x[0])),
+        }
+    }
+}
+
+fn windowed(channels: usize, height: usize, width: usize, window: Window) -> Result<Vec<usize>, String> {
+    if !window.is_valid() {
+        return Err(format!("kernel, stride and dilation must be positive: {window:?}"));
+    }
+    match (window.positions(height), window.positions(width)) {
+        (Some(h), Some(w)) => Ok(vec![channels, h, w]),
+        _ => Err(format!("a window of {} pixels does not fit into {height}x{width}", window.extent())),
+    }
+}
+
+/// A node of a graph by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeId(usize);
+
+impl NodeId {
+    /// Its place in [`Graph::nodes`].
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// A named layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Unique in its graph; its parameters are called `name.weight` and so on, as in PyTorch.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// What from.
+    pub inputs: Vec<NodeId>,
+}
+
+/// The nodes of a net in an order in which each comes after its inputs. Node 0 is the input, the last node the output.
+///
+/// A graph that exists is sound: names are unique, shapes fit, every node leads to the output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
+pub struct Graph {
+    input: [usize; 3],
+    nodes: Vec<Node>,
+    #[serde(skip)]
+    shapes: Vec<Vec<usize>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unchecked {
+    input: [usize; 3],
+    nodes: Vec<Node>,
+}
+
+impl TryFrom<Unchecked> for Graph {
+    type Error = Error;
+
+    fn try_from(Unchecked { input, nodes }: Unchecked) -> Result<Self> {
+        let mut builder = GraphBuilder::new(input)?;
+        match nodes.split_first() {
+            Some((first, rest)) if *first == builder.0.nodes[0] => {
+                for node in rest {
+                    builder.add(&node.name, node.op, &node.inputs)?;
+                }
+                builder.build()
+            }
+            _ => Err(Error::request("a graph begins with its node `input`")),
+        }
+    }
+}
+
+/// What a parameter is for; its initial value follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Multiplies `fan_in` values for each output.
+    Weight {
+        /// How many.
+        fan_in: usize,
+    },
+    /// Added beside `fan_in` products.
+    Bias {
+        /// How many.
+        fan_in: usize,
+    },
+    /// Batch norm's factor.
+    Scale,
+    /// Batch norm's summand.
+    Shift,
+    /// Batch norm's running mean; not trained by gradient.
+    Mean,
+    /// Batch norm's running variance; not trained by gradient.
+    Variance,
+}
+
+impl Role {
+    /// Whether the optimizer changes it.
+    pub const fn is_trained(self) -> bool {
+        !matches!(self, Self::Mean | Self::Variance)
+    }
+}
+
+/// A tensor that a graph needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// `layer.weight`, `layer.bias`, `layer.running_mean` or `layer.running_var`.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// What it is for.
+    pub role: Role,
+}
+
+impl Graph {
+    /// The shape of an image, `[channels, height, width]`.
+    pub fn input(&self) -> [usize; 3] {
+        self.input
+    }
+
+    /// All nodes in order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The numbers of all nodes in order.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + ExactSizeIterator + use<> {
+        (0..self.nodes.len()).map(NodeId)
+    }
+
+    /// One node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// The shape that a node gives for one image.
+    pub fn shape(&self, id: NodeId) -> &[usize] {
+        &self.shapes[id.0]
+    }
+
+    /// The last node.
+    pub fn output(&self) -> NodeId {
+        NodeId(self.nodes.len() - 1)
+    }
+
+    /// Number of values of the output: the classes.
+    pub fn classes(&self) -> usize {
+        self.shape(self.output()).iter().product()
+    }
+
+    /// The node with this name.
+    pub fn find(&self, name: &str) -> Option<NodeId> {
+        self.ids().find(|&id| self.node(id).name == name)
+    }
+
+    /// The nodes that take `id` as an input, ascending; one that takes it twice stands once.
+    pub fn consumers(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        self.ids().filter(move |&other| self.node(other).inputs.contains(&id))
+    }
+
+    /// The node that feeds the last weighted layer.
+    pub fn penultimate(&self) -> NodeId {
+        self.nodes.iter().rev().find(|node| node.op.is_weighted()).map_or(NodeId(0), |node| node.inputs[0])
+    }
+
+    /// The tensors that the node needs.
+    pub fn parameters_of(&self, id: NodeId) -> Vec<Parameter> {
+        let Node { name, op, inputs } = self.node(id);
+        let parameter = |what: &str, shape: Vec<usize>, role| Parameter { name: format!("{name}.{what}"), shape, role };
+        let with_bias = |bias: bool, weight: Vec<usize>| {
+            let fan_in = weight[1..].iter().product();
+            let mut all = vec![parameter("weight", weight.clone(), Role::Weight { fan_in })];
+            all.extend(bias.then(|| parameter("bias", vec![weight[0]], Role::Bias { fan_in })));
+            all
+        };
+        match *op {
+            Op::Conv2d { channels, window: Window { kernel, .. }, groups, bias } => {
+                with_bias(bias, vec![channels, self.shape(inputs[0])[0] / groups, kernel, kernel])
+            }
+            Op::Linear { features, bias } => with_bias(bias, vec![features, self.shape(inputs[0])[0]]),
+            Op::BatchNorm { .. } => {
+                [("weight", Role::Scale), ("bias", Role::Shift), ("running_mean", Role::Mean), ("running_var", Role::Variance)]
+                    .map(|(what, role)| parameter(what, vec![self.shape(id)[0]], role))
+                    .into()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The tensors that the graph needs, in the order of the nodes.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        self.ids().flat_map(|id| self.parameters_of(id)).collect()
+    }
+
+    /// Number of trained values.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters()
+            .iter()
+            .filter(|parameter| parameter.role.is_trained())
+            .map(|parameter| parameter.shape.iter().product::<usize>())
+            .sum()
+    }
+
+    /// Multiplications of an input with a weight for one image, in convolutions and linear layers.
+    pub fn multiply_adds(&self) -> usize {
+        let positions = |id: NodeId| self.shape(id)[1..].iter().product::<usize>();
+        let weights = |id: NodeId| self.parameters_of(id)[0].shape.iter().product::<usize>();
+        self.ids().filter(|&id| self.node(id).op.is_weighted()).map(|id| weights(id) * positions(id)).sum()
+    }
+}
+
+/// Builds a [`Graph`] node by node; every mistake names its layer.
+#[derive(Debug)]
+pub struct GraphBuilder(Graph);
+
+impl GraphBuilder {
+    /// A graph for images of shape `[channels, height, width]`; its first node is called `input`.
+    pub fn new(input: [usize; 3]) -> Result<Self> {
+        if input.contains(&0) {
+            return Err(Error::request(format!("images of shape {input:?} have no pixels")));
+        }
+        let node = Node { name: "input".into(), op: Op::Input, inputs: Vec::new() };
+        Ok(Self(Graph { input, nodes: vec![node], shapes: vec![input.to_vec()] }))
+    }
+
+    /// The node of the image.
+    pub fn input(&self) -> NodeId {
+        NodeId(0)
+    }
+
+    /// The shape that a node gives for one image.
+    pub fn shape(&self, id: NodeId) -> &[usize] {
+        self.0.shape(id)
+    }
+
+    /// Adds a node.
+    ///
+    /// # Errors
+    /// When the name is taken or empty, an input does not exist yet, or the shapes do not fit.
+    pub fn add(&mut self, name: &str, op: Op, inputs: &[NodeId]) -> Result<NodeId> {
+        let refuse = |problem: String| Error::request(format!("layer `{name}` ({op:?}): {problem}"));
+        if name.is_empty() || self.0.find(name).is_some() {
+            return Err(refuse("layers need names of their own".into()));
+        }
+        if let Some(NodeId(later)) = inputs.iter().find(|id| id.0 >= self.0.nodes.len()) {
+            return Err(refuse(format!("its input number {later} does not come before it")));
+        }
+        let shapes: Vec<&[usize]> = inputs.iter().map(|&id| self.0.shape(id)).collect();
+        let shape = op.shape(&shapes).map_err(refuse)?;
+        self.0.nodes.push(Node { name: name.to_owned(), op, inputs: inputs.to_vec() });
+        self.0.shapes.push(shape);
+        Ok(self.0.output())
+    }
+
+    /// The graph; the node added last is its output.
+    ///
+    /// # Errors
+    /// When the output is no vector, depends on no weights, or a node leads nowhere.
+    pub fn build(self) -> Result<Graph> {
+        let graph = self.0;
+        let used: BTreeSet<NodeId> = graph.nodes.iter().flat_map(|node| node.inputs.iter().copied()).collect();
+        if let Some(dead) = graph.ids().find(|id| *id != graph.output() && !used.contains(id)) {
+            return Err(Error::request(format!("layer `{}` leads nowhere: no other layer takes it", graph.node(dead).name)));
+        }
+        if graph.shape(graph.output()).len() != 1 || !graph.nodes.iter().any(|node| node.op.is_weighted()) {
+            let last = &graph.node(graph.output()).name;
+            return Err(Error::request(format!(
+                "the last layer, `{last}`, must give one score a class, through at least one weighted layer"
+            )));
+        }
+        Ok(graph)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> Result<Graph> {
+        let mut builder = GraphBuilder::new([3, 8, 8])?;
+        let input = builder.input();
+        let conv = builder.add("conv", Op::conv(4, Window::new(3).padding(1)), &[input])?;
+        let norm = builder.add("norm", Op::batch_norm(), &[conv])?;
+        let relu = builder.add("relu", Op::Relu, &[norm])?;
+        let pool = builder.add("pool", Op::MaxPool { window: Window::tiling(2) }, &[relu])?;
+        let twin = builder.add("twin", Op::AvgPool { window: Window::tiling(2) }, &[relu])?;
+        let both = builder.add("both", Op::Concat, &[pool, twin])?;
+        let flat = builder.add("flat", Op::Flatten, &[both])?;
+        builder.add("head", Op::linear(5), &[flat])?;
+        builder.build()
+    }
+
+    #[test]
+    fn shapes_parameters_and_costs_follow_from_the_ops() {
+        let graph = small().unwrap();
+        assert_eq!(graph.shape(graph.find("both").unwrap()), [8, 4, 4]);
+        assert_eq!(graph.classes(), 5);
+        assert_eq!(graph.parameter_count(), (4 * 27 + 4) + 8 + (128 * 5 + 5));
+        assert_eq!(graph.multiply_adds(), 64 * 4 * 27 + 128 * 5);
+        assert_eq!(graph.node(graph.penultimate()).name, "flat");
+        let names: Vec<_> = graph.parameters().into_iter().map(|parameter| parameter.name).collect();
+        let expected =
+            ["conv.weight", "conv.bias", "norm.weight", "norm.bias", "norm.running_mean", "norm.running_var", "head.weight", "head.bias"];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn graphs_come_back_from_json() {
+        let graph = small().unwrap();
+        let json = serde_json::to_string(&graph).unwrap();
+        assert_eq!(serde_json::from_str::<Graph>(&json).unwrap(), graph);
+        let broken = json.replace("\"features\":5", "\"features\":0");
+        assert!(serde_json::from_str::<Graph>(&broken).unwrap_err().to_string().contains("`head`"));
+    }
+
+    #[test]
+    fn mistakes_name_their_layer() {
+        let mut builder = GraphBuilder::new([3, 4, 4]).unwrap();
+        let input = builder.input();
+        let mut refused = |op, inputs: &[NodeId]| builder.add("odd", op, inputs).unwrap_err().to_string();
+        for message in [
+            refused(Op::conv(4, Window::new(5)), &[input]),
+            refused(Op::Conv2d { channels: 4, window: Window::new(1), groups: 2, bias: false }, &[input]),
+            refused(Op::conv(4, Window::new(1).stride(0)), &[input]),
+            refused(Op::linear(4), &[input]),
+            refused(Op::Add, &[input]),
+            refused(Op::Relu, &[NodeId(7)]),
+            refused(Op::Dropout { p: 1.0 }, &[input]),
+            refused(Op::Input, &[]),
+        ] {
+            assert!(message.contains("`odd`"), "{message}");
+        }
+        assert!(builder.add("input", Op::Relu, &[input]).is_err(), "a name that is taken");
+        let relu = builder.add("relu", Op::Relu, &[input]).unwrap();
+        let flat = builder.add("flat", Op::Flatten, &[input]).unwrap();
+        builder.add("head", Op::linear(2), &[flat]).unwrap();
+        assert!(builder.build().unwrap_err().to_string().contains("`relu`"), "node {relu:?} leads nowhere");
+    }
+}

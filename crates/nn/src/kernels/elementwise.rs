@@ -1,0 +1,43 @@
+//! What is done to each value on its own, and joining and parting of channels.
+
+use rayon::prelude::*;
+
+use super::{Element, GRAIN, chunks_a_task};
+
+/// `f` of each value.
+pub(crate) fn map<T: Element>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
+    let mut y = vec![T::ZERO; x.len()];
+    y.par_chunks_mut(GRAIN).zip(x.par_chunks(GRAIN)).for_each(|(y, x)| y.iter_mut().zip(x).for_each(|(y, x)| *y = f(*x)));
+    y
+}
+
+/// `f` of each pair of values.
+pub(crate) fn zip<T: Element>(a: &[T], b: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
+    let mut y = vec![T::ZERO; a.len()];
+    y.par_chunks_mut(GRAIN).zip(a.par_chunks(GRAIN).zip(b.par_chunks(GRAIN))).for_each(|(y, (a, b))| {
+        y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (a, b))| *y = f(*a, *b));
+    });
+    y
+}
+
+/// The rows of `parts`, joined: part `i` has `widths[i]` values a row.
+pub(crate) fn join<T: Element>(parts: &[&[T]], widths: &[usize]) -> Vec<T> {
+    let width = widths.iter().sum();
+    let mut y = vec![T::ZERO; parts.iter().map(|part| part.len()).sum()];
+    y.par_chunks_mut(width).enumerate().with_min_len(chunks_a_task(width)).for_each(|(row, mut y)| {
+        for (part, &width) in parts.iter().zip(widths) {
+            y.split_off_mut(..width).into_iter().for_each(|y| y.copy_from_slice(&part[row * width..][..width]));
+        }
+    });
+    y
+}
+
+/// The values `start..start + part` of each row of `width` values.
+pub(crate) fn part<T: Element>(x: &[T], width: usize, start: usize, part: usize) -> Vec<T> {
+    let mut y = vec![T::ZERO; x.len() / width * part];
+    y.par_chunks_mut(part)
+        .zip(x.par_chunks(width))
+        .with_min_len(chunks_a_task(width))
+        .for_each(|(y, x)| y.copy_from_slice(&x[start..start + part]));
+    y
+}

@@ -1,0 +1,37 @@
+//! What the CPU computes, on plain slices of `f32` or `f64`.
+//!
+//! Every kernel is parallel over images, planes or rows with `rayon`, in pieces whose number depends on the shapes alone,
+//! and adds up in a fixed order: results do not depend on the number of threads.
+
+pub(crate) mod conv;
+pub(crate) mod elementwise;
+mod gemm;
+pub(crate) mod linear;
+pub(crate) mod norm;
+pub(crate) mod pool;
+
+use candle_core::FloatDType;
+
+/// A type of number that the kernels work on.
+pub(crate) trait Element: FloatDType + Default + std::iter::Sum {
+    const ZERO: Self;
+    const ONE: Self;
+}
+
+impl Element for f32 {
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+}
+
+impl Element for f64 {
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+}
+
+/// Values that are worth a task of their own.
+const GRAIN: usize = 1 << 14;
+
+/// Chunks of `width` values so small that a task should take at least this many of them.
+fn chunks_a_task(width: usize) -> usize {
+    GRAIN.div_ceil(width)
+}

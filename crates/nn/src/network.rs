@@ -1,0 +1,249 @@
+//! A layer graph with its parameters: what is trained, asked and explained.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+
+use bezoar_core::{Batch, Classifier, Error, Features, ImageShape, Result};
+use candle_core::{DType, Device, Tensor};
+use rand::{Rng, RngExt};
+
+use crate::graph::{Graph, NodeId, Op, Parameter, Role};
+use crate::{AtPlace, ops};
+
+/// A [`Graph`], a tensor for each of its parameters, and the device where they live.
+#[derive(Clone, Debug)]
+pub struct Network {
+    graph: Graph,
+    parameters: BTreeMap<String, Tensor>,
+    device: Device,
+    dtype: DType,
+}
+
+impl Network {
+    /// A net of these parameters, named as [`Graph::parameters`] names them.
+    ///
+    /// # Errors
+    /// When one is missing, too many, of a wrong shape, or of another type or device than the others.
+    pub fn new(graph: Graph, parameters: BTreeMap<String, Tensor>) -> Result<Self> {
+        let expected = graph.parameters();
+        let Some(first) = expected.first().and_then(|first| parameters.get(&first.name)) else {
+            return Err(Error::data(&expected[0].name, "the parameter is missing"));
+        };
+        let (device, dtype) = (first.device().clone(), first.dtype());
+        for wanted in &expected {
+            let Some(tensor) = parameters.get(&wanted.name) else { return Err(Error::data(&wanted.name, "the parameter is missing")) };
+            if tensor.dims() != wanted.shape {
+                return Err(Error::data(&wanted.name, format!("has shape {:?} where the net needs {:?}", tensor.dims(), wanted.shape)));
+            }
+            if tensor.dtype() != dtype || !tensor.device().same_device(&device) {
+                return Err(Error::data(&wanted.name, "has another number type or device than the other parameters"));
+            }
+        }
+        if let Some(name) = parameters.keys().find(|name| expected.iter().all(|wanted| wanted.name != **name)) {
+            return Err(Error::data(name, "no layer of the net has this parameter"));
+        }
+        Ok(Self { graph, parameters, device, dtype })
+    }
+
+    /// A net with fresh parameters, as PyTorch's layers begin: weights and biases of convolutions and linear layers uniform
+    /// within `1 / sqrt(fan_in)` (Kaiming, arXiv 1502.01852, with a = sqrt 5), batch norm as the identity.
+    pub fn init(graph: Graph, rng: &mut impl Rng, device: &Device) -> Result<Self> {
+        let parameters = graph.parameters().into_iter().map(|Parameter { name, shape, role }| {
+            let len = shape.iter().product();
+            let values: Vec<f32> = match role {
+                Role::Weight { fan_in } | Role::Bias { fan_in } => {
+                    let bound = 1.0 / (fan_in as f32).sqrt();
+                    std::iter::repeat_with(|| rng.random_range(-bound..=bound)).take(len).collect()
+                }
+                Role::Scale | Role::Variance => vec![1.0; len],
+                Role::Shift | Role::Mean => vec![0.0; len],
+            };
+            let tensor = Tensor::from_vec(values, shape, device).at(&name)?;
+            Ok((name, tensor))
+        });
+        let parameters = parameters.collect::<Result<_>>()?;
+        Self::new(graph, parameters)
+    }
+
+    /// What it computes.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// All parameters by name.
+    pub fn parameters(&self) -> &BTreeMap<String, Tensor> {
+        &self.parameters
+    }
+
+    /// Where its tensors live.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The same net on another device or in another number type.
+    pub fn to(&self, device: &Device, dtype: DType) -> Result<Self> {
+        let moved = self.parameters.iter().map(|(name, tensor)| {
+            let tensor = tensor.to_device(device).and_then(|tensor| tensor.to_dtype(dtype)).at(name)?;
+            Ok((name.clone(), tensor))
+        });
+        Self::new(self.graph.clone(), moved.collect::<Result<_>>()?)
+    }
+
+    /// The parameter `what` (`weight`, `bias`, ...) of a node, if it has it.
+    pub fn parameter(&self, id: NodeId, what: &str) -> Option<&Tensor> {
+        self.parameters.get(&format!("{}.{what}", self.graph.node(id).name))
+    }
+
+    /// Images as the net takes them: `[N, C, H, W]`, values in 0..=1.
+    ///
+    /// # Errors
+    /// When the images have another shape than the net's input.
+    pub fn images(&self, batch: &Batch) -> Result<Tensor> {
+        let ImageShape { height, width, channels } = batch.shape;
+        if [channels, height, width] != self.graph.input() {
+            let [c, h, w] = self.graph.input();
+            return Err(Error::request(format!("the net takes {h}x{w} images of {c} channels, not {height}x{width} of {channels}")));
+        }
+        let plane = height * width;
+        let mut values = vec![0f32; batch.pixels.len()];
+        for (image, pixels) in values.chunks_exact_mut(batch.shape.len()).zip(batch.pixels.chunks_exact(batch.shape.len())) {
+            for (place, pixel) in pixels.chunks_exact(channels).enumerate() {
+                pixel.iter().enumerate().for_each(|(channel, &value)| image[channel * plane + place] = f32::from(value) / 255.0);
+            }
+        }
+        let host = Tensor::from_vec(values, (batch.len(), channels, height, width), &Device::Cpu);
+        host.and_then(|host| host.to_dtype(self.dtype)?.to_device(&self.device)).at("input")
+    }
+
+    /// The scores `[N, classes]` of images `[N, C, H, W]`, as in use: running batch statistics, no dropout.
+    pub fn forward(&self, images: &Tensor) -> Result<Tensor> {
+        self.forward_to(images, self.graph.output())
+    }
+
+    /// What a node gives for images `[N, C, H, W]`; later nodes are not computed, and outputs are dropped once used.
+    pub fn forward_to(&self, images: &Tensor, id: NodeId) -> Result<Tensor> {
+        let last_use = |id: NodeId| self.graph.consumers(id).last();
+        let mut outputs: Vec<Option<Tensor>> = Vec::with_capacity(id.index() + 1);
+        for now in self.graph.ids().take(id.index() + 1) {
+            let inputs = self.graph.node(now).inputs.iter().filter_map(|input| outputs[input.index()].as_ref()).collect::<Vec<_>>();
+            let output = self.evaluate(now, images, &inputs)?;
+            for &input in &self.graph.node(now).inputs {
+                if last_use(input) == Some(now) {
+                    outputs[input.index()] = None;
+                }
+            }
+            outputs.push(Some(output));
+        }
+        outputs.pop().flatten().ok_or_else(|| Error::request("a graph without nodes"))
+    }
+
+    /// What every node gives for images `[N, C, H, W]`, in the order of the nodes.
+    pub fn forward_all(&self, images: &Tensor) -> Result<Vec<Tensor>> {
+        self.graph.ids().try_fold(Vec::with_capacity(self.graph.nodes().len()), |mut outputs: Vec<Tensor>, id| {
+            let inputs: Vec<&Tensor> = self.graph.node(id).inputs.iter().map(|input| &outputs[input.index()]).collect();
+            let output = self.evaluate(id, images, &inputs)?;
+            outputs.push(output);
+            Ok(outputs)
+        })
+    }
+
+    /// What a node gives for these inputs, as in use.
+    fn evaluate(&self, id: NodeId, images: &Tensor, inputs: &[&Tensor]) -> Result<Tensor> {
+        let node = self.graph.node(id);
+        let output = match node.op {
+            Op::BatchNorm { eps, .. } => {
+                self.running_affine(id, eps).and_then(|[scale, shift]| ops::channel_affine(inputs[0], &scale, &shift))
+            }
+            Op::Dropout { .. } => Ok(inputs[0].clone()),
+            _ => self.evaluate_plain(id, images, inputs),
+        };
+        output.at(&node.name)
+    }
+
+    /// What a node gives that does the same in training and in use.
+    pub(crate) fn evaluate_plain(&self, id: NodeId, images: &Tensor, inputs: &[&Tensor]) -> candle_core::Result<Tensor> {
+        match self.graph.node(id).op {
+            Op::Input => {
+                if images.dims().get(1..) != Some(&self.graph.input()) {
+                    candle_core::bail!("images of shape {:?} where the net takes [N, {:?}]", images.dims(), self.graph.input());
+                }
+                Ok(images.clone())
+            }
+            Op::Conv2d { window, groups, .. } => ops::conv2d(inputs[0], self.weight(id)?, self.parameter(id, "bias"), window, groups),
+            Op::Linear { .. } => ops::linear(inputs[0], self.weight(id)?, self.parameter(id, "bias")),
+            Op::Relu => ops::relu(inputs[0]),
+            Op::MaxPool { window } => ops::max_pool2d(inputs[0], window),
+            Op::AvgPool { window } => ops::avg_pool2d(inputs[0], window),
+            Op::Add => inputs[1..].iter().try_fold(inputs[0].clone(), |sum, input| ops::add(&sum, input)),
+            Op::Concat => ops::concat(inputs),
+            Op::Flatten => inputs[0].flatten_from(1),
+            Op::BatchNorm { .. } | Op::Dropout { .. } => candle_core::bail!("does not do the same in training and in use"),
+        }
+    }
+
+    /// The parameter `weight` of a weighted node or batch norm; [`Network::new`] saw to it that it is there.
+    pub(crate) fn weight(&self, id: NodeId) -> candle_core::Result<&Tensor> {
+        self.parameter(id, "weight").ok_or_else(|| candle_core::Error::Msg("has no weight".into()))
+    }
+
+    /// Batch norm in use as a factor and a summand a channel: `y = x * scale + shift`.
+    pub(crate) fn running_affine(&self, id: NodeId, eps: f64) -> candle_core::Result<[Tensor; 2]> {
+        let [Some(weight), Some(bias), Some(mean), Some(variance)] =
+            ["weight", "bias", "running_mean", "running_var"].map(|what| self.parameter(id, what))
+        else {
+            candle_core::bail!("is no batch norm")
+        };
+        let scale = (weight / (variance + eps)?.sqrt()?)?;
+        let shift = (bias - (mean * &scale)?)?;
+        Ok([scale, shift])
+    }
+
+    /// The same function with every batch norm that alone follows a convolution or linear layer merged into it.
+    ///
+    /// The node of such a batch norm is gone; other nodes keep their names, and the weighted layer gains a bias.
+    /// A batch norm after anything else stays.
+    pub fn fold_batch_norm(&self) -> Result<Self> {
+        crate::fold::fold(self)
+    }
+}
+
+impl Classifier for Network {
+    fn input(&self) -> ImageShape {
+        let [channels, height, width] = self.graph.input();
+        ImageShape { height, width, channels }
+    }
+
+    fn classes(&self) -> usize {
+        self.graph.classes()
+    }
+
+    fn layers(&self) -> Vec<String> {
+        self.graph.nodes().iter().map(|node| node.name.clone()).collect()
+    }
+
+    fn penultimate(&self) -> String {
+        self.graph.node(self.graph.penultimate()).name.clone()
+    }
+
+    fn logits(&self, batch: &Batch) -> Result<Features> {
+        features(&self.forward(&self.images(batch)?)?)
+    }
+
+    fn activations(&self, batch: &Batch, layer: &str) -> Result<Features> {
+        let Some(id) = self.graph.find(layer) else {
+            let known = Classifier::layers(self).join(", ");
+            return Err(Error::request(format!("the net has no layer `{layer}`")).with_help(format!("its layers are {known}")));
+        };
+        features(&self.forward_to(&self.images(batch)?, id)?)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// A tensor `[N, ...]` as rows on the host.
+pub fn features(tensor: &Tensor) -> Result<Features> {
+    let values = tensor.to_device(&Device::Cpu).and_then(|tensor| tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()).at("output")?;
+    Features::new(tensor.dims().get(1..).unwrap_or_default().to_vec(), values)
+}

@@ -1,0 +1,64 @@
+//! What layers compute and how gradients pass through them, on tensors of any device.
+//!
+//! On the CPU these are this crate's kernels, for `f32` and `f64`; elsewhere they are made of candle's own operations. Each
+//! backward function gives the exact vector-Jacobian product of its forward function, for training, saliency and LRP alike.
+//! Nothing here is tracked by candle's autograd.
+
+mod conv;
+mod elementwise;
+mod linear;
+mod norm;
+mod pool;
+
+use candle_core::{DType, Device, Result, Storage, Tensor, bail};
+
+pub use conv::{conv2d, conv2d_backward_input, conv2d_backward_weight};
+pub use elementwise::{add, concat, relu, relu_backward, split};
+pub use linear::{linear, linear_backward_input, linear_backward_weight};
+pub use norm::{Moments, batch_norm_backward, channel_affine, channel_moments, channel_sums};
+pub use pool::{avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward};
+
+use crate::kernels::Element;
+
+/// Runs `body` with `T` as the type of the tensor's values.
+macro_rules! per_dtype {
+    ($tensor:expr, $T:ident => $body:expr) => {
+        match $tensor.dtype() {
+            candle_core::DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            candle_core::DType::F64 => {
+                type $T = f64;
+                $body
+            }
+            other => candle_core::bail!("layers compute in f32 or f64, not {other:?}"),
+        }
+    };
+}
+use per_dtype;
+
+/// Calls `f` with the values of tensors on the CPU.
+fn read<T: Element, R>(tensors: &[&Tensor], f: impl FnOnce(&[&[T]]) -> R) -> Result<R> {
+    let tensors = tensors.iter().map(|tensor| tensor.contiguous()).collect::<Result<Vec<_>>>()?;
+    let guards: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
+    let values = guards.iter().zip(&tensors).map(|((storage, layout), tensor)| match &**storage {
+        Storage::Cpu(storage) => Ok(&T::cpu_storage_as_slice(storage)?[layout.start_offset()..][..tensor.elem_count()]),
+        _ => bail!("the tensors of a layer must be on one device"),
+    });
+    Ok(f(&values.collect::<Result<Vec<_>>>()?))
+}
+
+/// A tensor on the CPU.
+fn tensor<T: Element>(values: Vec<T>, shape: &[usize]) -> Result<Tensor> {
+    Tensor::from_vec(values, shape, &Device::Cpu)
+}
+
+fn check(holds: bool, what: impl FnOnce() -> String) -> Result<()> {
+    if holds { Ok(()) } else { Err(candle_core::Error::Msg(what())) }
+}
+
+/// A tensor of `value` like another, of another shape.
+fn full_like(value: f64, shape: &[usize], other: &Tensor) -> Result<Tensor> {
+    Tensor::full(value, shape, other.device())?.to_dtype(if other.dtype().is_float() { other.dtype() } else { DType::F32 })
+}

@@ -1,0 +1,130 @@
+use candle_core::{Result, Tensor};
+
+use super::{check, full_like, per_dtype, read, tensor};
+use crate::graph::Window;
+use crate::kernels::pool::{self as kernel, Shape};
+
+fn shape_of(x: &[usize], window: Window) -> Result<(Shape, [usize; 4])> {
+    let &[n, c, height, width] = x else { candle_core::bail!("pools take [N, C, H, W], not {x:?}") };
+    check(2 * window.padding <= window.kernel && window.dilation == 1, || format!("no pool has {window:?}"))?;
+    match (window.positions(height), window.positions(width)) {
+        (Some(h), Some(w)) => Ok((Shape { input: [height, width], output: [h, w], window }, [n, c, h, w])),
+        _ => candle_core::bail!("{window:?} does not fit into images {x:?}"),
+    }
+}
+
+fn check_gradient(dy: &Tensor, output: [usize; 4]) -> Result<()> {
+    check(dy.dims() == output, || format!("gradient {:?} where the pool gives {output:?}", dy.dims()))
+}
+
+/// The largest value under each position of the window; the border never wins.
+pub fn max_pool2d(x: &Tensor, window: Window) -> Result<Tensor> {
+    let (shape, output) = shape_of(x.dims(), window)?;
+    if x.device().is_cpu() {
+        return per_dtype!(x, T => tensor(read::<T, _>(&[x], |v| kernel::max_forward(&shape, v[0]))?, &output));
+    }
+    let cells = Cells::of(x, &shape, f64::NEG_INFINITY)?;
+    cells.iter().skip(1).try_fold(cells.get(0, 0)?, |best, (row, column)| best.maximum(&cells.get(row, column)?))
+}
+
+/// The gradient to the input of a max-pool: each output's goes to the value that won, the first of equal ones in row-major
+/// order, and adds up where windows overlap.
+pub fn max_pool2d_backward(x: &Tensor, dy: &Tensor, window: Window) -> Result<Tensor> {
+    let (shape, output) = shape_of(x.dims(), window)?;
+    check_gradient(dy, output)?;
+    if x.device().is_cpu() {
+        return per_dtype!(x, T => tensor(read::<T, _>(&[x, dy], |v| kernel::max_backward(&shape, v[0], v[1]))?, x.dims()));
+    }
+    let cells = Cells::of(x, &shape, f64::NEG_INFINITY)?;
+    let best = max_pool2d(x, window)?;
+    let mut left = dy.clone();
+    let mut dx = cells.zeros()?;
+    for (row, column) in cells.iter() {
+        let wins = cells.get(row, column)?.eq(&best)?;
+        dx = cells.add(&dx, row, column, &wins.where_cond(&left, &left.zeros_like()?)?)?;
+        left = wins.where_cond(&left.zeros_like()?, &left)?;
+    }
+    cells.crop(&dx)
+}
+
+/// The mean under each position of the window; the border counts as zeros.
+pub fn avg_pool2d(x: &Tensor, window: Window) -> Result<Tensor> {
+    let (shape, output) = shape_of(x.dims(), window)?;
+    if x.device().is_cpu() {
+        return per_dtype!(x, T => tensor(read::<T, _>(&[x], |v| kernel::avg_forward(&shape, v[0]))?, &output));
+    }
+    let cells = Cells::of(x, &shape, 0.0)?;
+    let sum = cells.iter().skip(1).try_fold(cells.get(0, 0)?, |sum, (row, column)| sum + cells.get(row, column)?)?;
+    sum / (window.kernel * window.kernel) as f64
+}
+
+/// The gradient to the input, `[N, C, height, width]`, of an average pool.
+pub fn avg_pool2d_backward(dy: &Tensor, [height, width]: [usize; 2], window: Window) -> Result<Tensor> {
+    let input = [dy.dim(0)?, dy.dim(1)?, height, width];
+    let (shape, output) = shape_of(&input, window)?;
+    check_gradient(dy, output)?;
+    if dy.device().is_cpu() {
+        return per_dtype!(dy, T => tensor(read::<T, _>(&[dy], |v| kernel::avg_backward(&shape, v[0]))?, &input));
+    }
+    let cells = Cells::of(&full_like(0.0, &input, dy)?, &shape, 0.0)?;
+    let share = (dy / (window.kernel * window.kernel) as f64)?;
+    let dx = cells.iter().try_fold(cells.zeros()?, |dx, (row, column)| cells.add(&dx, row, column, &share))?;
+    cells.crop(&dx)
+}
+
+/// A padded image, seen through one cell of the window at a time: what devices without our kernels pool with.
+struct Cells {
+    padded: Tensor,
+    shape: Shape,
+    /// The pixels under the window's first row or column, for each position.
+    first: [Vec<u32>; 2],
+}
+
+impl Cells {
+    fn of(x: &Tensor, shape: &Shape, border: f64) -> Result<Self> {
+        let mut padded = x.clone();
+        for dim in [2, 3] {
+            let mut dims = padded.dims().to_vec();
+            dims[dim] = shape.window.padding;
+            if shape.window.padding > 0 {
+                let border = full_like(border, &dims, x)?;
+                padded = Tensor::cat(&[&border, &padded, &border], dim)?;
+            }
+        }
+        let first = shape.output.map(|positions| (0..positions as u32).map(|position| position * shape.window.stride as u32).collect());
+        Ok(Self { padded, shape: *shape, first })
+    }
+
+    /// Rows and columns of the window in row-major order.
+    fn iter(&self) -> impl Iterator<Item = (u32, u32)> + use<> {
+        let kernel = self.shape.window.kernel as u32;
+        (0..kernel).flat_map(move |row| (0..kernel).map(move |column| (row, column)))
+    }
+
+    fn places(&self, side: usize, offset: u32) -> Result<Tensor> {
+        let places: Vec<u32> = self.first[side].iter().map(|place| place + offset).collect();
+        Tensor::from_vec(places, self.first[side].len(), self.padded.device())
+    }
+
+    /// What a cell sees at each position.
+    fn get(&self, row: u32, column: u32) -> Result<Tensor> {
+        self.padded.index_select(&self.places(0, row)?, 2)?.index_select(&self.places(1, column)?, 3)
+    }
+
+    fn zeros(&self) -> Result<Tensor> {
+        self.padded.zeros_like()
+    }
+
+    /// Adds `values` to what a cell sees: the transpose of [`get`](Self::get).
+    fn add(&self, sum: &Tensor, row: u32, column: u32, values: &Tensor) -> Result<Tensor> {
+        let mut wide = values.dims().to_vec();
+        wide[3] = sum.dim(3)?;
+        let columns = full_like(0.0, &wide, values)?.index_add(&self.places(1, column)?, &values.contiguous()?, 3)?;
+        sum.index_add(&self.places(0, row)?, &columns, 2)
+    }
+
+    fn crop(&self, padded: &Tensor) -> Result<Tensor> {
+        let [height, width] = self.shape.input;
+        padded.narrow(2, self.shape.window.padding, height)?.narrow(3, self.shape.window.padding, width)?.contiguous()
+    }
+}
