@@ -7,11 +7,15 @@
 //! Not here: architectures (see `bezoar-models`), relevance and heatmaps (see `bezoar-attribution`).
 
 mod fold;
+mod gradient;
 pub mod graph;
 mod kernels;
 mod network;
 pub mod ops;
+#[cfg(test)]
+mod testing;
 
+pub use gradient::{Mode, Tape};
 pub use graph::{Graph, GraphBuilder, Node, NodeId, Op, Parameter, Role, Window};
 pub use network::{Network, features};
 

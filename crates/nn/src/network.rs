@@ -148,37 +148,28 @@ impl Network {
     }
 
     /// What a node gives for these inputs, as in use.
-    fn evaluate(&self, id: NodeId, images: &Tensor, inputs: &[&Tensor]) -> Result<Tensor> {
+    pub(crate) fn evaluate(&self, id: NodeId, images: &Tensor, inputs: &[&Tensor]) -> Result<Tensor> {
         let node = self.graph.node(id);
         let output = match node.op {
-            Op::BatchNorm { eps, .. } => {
-                self.running_affine(id, eps).and_then(|[scale, shift]| ops::channel_affine(inputs[0], &scale, &shift))
-            }
-            Op::Dropout { .. } => Ok(inputs[0].clone()),
-            _ => self.evaluate_plain(id, images, inputs),
-        };
-        output.at(&node.name)
-    }
-
-    /// What a node gives that does the same in training and in use.
-    pub(crate) fn evaluate_plain(&self, id: NodeId, images: &Tensor, inputs: &[&Tensor]) -> candle_core::Result<Tensor> {
-        match self.graph.node(id).op {
+            Op::Input if images.dims().get(1..) == Some(&self.graph.input()) => Ok(images.clone()),
             Op::Input => {
-                if images.dims().get(1..) != Some(&self.graph.input()) {
-                    candle_core::bail!("images of shape {:?} where the net takes [N, {:?}]", images.dims(), self.graph.input());
-                }
-                Ok(images.clone())
+                let [c, h, w] = self.graph.input();
+                return Err(Error::request(format!("the net takes images [N, {c}, {h}, {w}], not {:?}", images.dims())));
             }
-            Op::Conv2d { window, groups, .. } => ops::conv2d(inputs[0], self.weight(id)?, self.parameter(id, "bias"), window, groups),
-            Op::Linear { .. } => ops::linear(inputs[0], self.weight(id)?, self.parameter(id, "bias")),
+            Op::Conv2d { window, groups, .. } => {
+                self.weight(id).and_then(|weight| ops::conv2d(inputs[0], weight, self.parameter(id, "bias"), window, groups))
+            }
+            Op::Linear { .. } => self.weight(id).and_then(|weight| ops::linear(inputs[0], weight, self.parameter(id, "bias"))),
+            Op::BatchNorm { eps, .. } => self.running_affine(id, eps).and_then(|[scale, shift]| ops::channel_affine(inputs[0], &scale, &shift)),
             Op::Relu => ops::relu(inputs[0]),
             Op::MaxPool { window } => ops::max_pool2d(inputs[0], window),
             Op::AvgPool { window } => ops::avg_pool2d(inputs[0], window),
             Op::Add => inputs[1..].iter().try_fold(inputs[0].clone(), |sum, input| ops::add(&sum, input)),
             Op::Concat => ops::concat(inputs),
             Op::Flatten => inputs[0].flatten_from(1),
-            Op::BatchNorm { .. } | Op::Dropout { .. } => candle_core::bail!("does not do the same in training and in use"),
-        }
+            Op::Dropout { .. } => Ok(inputs[0].clone()),
+        };
+        output.at(&node.name)
     }
 
     /// The parameter `weight` of a weighted node or batch norm; [`Network::new`] saw to it that it is there.
@@ -188,14 +179,32 @@ impl Network {
 
     /// Batch norm in use as a factor and a summand a channel: `y = x * scale + shift`.
     pub(crate) fn running_affine(&self, id: NodeId, eps: f64) -> candle_core::Result<[Tensor; 2]> {
-        let [Some(weight), Some(bias), Some(mean), Some(variance)] =
-            ["weight", "bias", "running_mean", "running_var"].map(|what| self.parameter(id, what))
-        else {
-            candle_core::bail!("is no batch norm")
+        self.norm_affine(id, self.running_normal(id, eps)?)
+    }
+
+    /// What makes a channel's running mean 0 and its running variance 1, as a factor and a summand.
+    pub(crate) fn running_normal(&self, id: NodeId, eps: f64) -> candle_core::Result<[Tensor; 2]> {
+        let [Some(mean), Some(variance)] = ["running_mean", "running_var"].map(|what| self.parameter(id, what)) else {
+            candle_core::bail!("has no running statistics")
         };
-        let scale = (weight / (variance + eps)?.sqrt()?)?;
-        let shift = (bias - (mean * &scale)?)?;
-        Ok([scale, shift])
+        let deviation = (variance + eps)?.sqrt()?.recip()?;
+        Ok([deviation.clone(), (mean * deviation)?.neg()?])
+    }
+
+    /// What makes a channel's mean in this batch 0 and its variance 1, as a factor and a summand.
+    pub(crate) fn batch_normal(&self, moments: &ops::Moments, eps: f64) -> candle_core::Result<[Tensor; 2]> {
+        let deviation: Vec<f64> = moments.variance.iter().map(|variance| 1.0 / (variance + eps).sqrt()).collect();
+        let center: Vec<f64> = moments.mean.iter().zip(&deviation).map(|(mean, deviation)| -mean * deviation).collect();
+        let tensor = |values: Vec<f64>| Tensor::from_vec(values, moments.mean.len(), &Device::Cpu)?.to_dtype(self.dtype)?.to_device(&self.device);
+        Ok([tensor(deviation)?, tensor(center)?])
+    }
+
+    /// Batch norm's own factor and summand after a normalisation.
+    pub(crate) fn norm_affine(&self, id: NodeId, [factor, summand]: [Tensor; 2]) -> candle_core::Result<[Tensor; 2]> {
+        let [Some(weight), Some(bias)] = ["weight", "bias"].map(|what| self.parameter(id, what)) else {
+            candle_core::bail!("has no weight and bias")
+        };
+        Ok([(factor * weight)?, ((summand * weight)? + bias)?])
     }
 
     /// The same function with every batch norm that alone follows a convolution or linear layer merged into it.

@@ -1,5 +1,7 @@
 //! What is done to each value on its own, and joining and parting of channels.
 
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::{Element, GRAIN, chunks_a_task};
@@ -18,6 +20,25 @@ pub(crate) fn zip<T: Element>(a: &[T], b: &[T], f: impl Fn(T, T) -> T + Sync) ->
         y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (a, b))| *y = f(*a, *b));
     });
     y
+}
+
+/// Zeroes values with probability `p` and divides the others by `1 - p`; row `i` has a random stream of its own.
+pub(crate) fn dropout<T: Element>(x: &[T], width: usize, p: f64, key: [u64; 2]) -> Vec<T> {
+    let (threshold, kept) = ((p * 2f64.powi(32)) as u32, T::from_f64(1.0 / (1.0 - p)));
+    let mut y = vec![T::ZERO; x.len()];
+    y.par_chunks_mut(width).zip(x.par_chunks(width)).enumerate().with_min_len(chunks_a_task(width)).for_each(|(row, (y, x))| {
+        let mut rng = ChaCha8Rng::from_seed(seed(key, row));
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = if rng.next_u32() < threshold { T::ZERO } else { *x * kept });
+    });
+    y
+}
+
+fn seed([a, b]: [u64; 2], row: usize) -> [u8; 32] {
+    let mut seed = [0; 32];
+    for (to, from) in seed.as_chunks_mut::<8>().0.iter_mut().zip([a, b, row as u64]) {
+        *to = from.to_le_bytes();
+    }
+    seed
 }
 
 /// The rows of `parts`, joined: part `i` has `widths[i]` values a row.

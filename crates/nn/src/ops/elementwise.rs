@@ -22,6 +22,18 @@ pub fn relu_backward(y: &Tensor, dy: &Tensor) -> Result<Tensor> {
     y.gt(&y.zeros_like()?)?.where_cond(dy, &dy.zeros_like()?)
 }
 
+/// Zeroes values with probability `p` and divides the others by `1 - p`. The choice depends on `key` and on a value's row and
+/// place alone, so that the same call passes a gradient back.
+pub fn dropout(x: &Tensor, p: f64, key: [u64; 2]) -> Result<Tensor> {
+    check((0.0..1.0).contains(&p) && x.rank() > 0, || format!("dropout with p = {p} on {:?}", x.dims()))?;
+    let width = x.dims()[1..].iter().product();
+    if x.device().is_cpu() {
+        return per_dtype!(x, T => tensor(read::<T, _>(&[x], |v| kernel::dropout(v[0], width, p, key))?, x.dims()));
+    }
+    let ones = vec![1f32; x.elem_count()];
+    x * tensor(kernel::dropout(&ones, width, p, key), x.dims())?.to_device(x.device())?.to_dtype(x.dtype())?
+}
+
 /// `a + b` of equal shapes.
 pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     check(a.dims() == b.dims(), || format!("cannot add {:?} and {:?}", a.dims(), b.dims()))?;

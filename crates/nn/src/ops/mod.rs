@@ -13,7 +13,7 @@ mod pool;
 use candle_core::{DType, Device, Result, Storage, Tensor, bail};
 
 pub use conv::{conv2d, conv2d_backward_input, conv2d_backward_weight};
-pub use elementwise::{add, concat, relu, relu_backward, split};
+pub use elementwise::{add, concat, dropout, relu, relu_backward, split};
 pub use linear::{linear, linear_backward_input, linear_backward_weight};
 pub use norm::{Moments, batch_norm_backward, channel_affine, channel_moments, channel_sums};
 pub use pool::{avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward};
