@@ -1,0 +1,75 @@
+//! What the kernels and the stages of the GTSRB pipelines cost.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::bezoar;
+
+/// The pipelines whose stages are measured.
+const PIPELINES: [&str; 2] = ["gtsrb", "gtsrb-paper-net"];
+
+pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
+    match arguments {
+        ["kernels"] => bezoar::cargo(&["bench", "--package", "bezoar-nn"]),
+        ["pipelines", options @ ..] => pipelines(options),
+        [] => {
+            bezoar::cargo(&["bench", "--package", "bezoar-nn"])?;
+            pipelines(&[])
+        }
+        _ => bail!("usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..]]"),
+    }
+}
+
+/// Runs the pipelines with an empty cache and writes what each stage cost to docs/benchmarks.md.
+fn pipelines(options: &[&str]) -> Result<ExitCode> {
+    let mut page = format!(
+        "# What the stages cost\n\nMeasured by `cargo xtask bench pipelines{}`: each pipeline with an empty cache, on {}. \
+         Seconds are wall time; the peak is the most memory that the process held during the stage.\n",
+        options.iter().map(|option| format!(" {option}")).collect::<String>(),
+        machine()
+    );
+    let binary = bezoar::build(None)?;
+    let scratch = crate::root().join("target/bench");
+    for name in PIPELINES {
+        let _ = fs::remove_dir_all(&scratch);
+        let file = crate::root().join("pipelines").join(name).with_extension("yaml");
+        let folders = [Path::new("--cache"), &scratch.join("cache"), Path::new("--runs"), &scratch.join("runs")].map(Path::as_os_str);
+        let status = Command::new(&binary).arg("eval").arg(&file).args(options).args(folders).status()?;
+        if !status.success() {
+            bail!("{} failed", file.display());
+        }
+        write!(page, "\n## {name}.yaml\n\n{}", table(&scratch.join("runs"))?)?;
+    }
+    let path = crate::root().join("docs/benchmarks.md");
+    fs::write(&path, page).with_context(|| format!("{} cannot be written", path.display()))?;
+    println!("wrote docs/benchmarks.md");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The stages of the one run in a folder of runs.
+fn table(runs: &Path) -> Result<String> {
+    let timings = fs::read_dir(runs)?.filter_map(Result::ok).map(|run| run.path().join("timings.json")).find(|path| path.is_file());
+    let timings: Value = serde_json::from_slice(&fs::read(timings.context("the run left no timings")?)?)?;
+    let mut table = "| stage | images | seconds | images/s | peak MB |\n|---|---:|---:|---:|---:|\n".to_owned();
+    for stage in timings["stages"].as_array().into_iter().flatten() {
+        let (images, seconds) = (stage["images"].as_f64().unwrap_or(0.0), stage["seconds"].as_f64().unwrap_or(0.0));
+        let rate = if images > 0.0 { format!("{:.0}", images / seconds) } else { "–".to_owned() };
+        let peak = stage["peak_bytes"].as_f64().map_or_else(|| "–".to_owned(), |bytes| format!("{:.0}", bytes / 1e6));
+        writeln!(table, "| {} | {images} | {seconds:.1} | {rate} | {peak} |", stage["stage"].as_str().unwrap_or("?"))?;
+    }
+    Ok(table)
+}
+
+/// The processor, as far as the system tells.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let facts = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = facts.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':')).map(|(_, model)| model.trim());
+    let wide = if facts.contains("avx512f") { " with AVX-512" } else { "" };
+    format!("{cores} cores of {}{wide}", model.unwrap_or("an unnamed processor"))
+}

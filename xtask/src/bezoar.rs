@@ -1,0 +1,59 @@
+//! Building and calling the release `bezoar`.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, ExitStatus};
+
+use anyhow::{Context, Result, bail};
+
+/// Takes `NAME VALUE` out of the arguments.
+pub(crate) fn take_option(arguments: &mut Vec<String>, name: &str) -> Result<Option<String>> {
+    let Some(at) = arguments.iter().position(|argument| argument == name) else { return Ok(None) };
+    if at + 1 >= arguments.len() {
+        bail!("{name} wants a value");
+    }
+    arguments.remove(at);
+    Ok(Some(arguments.remove(at)))
+}
+
+/// Builds the release binary. Says where it is.
+pub(crate) fn build(features: Option<&str>) -> Result<PathBuf> {
+    let mut build = self::command();
+    build.args(["build", "--release", "--quiet", "--package", "bezoar-cli"]);
+    build.args(features.iter().flat_map(|features| ["--features", features]));
+    if !build.status().context("cargo does not start")?.success() {
+        bail!("bezoar does not build");
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), PathBuf::from);
+    Ok(target.join("release").join(format!("bezoar{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// Builds `bezoar` and runs it with these arguments, in the caller's folder.
+pub(crate) fn run(features: Option<&str>, arguments: &[String]) -> Result<ExitCode> {
+    let binary = build(features)?;
+    let status = Command::new(&binary).args(arguments).status().with_context(|| format!("{} does not start", binary.display()))?;
+    Ok(code(status))
+}
+
+/// What `bezoar` prints for these arguments.
+pub(crate) fn output(arguments: &[&str]) -> Result<String> {
+    let output = Command::new(build(None)?).args(arguments).current_dir(crate::root()).output()?;
+    if !output.status.success() {
+        bail!("bezoar {} failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Runs cargo in the repository's root.
+pub(crate) fn cargo(arguments: &[&str]) -> Result<ExitCode> {
+    Ok(code(command().args(arguments).status()?))
+}
+
+fn command() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(crate::root());
+    command
+}
+
+fn code(status: ExitStatus) -> ExitCode {
+    ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}

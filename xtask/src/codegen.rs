@@ -1,0 +1,51 @@
+//! What is made from the registered plugins and committed: the schema, the reference, the README's table.
+
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::bezoar;
+
+/// Where the README's table of plugins begins and ends.
+const MARKS: [&str; 2] = ["<!-- plugins: made by `cargo xtask codegen` -->\n", "<!-- plugins: end -->"];
+
+pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
+    let check = match arguments {
+        [] => false,
+        ["--check"] => true,
+        _ => bail!("usage: cargo xtask codegen [--check]"),
+    };
+    let files =
+        [("schemas/pipeline.schema.json", bezoar::output(&["schema"])?), ("docs/plugins.md", reference()?), ("README.md", readme()?)];
+    let mut stale = Vec::new();
+    for (name, content) in files {
+        let path = crate::root().join(name);
+        if fs::read_to_string(&path).ok().as_deref() == Some(&content) {
+            continue;
+        }
+        stale.push(name);
+        if !check {
+            fs::write(&path, content).with_context(|| format!("{} cannot be written", path.display()))?;
+            println!("wrote {name}");
+        }
+    }
+    if check && !stale.is_empty() {
+        bail!("out of date: {}; run `cargo xtask codegen`", stale.join(", "));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn reference() -> Result<String> {
+    Ok(format!(
+        "# Plugins\n\nMade by `cargo xtask codegen` from the plugins' own documentation.\n\n{}",
+        bezoar::output(&["describe", "--all"])?
+    ))
+}
+
+fn readme() -> Result<String> {
+    let text = fs::read_to_string(crate::root().join("README.md"))?;
+    let (before, rest) = text.split_once(MARKS[0]).context("README.md has no mark where the plugin table begins")?;
+    let (_, after) = rest.split_once(MARKS[1]).context("README.md has no mark where the plugin table ends")?;
+    Ok([before, MARKS[0], &bezoar::output(&["list", "--format", "markdown"])?, MARKS[1], after].concat())
+}
