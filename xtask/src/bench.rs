@@ -38,8 +38,9 @@ fn pipelines(options: &[&str]) -> Result<ExitCode> {
     for name in PIPELINES {
         let _ = fs::remove_dir_all(&scratch);
         let file = crate::root().join("pipelines").join(name).with_extension("yaml");
-        let folders = [Path::new("--cache"), &scratch.join("cache"), Path::new("--runs"), &scratch.join("runs")].map(Path::as_os_str);
-        let status = Command::new(&binary).arg("eval").arg(&file).args(options).args(folders).status()?;
+        let mut eval = Command::new(&binary);
+        eval.arg("eval").arg(&file).args(options).arg("--cache").arg(scratch.join("cache")).arg("--runs").arg(scratch.join("runs"));
+        let status = eval.status()?;
         if !status.success() {
             bail!("{} failed", file.display());
         }

@@ -41,6 +41,7 @@ pub enum Error {
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+#[expect(clippy::needless_pass_by_value, reason = "callers pass texts, errors and formatted values alike")]
 impl Error {
     /// A file operation on `path` that failed.
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {

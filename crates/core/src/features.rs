@@ -14,7 +14,7 @@ impl Features {
     /// When the number of values is no multiple of the row's length.
     pub fn new(shape: Vec<usize>, values: Vec<f32>) -> Result<Self> {
         let width: usize = shape.iter().product();
-        if width == 0 || values.len() % width != 0 {
+        if width == 0 || !values.len().is_multiple_of(width) {
             return Err(Error::request(format!("{} values do not make rows of {shape:?}", values.len())));
         }
         Ok(Self { shape, values })

@@ -52,6 +52,8 @@ macro_rules! register {
 pub struct Registration {
     /// The kind's name.
     pub kind: &'static str,
+    /// What plugins of the kind do.
+    pub kind_summary: &'static str,
     /// The plugin's name.
     pub name: &'static str,
     /// The source of the method.
@@ -82,6 +84,7 @@ impl Registration {
     pub const fn of<P: Plugin>(package: &'static str, version: &'static str, file: &'static str, line: u32) -> Self {
         Self {
             kind: <P::Kind as Kind>::NAME,
+            kind_summary: <P::Kind as Kind>::SUMMARY,
             name: P::NAME,
             paper: P::PAPER,
             package,
@@ -190,7 +193,7 @@ impl Registry {
     /// All mistakes of the block and of the blocks inside it, each with its place.
     pub fn part<K: Kind + ?Sized>(&self, node: &Node) -> Result<Part<K>, Diagnostics> {
         Diagnostics::check(self.check(K::NAME, node))?;
-        let plugin = self.resolve(K::NAME, node).map_err(Diagnostics::from)?;
+        let plugin = self.resolve(K::NAME, node)?;
         let built = (plugin.build)(&node.without("use"))?;
         match built.object.downcast::<Arc<K>>() {
             Ok(object) => Ok(Part::assemble(plugin, built.config, *object)),
@@ -203,7 +206,7 @@ impl Registry {
     /// All mistakes of a block against the schema of the plugin that it names, those of the blocks inside it too.
     pub fn check(&self, kind: &str, node: &Node) -> Vec<Diagnostic> {
         match self.resolve(kind, node) {
-            Err(mistake) => vec![mistake],
+            Err(mistakes) => mistakes.into_iter().collect(),
             Ok(plugin) => {
                 let fields = node.without("use");
                 let mistakes = self.check_fields(&fields, &plugin.schema());
@@ -249,29 +252,33 @@ impl Registry {
         }
     }
 
-    fn resolve(&self, kind: &str, node: &Node) -> Result<&'static Registration, Diagnostic> {
+    fn resolve(&self, kind: &str, node: &Node) -> Result<&'static Registration, Diagnostics> {
         let known: Vec<_> = self.of_kind(kind).map(|plugin| plugin.name).collect();
         let listing = format!("{kind} plugins: {}", known.join(", "));
         let Value::Map(_) = &node.value else {
             let hint = node.as_str().filter(|name| known.contains(name)).map_or(listing, |name| format!("write `{{ use: {name} }}`"));
-            return Err(Diagnostic::new("no-block", format!("a {kind} is a block `{{ use: name, ... }}`")).at_node(node).help(hint));
+            return Err(Diagnostic::new("no-block", format!("a {kind} is a block `{{ use: name, ... }}`")).at_node(node).help(hint).into());
         };
         let Some(name) = node.get("use") else {
             let missing = Diagnostic::new("missing-use", format!("this {kind} does not say which plugin to use"));
-            return Err(missing.at_node(node).label("`use:` is missing").help(listing));
+            return Err(missing.at_node(node).label("`use:` is missing").help(listing).into());
         };
         let Some(text) = name.as_str() else {
-            return Err(Diagnostic::new("no-plugin-name", format!("`use` wants the name of a {kind} plugin")).at_node(name).help(listing));
+            return Err(Diagnostic::new("no-plugin-name", format!("`use` wants the name of a {kind} plugin"))
+                .at_node(name)
+                .help(listing)
+                .into());
         };
         self.get(kind, text).ok_or_else(|| {
             let unknown =
                 Diagnostic::new("unknown-plugin", format!("there is no {kind} plugin called `{text}`")).at_node(name).help(listing);
             let elsewhere = self.iter().find(|plugin| plugin.name == text);
-            match (suggest(text, known.iter().copied()), elsewhere) {
+            let unknown = match (suggest(text, known.iter().copied()), elsewhere) {
                 (Some(near), _) => unknown.label(format!("did you mean `{near}`?")),
                 (None, Some(other)) => unknown.label(format!("`{text}` is a {} plugin", other.kind)),
                 (None, None) => unknown,
-            }
+            };
+            unknown.into()
         })
     }
 }

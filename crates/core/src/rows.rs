@@ -5,13 +5,16 @@ use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use safetensors::Dtype;
 use safetensors::tensor::Metadata;
-use safetensors::{Dtype, SafeTensors};
 
 use crate::{Error, FeatureSource, Features, ImageSet, ImageShape, PixelSource, Result, Sample};
 
 /// The one tensor of such a file.
 const TENSOR: &str = "rows";
+
+/// The metadata under which a file says more than its rows.
+const NOTE: &str = "bezoar";
 
 /// Writes rows one after the other; [`finish`](Self::finish) checks that all came.
 struct RowWriter {
@@ -21,13 +24,14 @@ struct RowWriter {
 }
 
 impl RowWriter {
-    fn create(path: &Path, dtype: Dtype, shape: Vec<usize>, note: Option<String>) -> Result<Self> {
+    fn create(path: &Path, dtype: Dtype, shape: &[usize], note: Option<&str>) -> Result<Self> {
         let bytes = shape.iter().product::<usize>() * dtype.bitsize() / 8;
-        let header = serde_json::json!({
-            "__metadata__": note.map(|note| serde_json::json!({ "bezoar": note })).unwrap_or_default(),
-            TENSOR: { "dtype": dtype, "shape": shape, "data_offsets": [0, bytes] },
-        });
-        let mut header = if header["__metadata__"].is_null() { serde_json::json!({ TENSOR: header[TENSOR] }) } else { header }.to_string();
+        let tensor = serde_json::json!({ "dtype": dtype, "shape": shape, "data_offsets": [0, bytes] });
+        let header = match note {
+            Some(note) => serde_json::json!({ "__metadata__": { NOTE: note }, TENSOR: tensor }),
+            None => serde_json::json!({ TENSOR: tensor }),
+        };
+        let mut header = header.to_string();
         header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
         let io = |error| Error::io(path, error);
         let mut file = BufWriter::new(File::create(path).map_err(io)?);
@@ -74,8 +78,7 @@ impl RowReader {
         }
         let mut head = vec![0; length as usize];
         file.read_exact(&mut head).map_err(io)?;
-        let head = [&length.to_le_bytes()[..], &head].concat();
-        let (_, metadata): (usize, Metadata) = SafeTensors::read_metadata(&head).map_err(|error| broken(&error))?;
+        let metadata: Metadata = serde_json::from_slice(&head).map_err(|error| broken(&error))?;
         let tensor = metadata.info(TENSOR).ok_or_else(|| broken(&"it holds other tensors"))?;
         if tensor.dtype != dtype || tensor.shape.len() < 2 {
             return Err(broken(&"it holds another type of rows"));
@@ -85,7 +88,7 @@ impl RowReader {
             return Err(broken(&"the rows are cut off"));
         }
         let row_bytes = tensor.shape[1..].iter().product::<usize>() * dtype.bitsize() / 8;
-        let note = metadata.metadata().as_ref().and_then(|notes| notes.get("bezoar").cloned());
+        let note = metadata.metadata().as_ref().and_then(|notes| notes.get(NOTE).cloned());
         Ok(Self { file, path: path.to_owned(), shape: tensor.shape.clone(), note, start, row_bytes })
     }
 
@@ -135,7 +138,7 @@ impl FeatureWriter {
     pub fn push(&mut self, features: &Features) -> Result<()> {
         if self.writer.is_none() {
             let shape = [&[self.rows], features.shape()].concat();
-            self.writer = Some((features.shape().to_vec(), RowWriter::create(&self.path, Dtype::F32, shape, None)?));
+            self.writer = Some((features.shape().to_vec(), RowWriter::create(&self.path, Dtype::F32, &shape, None)?));
         }
         let Some((shape, writer)) = &mut self.writer else { unreachable!("made above") };
         if features.shape() != shape {
@@ -203,7 +206,7 @@ impl PixelSource for RowReader {
 pub fn write_images(path: &Path, set: &ImageSet) -> Result<()> {
     let ImageShape { height, width, channels } = set.shape();
     let note = serde_json::to_string(&(set.classes(), set.samples())).map_err(Error::request)?;
-    let mut writer = RowWriter::create(path, Dtype::U8, vec![set.len(), height, width, channels], Some(note))?;
+    let mut writer = RowWriter::create(path, Dtype::U8, &[set.len(), height, width, channels], Some(&note))?;
     let mut pixels = vec![0; set.shape().len()];
     for row in 0..set.len() {
         set.read(row, &mut pixels)?;

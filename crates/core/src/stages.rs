@@ -143,6 +143,11 @@ impl Clustering {
 
 /// Groups the rows of a class.
 pub trait Clusterer: Send + Sync {
+    /// Fewest rows that it can group; a class with fewer is not scanned.
+    fn min_rows(&self) -> usize {
+        1
+    }
+
     /// The clusters of `features`.
     fn cluster(&self, cx: &Context, features: &Features) -> Result<Clustering>;
 }

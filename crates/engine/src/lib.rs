@@ -12,9 +12,11 @@ mod meter;
 mod pipeline;
 mod run;
 pub mod runs;
+mod schema;
 mod store;
 
 pub use meter::Cost;
 pub use pipeline::Pipeline;
 pub use run::{Finished, Places, StageCost, run};
+pub use schema::schema;
 pub use store::{Entry, Key, Listed, Store};

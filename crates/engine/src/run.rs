@@ -48,9 +48,12 @@ pub struct Finished {
 pub struct StageCost {
     /// The stage, such as `train` or `represent lrp`.
     pub stage: String,
-    /// What it cost when it was made.
-    #[serde(flatten)]
-    pub cost: Cost,
+    /// Images that it went through; in training, once an epoch.
+    pub images: usize,
+    /// Wall time in seconds, when it was made.
+    pub seconds: f64,
+    /// The most memory that the process held meanwhile; none where the system does not tell.
+    pub peak_bytes: Option<u64>,
     /// Whether it came from the cache.
     pub reused: bool,
 }
@@ -110,14 +113,13 @@ impl Run<'_> {
     fn stage(&mut self, label: &str, key: &Key, make: impl FnOnce(&Context, &Path) -> Result<()>) -> Result<Entry> {
         self.cx.check()?;
         let cx = self.cx.stage(label);
-        let entry = self.store.get_or_make(&cx, key, |folder| make(&cx, folder))?;
-        self.record(label, entry.cost, entry.reused);
-        Ok(entry)
+        self.store.get_or_make(&cx, key, |folder| make(&cx, folder))
     }
 
-    fn record(&mut self, label: &str, cost: Cost, reused: bool) {
+    /// Notes what a stage cost, once.
+    fn record(&mut self, label: &str, images: usize, Cost { seconds, peak_bytes }: Cost, reused: bool) {
         if self.stages.iter().all(|stage| stage.stage != label) {
-            self.stages.push(StageCost { stage: label.to_owned(), cost, reused });
+            self.stages.push(StageCost { stage: label.to_owned(), images, seconds, peak_bytes, reused });
         }
     }
 
@@ -138,6 +140,8 @@ impl Run<'_> {
             test: open_images(&entry.folder.join(TEST))?,
             skipped: read_json(&entry.folder, "skipped.json")?,
         };
+        let images = splits.train.len() + splits.validation.as_ref().map_or(0, ImageSet::len) + splits.test.len();
+        self.record("dataset", images, entry.cost, entry.reused);
         Ok((key, splits))
     }
 
@@ -164,6 +168,7 @@ impl Run<'_> {
             triggered: Some(Triggered { images: open_images(&entry.folder.join(TRIGGERED))?, targets }),
             facts,
         };
+        self.record("attack", poisoned.train.len(), entry.cost, entry.reused);
         Ok((key, poisoned))
     }
 
@@ -175,9 +180,11 @@ impl Run<'_> {
             let checkpoints = folder.join("checkpoints");
             let trained = bezoar_nn::train(cx, &**model, &data.train, data.validation.as_ref(), train, &checkpoints)?;
             trained.network.save(&folder.join(NETWORK))?;
-            write_json(folder, "history.json", &trained.history)?;
+            write_json(folder, HISTORY, &trained.history)?;
             fs::remove_dir_all(&checkpoints).map_err(|error| Error::io(&checkpoints, error))
         })?;
+        let history: Vec<serde_json::Value> = read_json(&entry.folder, HISTORY)?;
+        self.record("train", history.len() * data.train.len(), entry.cost, entry.reused);
         Ok((key, Network::load(&entry.folder.join(NETWORK), self.cx.device())?))
     }
 
@@ -197,6 +204,8 @@ impl Run<'_> {
             });
             write_json(folder, "predictions.json", &(clean, triggered.transpose()?))
         })?;
+        let images = test.len() + triggered.map_or(0, |set| set.images.len());
+        self.record("predict", images, entry.cost, entry.reused);
         read_json(&entry.folder, "predictions.json")
     }
 
@@ -214,10 +223,12 @@ impl Run<'_> {
                 &json!({ "detector": detector.identity(), "seed": self.pipeline.seed, "net": net_key.digest(), "features": inputs }),
             );
             let sources: Vec<_> = features.iter().map(|(_, source)| source.clone()).collect();
-            let entry = self.stage(&format!("detect {name}"), &key, |cx, folder| {
+            let label = format!("detect {name}");
+            let entry = self.stage(&label, &key, |cx, folder| {
                 let verdict = detector.detect(cx, &Suspect { images, model: net, features: &sources })?;
                 write_json(folder, "verdict.json", &verdict)
             })?;
+            self.record(&label, images.len(), entry.cost, entry.reused);
             let verdict: Verdict = read_json(&entry.folder, "verdict.json")?;
             detections.push(Detection { detector: name, verdict, features });
             keys.push(key);
@@ -233,7 +244,8 @@ impl Run<'_> {
         part: &Part<dyn Representation>,
     ) -> Result<(Key, Arc<dyn FeatureSource>)> {
         let key = Key::new("represent", &json!({ "representation": part.identity(), "seed": self.pipeline.seed, "net": net_key.digest() }));
-        let entry = self.stage(&format!("represent {}", part.name()), &key, |cx, folder| {
+        let label = format!("represent {}", part.name());
+        let entry = self.stage(&label, &key, |cx, folder| {
             let mut writer = FeatureWriter::new(folder.join(FEATURES), images.len());
             part.represent(cx, net, images, &mut |features| {
                 cx.check()?;
@@ -241,6 +253,7 @@ impl Run<'_> {
             })?;
             writer.finish()
         })?;
+        self.record(&label, images.len(), entry.cost, entry.reused);
         Ok((key, Arc::new(FeatureFile::open(entry.folder.join(FEATURES))?)))
     }
 
@@ -258,19 +271,20 @@ impl Run<'_> {
             }
             write_json(folder, "measurements.json", &measurements)
         })?;
+        self.record("evaluate", outcome.images.len(), entry.cost, entry.reused);
         read_json(&entry.folder, "measurements.json")
     }
 
     fn report(mut self, outcome: &Outcome, measurements: &[Measurement], folder: &Path) -> Result<Vec<StageCost>> {
         let meter = Meter::start();
-        let timings: Vec<_> = self.stages.iter().map(|stage| (stage.stage.clone(), stage.cost.seconds)).collect();
+        let timings: Vec<_> = self.stages.iter().map(|stage| (stage.stage.clone(), stage.seconds)).collect();
         let resolved = self.pipeline.resolved_yaml()?;
         let report = Report { outcome, measurements, timings: &timings, resolved: &resolved };
         for reporter in &self.pipeline.report {
             self.cx.check()?;
             reporter.write(&self.cx.stage("report"), &report, folder)?;
         }
-        self.record("report", meter.stop(), false);
+        self.record("report", outcome.images.len(), meter.stop(), false);
         Ok(self.stages)
     }
 }
@@ -280,6 +294,7 @@ const VALIDATION: &str = "validation.safetensors";
 const TEST: &str = "test.safetensors";
 const TRIGGERED: &str = "triggered.safetensors";
 const NETWORK: &str = "network.safetensors";
+const HISTORY: &str = "history.json";
 const FEATURES: &str = "features.safetensors";
 
 /// The name of each detector: its plugin's, with a number from the second use on.

@@ -1,0 +1,158 @@
+use bezoar_core::{Error, KIND_KEY, Registration, Registry};
+use clap::Args;
+use serde_json::Value;
+
+use crate::terminal::Terminal;
+
+#[derive(Args)]
+pub(crate) struct Describe {
+    /// The plugin, as `kind/name`.
+    #[arg(required_unless_present = "all")]
+    plugin: Option<String>,
+    /// All plugins, as Markdown.
+    #[arg(long, conflicts_with = "plugin")]
+    all: bool,
+}
+
+impl Describe {
+    pub(crate) fn run(self, terminal: &Terminal) -> Result<(), Error> {
+        let registry = Registry::global().map_err(Error::request)?;
+        let Some(asked) = self.plugin else {
+            let pages: Vec<_> = registry.iter().map(|plugin| Page::new(plugin).markdown()).collect();
+            terminal.result(&pages.join("\n"));
+            return Ok(());
+        };
+        let found = asked.split_once('/').and_then(|(kind, name)| registry.get(kind, name));
+        let plugin = found.ok_or_else(|| unknown(registry, &asked))?;
+        terminal.result(&Page::new(plugin).text());
+        Ok(())
+    }
+}
+
+fn unknown(registry: &Registry, asked: &str) -> Error {
+    let all: Vec<_> = registry.iter().map(|plugin| format!("{}/{}", plugin.kind, plugin.name)).collect();
+    let same_name = all.iter().find(|full| full.split_once('/').is_some_and(|(_, name)| name == asked.rsplit('/').next().unwrap_or(asked)));
+    let near = same_name.map(String::as_str).or_else(|| bezoar_config::suggest(asked, all.iter().map(String::as_str)));
+    let hint = near.map_or_else(|| "`bezoar list` shows all plugins".to_owned(), |near| format!("did you mean `{near}`?"));
+    Error::request(format!("there is no plugin `{asked}`; plugins are named `kind/name`")).with_help(hint)
+}
+
+/// All that is known of a plugin.
+struct Page {
+    title: String,
+    doc: String,
+    paper: Option<&'static str>,
+    fields: Vec<Field>,
+    example: String,
+    source: String,
+}
+
+/// A field of a plugin's configuration.
+struct Field {
+    name: String,
+    facts: String,
+    description: String,
+}
+
+impl Page {
+    fn new(plugin: &Registration) -> Self {
+        Self {
+            title: format!("{}/{}", plugin.kind, plugin.name),
+            doc: plugin.doc(),
+            paper: plugin.paper,
+            fields: fields(&plugin.schema()),
+            example: example(plugin),
+            source: format!("{} {}, {}:{}", plugin.package, plugin.version, plugin.file, plugin.line),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut page = format!("{}\n\n{}\n", self.title, self.doc);
+        if let Some(paper) = self.paper {
+            page += &format!("\nPaper: {paper}\n");
+        }
+        if !self.fields.is_empty() {
+            page += "\nFields:\n";
+        }
+        for field in &self.fields {
+            page += &format!("  {} ({})\n{}", field.name, field.facts, indent(&indent(&field.description)));
+        }
+        page + &format!("\nExample:\n{}\nSource: {}\n", indent(&self.example), self.source)
+    }
+
+    fn markdown(&self) -> String {
+        let mut page = format!("## {}\n\n{}\n", self.title, self.doc);
+        if let Some(paper) = self.paper {
+            page += &format!("\nPaper: {paper}\n");
+        }
+        if !self.fields.is_empty() {
+            page += "\n| field | type | meaning |\n|---|---|---|\n";
+        }
+        for field in &self.fields {
+            let meaning = field.description.replace('\n', " ").replace('|', "\\|");
+            page += &format!("| `{}` | {} | {meaning} |\n", field.name, field.facts.replace('|', "\\|"));
+        }
+        page + &format!("\n```yaml\n{}```\n\nCrate: {}\n", self.example, self.source)
+    }
+}
+
+/// The plugin's example as the block that stands in a pipeline.
+fn example(plugin: &Registration) -> String {
+    let mut block = serde_json::Map::from_iter([("use".to_owned(), plugin.name.into())]);
+    block.extend(plugin.example().as_object().cloned().unwrap_or_default());
+    bezoar_config::to_yaml(&block.into())
+}
+
+fn fields(schema: &Value) -> Vec<Field> {
+    let required: Vec<_> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let field = |(name, field): (&String, &Value)| {
+        let mut facts = vec![kind_of(field, schema)];
+        facts.extend(range(field));
+        facts.extend(match &field["default"] {
+            _ if required.contains(&name.as_str()) => Some("required".to_owned()),
+            Value::Null => None,
+            default => Some(format!("default `{default}`")),
+        });
+        Field { name: name.clone(), facts: facts.join(", "), description: field["description"].as_str().unwrap_or_default().to_owned() }
+    };
+    schema["properties"].as_object().into_iter().flatten().map(field).collect()
+}
+
+/// What a field holds, in a word or two.
+fn kind_of(field: &Value, root: &Value) -> String {
+    if let Some(kind) = field[KIND_KEY].as_str() {
+        return format!("a {kind} block");
+    }
+    if let Some(target) = field["$ref"].as_str().and_then(|pointer| root.pointer(pointer.strip_prefix('#')?)) {
+        return kind_of(target, root);
+    }
+    if let Some(choices) = field["anyOf"].as_array() {
+        let kinds: Vec<_> = choices.iter().map(|choice| kind_of(choice, root)).collect();
+        return kinds.join(" or ");
+    }
+    if let Some(values) = field["enum"].as_array() {
+        return values.iter().map(Value::to_string).collect::<Vec<_>>().join(" or ").replace('"', "");
+    }
+    if let Some(choices) = field["oneOf"].as_array() {
+        let values: Vec<_> = choices.iter().map(|choice| choice["const"].as_str().map_or_else(|| kind_of(choice, root), str::to_owned)).collect();
+        return values.join(" or ");
+    }
+    match &field["type"] {
+        Value::String(name) if name == "array" => format!("a list of {}", kind_of(&field["items"], root)),
+        Value::String(name) => name.clone(),
+        Value::Array(names) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
+        _ => "a value".to_owned(),
+    }
+}
+
+/// The numbers that a field may hold.
+fn range(field: &Value) -> Option<String> {
+    let bound = |key: &str, sign: &str| field.get(key).map(|limit| format!("{sign} {limit}"));
+    let bounds = [bound("minimum", "≥"), bound("exclusiveMinimum", ">"), bound("maximum", "≤"), bound("exclusiveMaximum", "<")];
+    let bounds: Vec<_> = bounds.into_iter().flatten().collect();
+    (!bounds.is_empty()).then(|| bounds.join(" and "))
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") }).collect()
+}

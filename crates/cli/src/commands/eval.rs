@@ -1,0 +1,58 @@
+use std::path::PathBuf;
+
+use bezoar_core::{Cancel, Context, Error};
+use bezoar_engine::{Finished, Pipeline, Places, run};
+use clap::Args;
+
+use crate::terminal::Terminal;
+
+#[derive(Args)]
+pub(crate) struct Eval {
+    /// The pipeline, YAML.
+    file: PathBuf,
+    /// Change a value of the file, such as `--set attack.share=0.05`; may be given several times.
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+}
+
+impl Eval {
+    pub(crate) fn run(self, terminal: &Terminal, places: &Places) -> Result<(), Error> {
+        let pipeline = Pipeline::read(&self.file, &self.set)?;
+        let cancel = Cancel::default();
+        let switch = cancel.clone();
+        ctrlc::set_handler(move || {
+            if switch.is_cancelled() {
+                // The second time the user means it: what is half done can be redone.
+                std::process::abort();
+            }
+            switch.cancel();
+        })
+        .map_err(Error::request)?;
+        let cx = Context::new(pipeline.seed.into(), pipeline.device, terminal.progress(), cancel);
+        let finished = run(&cx, &pipeline, places)?;
+        terminal.result(&summary(&finished, terminal.colors_results()));
+        Ok(())
+    }
+}
+
+fn summary(finished: &Finished, color: bool) -> String {
+    let mut text = bezoar_report::table(&finished.measurements, color, 100);
+    text.push('\n');
+    text.push_str(&costs(finished));
+    if !finished.skipped.is_empty() {
+        text.push_str(&format!("\n{} images could not be read and were left out; metrics.json names them\n", finished.skipped.len()));
+    }
+    text.push_str(&format!("\n{}\n", finished.folder.display()));
+    text
+}
+
+/// Wall time and peak memory of each stage.
+fn costs(finished: &Finished) -> String {
+    let mut text = format!("{:32} {:>10} {:>10}\n", "stage", "seconds", "peak MB");
+    for stage in &finished.stages {
+        let peak = stage.peak_bytes.map_or_else(|| "–".to_owned(), |bytes| (bytes / 1_000_000).to_string());
+        let origin = if stage.reused { "  from the cache" } else { "" };
+        text.push_str(&format!("{:32} {:>10.1} {peak:>10}{origin}\n", stage.stage, stage.seconds));
+    }
+    text
+}

@@ -1,0 +1,9 @@
+pub(crate) mod cache;
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod data;
+pub(crate) mod describe;
+pub(crate) mod eval;
+pub(crate) mod list;
+pub(crate) mod runs;
+pub(crate) mod schema;

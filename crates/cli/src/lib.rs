@@ -1,0 +1,106 @@
+//! The `bezoar` command as a library: a program that links plugins of its own calls [`main`] and has them all.
+//!
+//! ```no_run
+//! // use my_detector as _;
+//! bezoar_cli::main();
+//! ```
+//!
+//! One file a command in `commands`; [`terminal`] is the only place that prints.
+
+mod commands;
+mod terminal;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bezoar_core::Error;
+use clap::{Parser, Subcommand};
+
+use crate::terminal::Terminal;
+
+/// Finds poisoned training images.
+#[derive(Parser)]
+#[command(name = "bezoar", version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Threads to compute with; the results do not depend on it.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Where finished stages are kept.
+    #[arg(long, global = true, value_name = "DIR", env = "BEZOAR_CACHE", default_value = "runs/cache")]
+    cache: PathBuf,
+    /// Where the results of runs go.
+    #[arg(long, global = true, value_name = "DIR", env = "BEZOAR_RUNS", default_value = "runs")]
+    runs: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a pipeline: poison, train, explain, cluster, flag, score.
+    Eval(commands::eval::Eval),
+    /// Check a pipeline and report all its mistakes, without running it.
+    Check(commands::check::Check),
+    /// List the plugins.
+    List(commands::list::List),
+    /// Explain a plugin: what it does, its fields, an example, where its source is.
+    Describe(commands::describe::Describe),
+    /// Print the JSON Schema of pipeline files, for editors.
+    Schema,
+    /// List, fetch, verify or import data sets.
+    Data(commands::data::Data),
+    /// List the runs.
+    Runs,
+    /// See or clear what finished stages left.
+    Cache(commands::cache::Cache),
+    /// Print the completions of a shell.
+    Completions(commands::completions::Completions),
+}
+
+/// Why a command did not do what was asked, as the program's exit code.
+mod exit {
+    /// Something went wrong on the way.
+    pub(crate) const FAILED: u8 = 1;
+    /// The request itself is wrong; nothing ran. The same code that a wrong option gets.
+    pub(crate) const REFUSED: u8 = 2;
+    /// The user stopped it.
+    pub(crate) const STOPPED: u8 = 130;
+}
+
+/// Runs the command that the program's arguments ask for.
+pub fn main() -> ExitCode {
+    bezoar_plugins::link();
+    let arguments = Arguments::parse();
+    let terminal = Terminal::new();
+    match arguments.run(&terminal) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal.error(&error);
+            ExitCode::from(match error {
+                Error::Config(_) => exit::REFUSED,
+                Error::Cancelled => exit::STOPPED,
+                _ => exit::FAILED,
+            })
+        }
+    }
+}
+
+impl Arguments {
+    fn run(self, terminal: &Terminal) -> Result<(), Error> {
+        if let Some(threads) = self.threads {
+            rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global().map_err(Error::request)?;
+        }
+        let places = bezoar_engine::Places { cache: self.cache, runs: self.runs };
+        match self.command {
+            Command::Eval(eval) => eval.run(terminal, &places),
+            Command::Check(check) => check.run(terminal),
+            Command::List(list) => list.run(terminal),
+            Command::Describe(describe) => describe.run(terminal),
+            Command::Schema => commands::schema::run(terminal),
+            Command::Data(data) => data.run(terminal),
+            Command::Runs => commands::runs::run(terminal, &places),
+            Command::Cache(cache) => cache.run(terminal, &places),
+            Command::Completions(completions) => completions.run(terminal),
+        }
+    }
+}

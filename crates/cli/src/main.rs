@@ -1,0 +1,5 @@
+//! The `bezoar` command.
+
+fn main() -> std::process::ExitCode {
+    bezoar_cli::main()
+}

@@ -1,0 +1,64 @@
+//! The JSON Schema of pipeline files, for editors: the plain schema with every plugin's fields filled in.
+
+use bezoar_core::{KIND_KEY, Registration, Registry};
+use serde_json::{Map, Value, json};
+
+use crate::Pipeline;
+
+/// The schema of a pipeline file, with all plugins of `registry`.
+pub fn schema(registry: &Registry) -> Value {
+    let mut definitions = Map::new();
+    for kind in registry.kinds() {
+        let blocks: Vec<_> = registry.of_kind(kind).map(|plugin| block(plugin, &mut definitions)).collect();
+        definitions.insert(kind.to_owned(), json!({ "oneOf": blocks }));
+    }
+    let mut root = Pipeline::plain_schema();
+    rewrite(&mut root, &mut |reference| reference.to_owned());
+    if let Some(inner) = root.as_object_mut().and_then(|root| root.remove("$defs")) {
+        definitions.extend(inner.as_object().cloned().unwrap_or_default());
+    }
+    definitions.sort_keys();
+    root["$defs"] = definitions.into();
+    root["title"] = "A Bezoar pipeline".into();
+    root
+}
+
+/// The schema of a plugin's block. The definitions that it needs go to `definitions`, under names of its own.
+fn block(plugin: &Registration, definitions: &mut Map<String, Value>) -> Value {
+    let mut schema = plugin.schema();
+    let prefix = format!("{}/{}", plugin.kind, plugin.name).replace('/', ".");
+    rewrite(&mut schema, &mut |name| format!("{prefix}.{name}"));
+    let Some(fields) = schema.as_object_mut() else { return schema };
+    fields.remove("$schema");
+    fields.remove("title");
+    if let Some(Value::Object(inner)) = fields.remove("$defs") {
+        definitions.extend(inner.into_iter().map(|(name, schema)| (format!("{prefix}.{name}"), schema)));
+    }
+    let properties = fields.entry("properties").or_insert_with(|| json!({}));
+    if let Some(properties) = properties.as_object_mut() {
+        properties.shift_insert(0, "use".to_owned(), json!({ "const": plugin.name, "description": plugin.summary() }));
+    }
+    if let Some(required) = fields.entry("required").or_insert_with(|| json!([])).as_array_mut() {
+        required.insert(0, "use".into());
+    }
+    schema
+}
+
+/// Renames the references of a schema, and turns the marks of plugin blocks into references to their kind.
+fn rewrite(schema: &mut Value, rename: &mut impl FnMut(&str) -> String) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(|item| rewrite(item, rename)),
+        Value::Object(fields) => {
+            if let Some(Value::String(kind)) = fields.remove(KIND_KEY) {
+                fields.insert("$ref".to_owned(), format!("#/$defs/{kind}").into());
+                return;
+            }
+            if let Some(name) = fields.get("$ref").and_then(|reference| reference.as_str()?.strip_prefix("#/$defs/")) {
+                let renamed = format!("#/$defs/{}", rename(name));
+                fields.insert("$ref".to_owned(), renamed.into());
+            }
+            fields.values_mut().for_each(|field| rewrite(field, rename));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,147 @@
+//! Laws that every plugin of a kind keeps, on its example's settings.
+
+use std::collections::BTreeMap;
+
+use bezoar_core::{Attack, Batch, Classifier, ClusteredClass, Clusterer, Clustering, Decision, Features, ImageSet, Representation, Role, Transform};
+use bezoar_tests::{context, examples, images, network, splits};
+use proptest::prelude::*;
+
+/// Rows in a few clouds, as features of a class are.
+fn clouds() -> impl Strategy<Value = Features> {
+    (12..40usize, 2..6usize, prop::collection::vec(-1.0..1.0f32, 240), 1..4usize).prop_map(|(rows, width, noise, clouds)| {
+        let value = |row: usize, column: usize| (row % clouds) as f32 * 5.0 * ((column % 2) as f32 * 2.0 - 1.0) + noise[row * width + column];
+        let values = (0..rows).flat_map(|row| (0..width).map(move |column| (row, column))).map(|(row, column)| value(row, column)).collect();
+        Features::new(vec![width], values).unwrap()
+    })
+}
+
+/// A row order and what it makes of the features.
+fn shuffled() -> impl Strategy<Value = (Features, Vec<usize>)> {
+    clouds().prop_flat_map(|features| {
+        let order: Vec<usize> = (0..features.len()).collect();
+        (Just(features), Just(order).prop_shuffle())
+    })
+}
+
+/// The clustering with clusters renamed by first appearance.
+fn renamed(labels: &[Option<u32>]) -> Vec<Option<usize>> {
+    let mut names = BTreeMap::new();
+    labels
+        .iter()
+        .map(|label| {
+            label.map(|label| {
+                let next = names.len();
+                *names.entry(label).or_insert(next)
+            })
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn clusterers_ignore_row_order((features, order) in shuffled()) {
+        for clusterer in examples::<dyn Clusterer>() {
+            let straight = clusterer.cluster(&context(), &features).unwrap().labels;
+            let shuffled = clusterer.cluster(&context(), &features.select(&order)).unwrap().labels;
+            prop_assert_eq!(straight.len(), features.len());
+            let expected: Vec<_> = order.iter().map(|&row| straight[row]).collect();
+            prop_assert_eq!(renamed(&shuffled), renamed(&expected), "{}", clusterer.name());
+        }
+    }
+
+    #[test]
+    fn transforms_keep_rows_apart((features, order) in shuffled()) {
+        for transform in examples::<dyn Transform>() {
+            // Heatmaps have a height and a width.
+            let features = Features::new(vec![features.width(), 1], features.values().to_vec()).unwrap();
+            let straight = transform.transform(&context(), features.clone()).unwrap();
+            let shuffled = transform.transform(&context(), features.select(&order)).unwrap();
+            prop_assert_eq!(straight.len(), features.len());
+            let expected = straight.select(&order);
+            let scale = straight.values().iter().fold(1e-6f32, |scale, value| scale.max(value.abs()));
+            for (a, b) in shuffled.values().iter().zip(expected.values()) {
+                prop_assert!((a - b).abs() <= 1e-4 * scale, "{}: {a} and {b}", transform.name());
+            }
+        }
+    }
+
+    #[test]
+    fn decisions_never_accuse_the_largest_cluster_alone((features, _) in shuffled(), sizes in (8..20usize, 1..8usize)) {
+        let labels = (0..features.len()).map(|row| Some(u32::from(row % (sizes.0 + sizes.1) >= sizes.0))).collect();
+        let clustering = Clustering { labels };
+        for decision in examples::<dyn Decision>() {
+            let decided = decision.decide(&ClusteredClass { features: &features, clustering: &clustering, silhouette: Some(0.5) }).unwrap();
+            prop_assert_eq!(decided.flagged.len(), features.len());
+            let largest = clustering.largest();
+            let accused = decided.flagged.iter().zip(&clustering.labels).any(|(&flagged, &label)| flagged && label == largest);
+            prop_assert!(!accused, "{}", decision.name());
+        }
+    }
+}
+
+/// The rows whose pixels or labels differ.
+fn changed(before: &ImageSet, after: &ImageSet) -> Vec<usize> {
+    let same = |row: &usize| before.samples()[*row] == after.samples()[*row] && before.image(*row).unwrap() == after.image(*row).unwrap();
+    (0..before.len()).filter(|row| !same(row)).collect()
+}
+
+#[test]
+fn attacks_change_just_what_their_truth_says() {
+    for attack in examples::<dyn Attack>() {
+        for seed in 0..4 {
+            let clean = splits(seed);
+            let poisoned = attack.poison(&context(), &clean).unwrap();
+            let touched: Vec<_> = (0..clean.train.len()).filter(|&row| poisoned.truth.roles[row] != Role::Clean).collect();
+            assert_eq!(changed(&clean.train, &poisoned.train), touched, "{}", attack.name());
+            let target = poisoned.truth.targets[0];
+            let share = attack.block()["share"].as_f64().unwrap();
+            let before = clean.train.rows_of(target).len() as f64;
+            assert_eq!(poisoned.truth.poisoned(), (share * before / (1.0 - share)).round() as usize, "{}", attack.name());
+            assert_eq!(poisoned.triggered.images.len(), poisoned.triggered.targets.len());
+        }
+    }
+}
+
+/// All rows that a representation gives.
+fn represent(representation: &dyn Representation, net: &dyn Classifier, images: &ImageSet) -> Features {
+    let mut all: Option<Features> = None;
+    let mut sink = |features: Features| match &mut all {
+        Some(all) => all.extend(&features),
+        none => {
+            *none = Some(features);
+            Ok(())
+        }
+    };
+    representation.represent(&context(), net, images, &mut sink).unwrap();
+    all.unwrap()
+}
+
+#[test]
+fn representations_see_each_image_alone() {
+    let (net, set) = (network(), images([4, 5, 3], 1));
+    for representation in examples::<dyn Representation>() {
+        let together = represent(&*representation, &net, &set);
+        assert_eq!(together.len(), set.len());
+        assert!(together.first_not_finite().is_none());
+        for row in 0..set.len() {
+            let alone = represent(&*representation, &net, &set.select(&[row]));
+            assert_eq!(alone.row(0), together.row(row), "{} of row {row}", representation.name());
+        }
+    }
+}
+
+#[test]
+fn threads_change_nothing() {
+    let (net, set) = (network(), images([9, 8, 7], 2));
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let heatmaps: Vec<_> = examples::<dyn Representation>().iter().map(|representation| represent(&**representation, &net, &set)).collect();
+            let batch: Batch = set.batch(&(0..set.len()).collect::<Vec<_>>()).unwrap();
+            (heatmaps, net.logits(&batch).unwrap())
+        })
+    };
+    assert_eq!(with(1), with(3));
+}

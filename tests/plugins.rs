@@ -1,0 +1,115 @@
+//! The contract that every registered plugin keeps.
+
+use std::collections::BTreeMap;
+
+use bezoar_config::{Node, parse, to_yaml, Source};
+use bezoar_core::{Kind, Part};
+use bezoar_tests::{example_block, registry};
+use serde_json::Value;
+
+/// Builds a block as its kind and gives it back with defaults filled in.
+fn build(kind: &str, block: &Value) -> Result<Value, String> {
+    use bezoar_core::{Attack, Clusterer, Dataset, Decision, Detector, Metric, Reporter, Representation, Transform};
+    use bezoar_nn::{Architecture, Augmentation, Optimizer, Schedule};
+    fn of<K: Kind + ?Sized>(block: &Value) -> Result<Value, String> {
+        Part::<K>::from_json(block.clone()).map(|part| part.block()).map_err(|error| error.to_string())
+    }
+    match kind {
+        <dyn Attack>::NAME => of::<dyn Attack>(block),
+        <dyn Architecture>::NAME => of::<dyn Architecture>(block),
+        <dyn Augmentation>::NAME => of::<dyn Augmentation>(block),
+        <dyn Clusterer>::NAME => of::<dyn Clusterer>(block),
+        <dyn Dataset>::NAME => of::<dyn Dataset>(block),
+        <dyn Decision>::NAME => of::<dyn Decision>(block),
+        <dyn Detector>::NAME => of::<dyn Detector>(block),
+        <dyn Metric>::NAME => of::<dyn Metric>(block),
+        <dyn Optimizer>::NAME => of::<dyn Optimizer>(block),
+        <dyn Reporter>::NAME => of::<dyn Reporter>(block),
+        <dyn Representation>::NAME => of::<dyn Representation>(block),
+        <dyn Schedule>::NAME => of::<dyn Schedule>(block),
+        <dyn Transform>::NAME => of::<dyn Transform>(block),
+        other => Err(format!("this test does not know the kind {other}")),
+    }
+}
+
+#[test]
+fn every_kind_has_plugins() {
+    let mut count = BTreeMap::new();
+    for plugin in registry().iter() {
+        *count.entry(plugin.kind).or_insert(0) += 1;
+    }
+    let kinds: Vec<_> = count.keys().copied().collect();
+    assert_eq!(
+        kinds,
+        [
+            "attack",
+            "augmentation",
+            "clusterer",
+            "dataset",
+            "decision",
+            "detector",
+            "metric",
+            "model",
+            "optimizer",
+            "report",
+            "representation",
+            "schedule",
+            "transform"
+        ]
+    );
+}
+
+#[test]
+fn every_example_parses_builds_and_round_trips() {
+    for plugin in registry().iter() {
+        let block = example_block(plugin);
+        let text = to_yaml(&block);
+        let parsed = parse(&Source::new("example.yaml", text.as_str())).unwrap_or_else(|error| panic!("{text}\n{error}"));
+        assert_eq!(parsed.to_json(), block, "{}/{} does not survive YAML", plugin.kind, plugin.name);
+        let built = build(plugin.kind, &block).unwrap_or_else(|error| panic!("{}/{}: {error}", plugin.kind, plugin.name));
+        let again = build(plugin.kind, &built).unwrap_or_else(|error| panic!("{}/{}: {error}", plugin.kind, plugin.name));
+        assert_eq!(built, again, "{}/{} changes when it is read back", plugin.kind, plugin.name);
+    }
+}
+
+#[test]
+fn every_plugin_is_documented() {
+    for plugin in registry().iter() {
+        let name = format!("{}/{}", plugin.kind, plugin.name);
+        let summary = plugin.summary();
+        assert!(summary.len() > 15 && summary.ends_with('.'), "{name}: the first line of the documentation is its summary, a sentence: {summary:?}");
+        assert!(!plugin.kind_summary.is_empty());
+        for (field, schema) in plugin.schema()["properties"].as_object().into_iter().flatten() {
+            assert!(schema["description"].as_str().is_some_and(|text| text.len() > 5), "{name}: the field {field} has no documentation");
+        }
+    }
+}
+
+#[test]
+fn every_plugin_names_its_unknown_fields() {
+    for plugin in registry().iter() {
+        let mut block = example_block(plugin);
+        block["no-such-field"] = 1.into();
+        let mistakes = registry().check(plugin.kind, &Node::from_json(block));
+        let unknown = mistakes.iter().any(|mistake| mistake.message.contains("no-such-field"));
+        assert!(unknown, "{}/{} takes a field that it does not have: {mistakes:?}", plugin.kind, plugin.name);
+    }
+}
+
+#[test]
+fn every_schema_is_one_and_accepts_the_example() {
+    let schema = bezoar_engine::schema(registry());
+    jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{error}"));
+    for plugin in registry().iter() {
+        let mut part = schema.clone();
+        part["$ref"] = format!("#/$defs/{}", plugin.kind).into();
+        for key in ["properties", "required", "type", "additionalProperties"] {
+            part.as_object_mut().unwrap().remove(key);
+        }
+        let validator = jsonschema::validator_for(&part).unwrap_or_else(|error| panic!("{error}"));
+        let block = example_block(plugin);
+        if let Err(error) = validator.validate(&block) {
+            panic!("{}/{}: {error}\n{block}", plugin.kind, plugin.name);
+        }
+    }
+}
