@@ -67,3 +67,23 @@ fn merged(network: &Network, id: NodeId, norm: NodeId, eps: f64) -> candle_core:
     };
     Ok((weight.broadcast_mul(&scale.reshape(rows)?)?, bias))
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::DType;
+
+    use crate::testing::{distance, net, random};
+
+    #[test]
+    fn a_folded_net_computes_the_same() {
+        let net = net(DType::F32);
+        let folded = net.fold_batch_norm().unwrap();
+        let names: Vec<_> = folded.graph().nodes().iter().map(|node| node.name.as_str()).collect();
+        assert!(!names.contains(&"a.norm") && !names.contains(&"hidden.norm"), "foldable: {names:?}");
+        assert!(names.contains(&"joined.norm"), "after a concat there is nothing to fold into");
+        let images = random(1, &[4, 2, 9, 8]).to_dtype(DType::F32).unwrap();
+        assert!(distance(&folded.forward(&images).unwrap(), &net.forward(&images).unwrap()) < 1e-5);
+        let (a, norm) = (folded.graph().find("a").unwrap(), net.graph().find("a.norm").unwrap());
+        assert!(distance(&folded.forward_to(&images, a).unwrap(), &net.forward_to(&images, norm).unwrap()) < 1e-5);
+    }
+}

@@ -55,10 +55,11 @@ enum Wanted {
     Images,
 }
 
-/// The gradients of a node: to each input, where wanted, and to parameters by `weight` or `bias`.
-#[derive(Default)]
+/// The gradients of one node.
 struct Local {
+    /// To each input; none when the images are not wanted and no input depends on parameters.
     inputs: Vec<Tensor>,
+    /// To `weight` and `bias`, where it has them.
     parameters: Vec<(&'static str, Tensor)>,
 }
 
@@ -139,57 +140,108 @@ impl Network {
         needed
     }
 
-    fn local_gradients(&self, id: NodeId, tape: &Tape, y: &Tensor, dy: &Tensor, wanted: Wanted, passes_on: bool) -> candle_core::Result<Local> {
+    fn local_gradients(
+        &self,
+        id: NodeId,
+        tape: &Tape,
+        y: &Tensor,
+        dy: &Tensor,
+        wanted: Wanted,
+        passes_on: bool,
+    ) -> candle_core::Result<Local> {
         let node = self.graph().node(id);
         let inputs: Vec<&Tensor> = node.inputs.iter().map(|input| &tape.outputs[input.index()]).collect();
-        let x = inputs[0];
-        let side = || Ok::<_, candle_core::Error>([x.dim(2)?, x.dim(3)?]);
-        let mut local = Local::default();
-        if let (Op::Conv2d { bias: true, .. } | Op::Linear { bias: true, .. }, Wanted::Parameters) = (node.op, wanted) {
-            local.parameters.push(("bias", ops::channel_sums(dy)?));
+        if let (Op::BatchNorm { eps, .. }, Some(moments)) = (node.op, tape.moments.get(&id)) {
+            let [dx, dw, db] = ops::batch_norm_backward(inputs[0], dy, moments, eps, self.weight(id)?)?;
+            return Ok(Local { inputs: vec![dx], parameters: vec![("weight", dw), ("bias", db)] });
         }
-        match (node.op, wanted) {
-            (Op::Conv2d { window, groups, .. }, Wanted::Parameters) => {
-                local.parameters.push(("weight", ops::conv2d_backward_weight(x, dy, window, groups)?));
+        let parameters = if wanted == Wanted::Parameters { self.own_gradients(id, inputs[0], dy)? } else { Vec::new() };
+        let inputs = if passes_on { self.input_gradients(id, tape.mode, &inputs, y, dy)? } else { Vec::new() };
+        Ok(Local { inputs, parameters })
+    }
+
+    /// The gradients to a node's own parameters; for batch norm, with its running statistics.
+    fn own_gradients(&self, id: NodeId, x: &Tensor, dy: &Tensor) -> candle_core::Result<Vec<(&'static str, Tensor)>> {
+        let (weight, has_bias) = match self.graph().node(id).op {
+            Op::Conv2d { window, groups, bias, .. } => (ops::conv2d_backward_weight(x, dy, window, groups)?, bias),
+            Op::Linear { bias, .. } => (ops::linear_backward_weight(x, dy)?, bias),
+            Op::BatchNorm { eps, .. } => {
+                let [deviation, center] = self.running_normal(id, eps)?;
+                (ops::channel_sums(&(dy * ops::channel_affine(x, &deviation, &center)?)?)?, true)
             }
-            (Op::Linear { .. }, Wanted::Parameters) => local.parameters.push(("weight", ops::linear_backward_weight(x, dy)?)),
-            _ => {}
-        }
-        if !passes_on && node.op.is_weighted() {
-            return Ok(local);
-        }
-        local.inputs = match node.op {
-            Op::Input => Vec::new(),
-            Op::Conv2d { window, groups, .. } => vec![ops::conv2d_backward_input(dy, self.weight(id)?, side()?, window, groups)?],
-            Op::Linear { .. } => vec![ops::linear_backward_input(dy, self.weight(id)?)?],
-            Op::BatchNorm { eps, .. } => match tape.moments.get(&id) {
-                Some(moments) => {
-                    let [dx, weight, bias] = ops::batch_norm_backward(x, dy, moments, eps, self.weight(id)?)?;
-                    local.parameters.extend([("weight", weight), ("bias", bias)]);
-                    vec![dx]
-                }
-                None => {
-                    let [scale, shift] = self.running_affine(id, eps)?;
-                    if wanted == Wanted::Parameters {
-                        let [deviation, center] = self.running_normal(id, eps)?;
-                        let normal = ops::channel_affine(x, &deviation, &center)?;
-                        let weight = ops::channel_sums(&(dy * normal)?)?;
-                        local.parameters.extend([("weight", weight), ("bias", ops::channel_sums(dy)?)]);
-                    }
-                    vec![ops::channel_affine(dy, &scale, &shift.zeros_like()?)?]
-                }
-            },
-            Op::Relu => vec![ops::relu_backward(y, dy)?],
-            Op::MaxPool { window } => vec![ops::max_pool2d_backward(x, dy, window)?],
-            Op::AvgPool { window } => vec![ops::avg_pool2d_backward(dy, side()?, window)?],
-            Op::Add => vec![dy.clone(); inputs.len()],
-            Op::Concat => ops::split(dy, &inputs.iter().map(|input| input.dim(1)).collect::<candle_core::Result<Vec<_>>>()?)?,
-            Op::Flatten => vec![dy.reshape(x.dims())?],
-            Op::Dropout { p } => vec![match tape.mode {
-                Mode::Training { seed } => ops::dropout(dy, p, [seed, id.index() as u64])?,
-                Mode::Use => dy.clone(),
-            }],
+            _ => return Ok(Vec::new()),
         };
-        Ok(local)
+        let mut all = vec![("weight", weight)];
+        if has_bias {
+            all.push(("bias", ops::channel_sums(dy)?));
+        }
+        Ok(all)
+    }
+
+    /// The gradients to a node's inputs; for batch norm, with its running statistics.
+    fn input_gradients(&self, id: NodeId, mode: Mode, inputs: &[&Tensor], y: &Tensor, dy: &Tensor) -> candle_core::Result<Vec<Tensor>> {
+        let x = inputs[0];
+        let size = || Ok::<_, candle_core::Error>([x.dim(2)?, x.dim(3)?]);
+        let dx = match (self.graph().node(id).op, mode) {
+            (Op::Add, _) => return Ok(vec![dy.clone(); inputs.len()]),
+            (Op::Concat, _) => return ops::split(dy, &inputs.iter().map(|input| input.dim(1)).collect::<candle_core::Result<Vec<_>>>()?),
+            (Op::Conv2d { window, groups, .. }, _) => ops::conv2d_backward_input(dy, self.weight(id)?, size()?, window, groups)?,
+            (Op::Linear { .. }, _) => ops::linear_backward_input(dy, self.weight(id)?)?,
+            (Op::BatchNorm { eps, .. }, _) => {
+                let [scale, shift] = self.running_affine(id, eps)?;
+                ops::channel_affine(dy, &scale, &shift.zeros_like()?)?
+            }
+            (Op::Relu, _) => ops::relu_backward(y, dy)?,
+            (Op::MaxPool { window }, _) => ops::max_pool2d_backward(x, dy, window)?,
+            (Op::AvgPool { window }, _) => ops::avg_pool2d_backward(dy, size()?, window)?,
+            (Op::Flatten, _) => dy.reshape(x.dims())?,
+            (Op::Dropout { p }, Mode::Training { seed }) => ops::dropout(dy, p, [seed, id.index() as u64])?,
+            (Op::Dropout { .. } | Op::Input, _) => dy.clone(),
+        };
+        Ok(vec![dx])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::DType;
+
+    use super::*;
+    use crate::testing::{both_ways, check_gradient, distance, dot, net, random};
+
+    #[test]
+    fn gradients_of_a_whole_net_equal_finite_differences() {
+        let net = net(DType::F64);
+        let (images, scores) = (random(1, &[5, 2, 9, 8]), random(2, &[5, 4]));
+        both_ways(|| {
+            for mode in [Mode::Use, Mode::Training { seed: 3 }] {
+                let loss = |net: &Network, images: &Tensor| dot(net.record(images, mode).unwrap().scores().unwrap(), &scores);
+                let gradient = net.image_gradient(net.record(&images, mode).unwrap(), &scores).unwrap();
+                check_gradient(&images, &gradient, |images| loss(&net, images));
+                let gradients = net.parameter_gradients(net.record(&images, mode).unwrap(), &scores).unwrap();
+                for parameter in net.graph().parameters() {
+                    let Some(gradient) = gradients.get(&parameter.name) else {
+                        assert!(!parameter.role.is_trained(), "{} has no gradient", parameter.name);
+                        continue;
+                    };
+                    check_gradient(&net.parameters()[&parameter.name], gradient, |value| {
+                        let mut parameters = net.parameters().clone();
+                        parameters.insert(parameter.name.clone(), value.clone());
+                        loss(&Network::new(net.graph().clone(), parameters).unwrap(), &images)
+                    });
+                }
+            }
+            candle_core::Result::Ok(())
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn a_pass_in_use_equals_forward() {
+        let net = net(DType::F32);
+        let images = random(1, &[3, 2, 9, 8]).to_dtype(DType::F32).unwrap();
+        let tape = net.record(&images, Mode::Use).unwrap();
+        assert!(distance(tape.scores().unwrap(), &net.forward(&images).unwrap()) == 0.0);
+        assert!(tape.moments().is_empty());
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! Not here: architectures (see `bezoar-models`), relevance and heatmaps (see `bezoar-attribution`).
 
+mod architecture;
 mod fold;
 mod gradient;
 pub mod graph;
@@ -15,6 +16,7 @@ pub mod ops;
 #[cfg(test)]
 mod testing;
 
+pub use architecture::Architecture;
 pub use gradient::{Mode, Tape};
 pub use graph::{Graph, GraphBuilder, Node, NodeId, Op, Parameter, Role, Window};
 pub use network::{Network, features};

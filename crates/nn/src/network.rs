@@ -160,7 +160,9 @@ impl Network {
                 self.weight(id).and_then(|weight| ops::conv2d(inputs[0], weight, self.parameter(id, "bias"), window, groups))
             }
             Op::Linear { .. } => self.weight(id).and_then(|weight| ops::linear(inputs[0], weight, self.parameter(id, "bias"))),
-            Op::BatchNorm { eps, .. } => self.running_affine(id, eps).and_then(|[scale, shift]| ops::channel_affine(inputs[0], &scale, &shift)),
+            Op::BatchNorm { eps, .. } => {
+                self.running_affine(id, eps).and_then(|[scale, shift]| ops::channel_affine(inputs[0], &scale, &shift))
+            }
             Op::Relu => ops::relu(inputs[0]),
             Op::MaxPool { window } => ops::max_pool2d(inputs[0], window),
             Op::AvgPool { window } => ops::avg_pool2d(inputs[0], window),
@@ -178,7 +180,7 @@ impl Network {
     }
 
     /// Batch norm in use as a factor and a summand a channel: `y = x * scale + shift`.
-    pub(crate) fn running_affine(&self, id: NodeId, eps: f64) -> candle_core::Result<[Tensor; 2]> {
+    pub fn running_affine(&self, id: NodeId, eps: f64) -> candle_core::Result<[Tensor; 2]> {
         self.norm_affine(id, self.running_normal(id, eps)?)
     }
 
@@ -195,7 +197,8 @@ impl Network {
     pub(crate) fn batch_normal(&self, moments: &ops::Moments, eps: f64) -> candle_core::Result<[Tensor; 2]> {
         let deviation: Vec<f64> = moments.variance.iter().map(|variance| 1.0 / (variance + eps).sqrt()).collect();
         let center: Vec<f64> = moments.mean.iter().zip(&deviation).map(|(mean, deviation)| -mean * deviation).collect();
-        let tensor = |values: Vec<f64>| Tensor::from_vec(values, moments.mean.len(), &Device::Cpu)?.to_dtype(self.dtype)?.to_device(&self.device);
+        let tensor =
+            |values: Vec<f64>| Tensor::from_vec(values, moments.mean.len(), &Device::Cpu)?.to_dtype(self.dtype)?.to_device(&self.device);
         Ok([tensor(deviation)?, tensor(center)?])
     }
 

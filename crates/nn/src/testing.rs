@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::graph::Window;
+use crate::Network;
+use crate::graph::{GraphBuilder, NodeId, Op, Role, Window};
 
 /// Values uniform in -1..1, the same for the same seed.
 pub(crate) fn values(seed: u64, len: usize) -> Vec<f64> {
@@ -42,8 +43,61 @@ pub(crate) fn check_gradient(x: &Tensor, gradient: &Tensor, f: impl Fn(&Tensor) 
     }
 }
 
+thread_local! {
+    static COMPOSING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Whether ops must go the way of devices without kernels.
+pub(crate) fn is_composing() -> bool {
+    COMPOSING.get()
+}
+
+/// Runs `body` first with our kernels, then with the ops composed as on a GPU.
+pub(crate) fn both_ways<E>(body: impl Fn() -> Result<(), E>) -> Result<(), E> {
+    body()?;
+    COMPOSING.set(true);
+    let result = body();
+    COMPOSING.set(false);
+    result
+}
+
 /// Windows of all sorts.
 pub(crate) fn windows(dilations: std::ops::Range<usize>) -> impl Strategy<Value = Window> {
-    (1usize..5, 1usize..4, 0usize..3, dilations)
-        .prop_map(|(kernel, stride, padding, dilation)| Window { kernel, stride, padding: padding.min(kernel / 2), dilation })
+    (1usize..5, 1usize..4, 0usize..3, dilations).prop_map(|(kernel, stride, padding, dilation)| Window {
+        kernel,
+        stride,
+        padding: padding.min(kernel / 2),
+        dilation,
+    })
+}
+
+/// A net with every op, on images `[2, 9, 8]` and four classes, with parameters as after some training.
+pub(crate) fn net(dtype: DType) -> Network {
+    let mut builder = GraphBuilder::new([2, 9, 8]).unwrap();
+    let input = builder.input();
+    let mut add = |name: &str, op, inputs: &[NodeId]| builder.add(name, op, inputs).unwrap();
+    let a = add("a", Op::conv(4, Window::new(3).padding(1)), &[input]);
+    let a = add("a.norm", Op::batch_norm(), &[a]);
+    let a = add("a.relu", Op::Relu, &[a]);
+    let pool = add("pool", Op::MaxPool { window: Window::new(3).padding(1) }, &[input]);
+    let b = add("b", Op::Conv2d { channels: 4, window: Window::new(1), groups: 2, bias: false }, &[pool]);
+    let sum = add("sum", Op::Add, &[a, b]);
+    let joined = add("joined", Op::Concat, &[sum, a, input]);
+    let normed = add("joined.norm", Op::batch_norm(), &[joined]);
+    let c = add("c", Op::Conv2d { channels: 6, window: Window::new(2).stride(2).dilation(2), groups: 2, bias: true }, &[normed]);
+    let c = add("c.relu", Op::Relu, &[c]);
+    let mean = add("mean", Op::AvgPool { window: Window::new(2) }, &[c]);
+    let flat = add("flat", Op::Flatten, &[mean]);
+    let hidden = add("hidden", Op::Linear { features: 7, bias: false }, &[flat]);
+    let hidden = add("hidden.norm", Op::batch_norm(), &[hidden]);
+    let dropped = add("hidden.dropout", Op::Dropout { p: 0.3 }, &[hidden]);
+    add("head", Op::linear(4), &[dropped]);
+    let graph = builder.build().unwrap();
+    let parameters = graph.parameters().into_iter().enumerate().map(|(number, parameter)| {
+        let value = random(100 + number as u64, &parameter.shape);
+        let value = if matches!(parameter.role, Role::Variance | Role::Scale) { (value + 1.5).unwrap() } else { value };
+        (parameter.name, value.to_dtype(dtype).unwrap())
+    });
+    let parameters = parameters.collect();
+    Network::new(graph, parameters).unwrap()
 }

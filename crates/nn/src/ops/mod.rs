@@ -13,7 +13,7 @@ mod pool;
 use candle_core::{DType, Device, Result, Storage, Tensor, bail};
 
 pub use conv::{conv2d, conv2d_backward_input, conv2d_backward_weight};
-pub use elementwise::{add, concat, dropout, relu, relu_backward, split};
+pub use elementwise::{add, concat, dropout, product, relu, relu_backward, split, stabilized_ratio};
 pub use linear::{linear, linear_backward_input, linear_backward_weight};
 pub use norm::{Moments, batch_norm_backward, channel_affine, channel_moments, channel_sums};
 pub use pool::{avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward};
@@ -37,6 +37,15 @@ macro_rules! per_dtype {
     };
 }
 use per_dtype;
+
+/// Whether an op on this tensor runs in our own kernels.
+fn has_kernels(x: &Tensor) -> bool {
+    #[cfg(test)]
+    if crate::testing::is_composing() {
+        return false;
+    }
+    x.device().is_cpu()
+}
 
 /// Calls `f` with the values of tensors on the CPU.
 fn read<T: Element, R>(tensors: &[&Tensor], f: impl FnOnce(&[&[T]]) -> R) -> Result<R> {

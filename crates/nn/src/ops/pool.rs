@@ -1,6 +1,6 @@
 use candle_core::{Result, Tensor};
 
-use super::{check, full_like, per_dtype, read, tensor};
+use super::{check, full_like, has_kernels, per_dtype, read, tensor};
 use crate::graph::Window;
 use crate::kernels::pool::{self as kernel, Shape};
 
@@ -20,7 +20,7 @@ fn check_gradient(dy: &Tensor, output: [usize; 4]) -> Result<()> {
 /// The largest value under each position of the window; the border never wins.
 pub fn max_pool2d(x: &Tensor, window: Window) -> Result<Tensor> {
     let (shape, output) = shape_of(x.dims(), window)?;
-    if x.device().is_cpu() {
+    if has_kernels(x) {
         return per_dtype!(x, T => tensor(read::<T, _>(&[x], |v| kernel::max_forward(&shape, v[0]))?, &output));
     }
     let cells = Cells::of(x, &shape, f64::NEG_INFINITY)?;
@@ -32,7 +32,7 @@ pub fn max_pool2d(x: &Tensor, window: Window) -> Result<Tensor> {
 pub fn max_pool2d_backward(x: &Tensor, dy: &Tensor, window: Window) -> Result<Tensor> {
     let (shape, output) = shape_of(x.dims(), window)?;
     check_gradient(dy, output)?;
-    if x.device().is_cpu() {
+    if has_kernels(x) {
         return per_dtype!(x, T => tensor(read::<T, _>(&[x, dy], |v| kernel::max_backward(&shape, v[0], v[1]))?, x.dims()));
     }
     let cells = Cells::of(x, &shape, f64::NEG_INFINITY)?;
@@ -50,7 +50,7 @@ pub fn max_pool2d_backward(x: &Tensor, dy: &Tensor, window: Window) -> Result<Te
 /// The mean under each position of the window; the border counts as zeros.
 pub fn avg_pool2d(x: &Tensor, window: Window) -> Result<Tensor> {
     let (shape, output) = shape_of(x.dims(), window)?;
-    if x.device().is_cpu() {
+    if has_kernels(x) {
         return per_dtype!(x, T => tensor(read::<T, _>(&[x], |v| kernel::avg_forward(&shape, v[0]))?, &output));
     }
     let cells = Cells::of(x, &shape, 0.0)?;
@@ -63,7 +63,7 @@ pub fn avg_pool2d_backward(dy: &Tensor, [height, width]: [usize; 2], window: Win
     let input = [dy.dim(0)?, dy.dim(1)?, height, width];
     let (shape, output) = shape_of(&input, window)?;
     check_gradient(dy, output)?;
-    if dy.device().is_cpu() {
+    if has_kernels(dy) {
         return per_dtype!(dy, T => tensor(read::<T, _>(&[dy], |v| kernel::avg_backward(&shape, v[0]))?, &input));
     }
     let cells = Cells::of(&full_like(0.0, &input, dy)?, &shape, 0.0)?;
@@ -126,5 +126,73 @@ impl Cells {
     fn crop(&self, padded: &Tensor) -> Result<Tensor> {
         let [height, width] = self.shape.input;
         padded.narrow(2, self.shape.window.padding, height)?.narrow(3, self.shape.window.padding, width)?.contiguous()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{both_ways, check_gradient, distance, dot, random, values, windows};
+
+    /// For each output the places of the inputs under its window, in row-major order.
+    fn places(shape: &Shape, planes: usize) -> Vec<Vec<usize>> {
+        let ([height, width], Window { kernel, stride, padding, .. }) = (shape.input, shape.window);
+        let mut all = Vec::new();
+        for plane in 0..planes {
+            for (y, x) in (0..shape.output[0]).flat_map(|y| (0..shape.output[1]).map(move |x| (y, x))) {
+                let cells = (0..kernel).flat_map(|i| (0..kernel).map(move |j| (y * stride + i, x * stride + j)));
+                let inside = cells.filter(|(y, x)| (padding..height + padding).contains(y) && (padding..width + padding).contains(x));
+                all.push(inside.map(|(y, x)| (plane * height + y - padding) * width + x - padding).collect());
+            }
+        }
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn pools_and_their_gradients_equal_their_definitions(
+            (images, channels, height, width) in (1usize..3, 1usize..3, 1usize..10, 1usize..10),
+            window in windows(1..2),
+            levels in 1u32..6,
+        ) {
+            let dims = [images, channels, height, width];
+            let Ok((shape, output)) = shape_of(&dims, window) else { return Ok(()) };
+            // Few levels make many ties.
+            let xs: Vec<f64> = values(1, dims.iter().product()).into_iter().map(|x| (x * f64::from(levels)).round() / f64::from(levels)).collect();
+            let dys = values(2, output.iter().product());
+            let (x, dy) = (tensor(xs.clone(), &dims).unwrap(), tensor(dys.clone(), &output).unwrap());
+            let (mut largest, mut mean) = (Vec::new(), Vec::new());
+            let (mut to_largest, mut to_all) = (vec![0.0; xs.len()], vec![0.0; xs.len()]);
+            let area = (window.kernel * window.kernel) as f64;
+            for (inputs, dy) in places(&shape, images * channels).into_iter().zip(&dys) {
+                let winner = *inputs.iter().rev().max_by(|a, b| xs[**a].partial_cmp(&xs[**b]).unwrap()).unwrap();
+                to_largest[winner] += dy;
+                largest.push(xs[winner]);
+                mean.push(inputs.iter().map(|&input| xs[input]).sum::<f64>() / area);
+                for input in inputs {
+                    to_all[input] += dy / area;
+                }
+            }
+            both_ways(|| {
+                prop_assert!(distance(&max_pool2d(&x, window).unwrap(), &tensor(largest.clone(), &output).unwrap()) == 0.0);
+                prop_assert!(distance(&max_pool2d_backward(&x, &dy, window).unwrap(), &tensor(to_largest.clone(), &dims).unwrap()) < 1e-12);
+                prop_assert!(distance(&avg_pool2d(&x, window).unwrap(), &tensor(mean.clone(), &output).unwrap()) < 1e-12);
+                let found = avg_pool2d_backward(&dy, [height, width], window).unwrap();
+                prop_assert!(distance(&found, &tensor(to_all.clone(), &dims).unwrap()) < 1e-12);
+                Ok(())
+            })?;
+        }
+    }
+
+    #[test]
+    fn gradients_equal_finite_differences() {
+        let x = random(1, &[2, 3, 7, 7]);
+        for window in [Window::tiling(2), Window::new(3).padding(1), Window::new(3).stride(2)] {
+            let dy = random(2, max_pool2d(&x, window).unwrap().dims());
+            check_gradient(&x, &max_pool2d_backward(&x, &dy, window).unwrap(), |x| dot(&max_pool2d(x, window).unwrap(), &dy));
+            check_gradient(&x, &avg_pool2d_backward(&dy, [7, 7], window).unwrap(), |x| dot(&avg_pool2d(x, window).unwrap(), &dy));
+        }
     }
 }
