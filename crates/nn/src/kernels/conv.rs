@@ -80,6 +80,9 @@ impl Shape {
     }
 
     /// Images that one GEMM treats together.
+    ///
+    /// The last of a batch may be fewer: their GEMM has the same size, for a GEMM's rounding depends on its size, and the result
+    /// for an image must not depend on its batch.
     fn block(&self) -> usize {
         POSITIONS.div_ceil(self.output_plane())
     }
@@ -203,7 +206,7 @@ pub(crate) fn forward<T: Element>(shape: &Shape, x: &[T], weight: &[T], bias: Op
             y.chunks_exact_mut(plane).zip(bias.iter().cycle()).for_each(|(y, bias)| y.fill(*bias));
         }
         let write = if bias.is_some() { Write::Add } else { Write::Replace };
-        for tile in shape.tiles(x.len() / shape.input_image()) {
+        for tile in shape.tiles(shape.block()) {
             for group in 0..shape.groups {
                 let columns = shape.columns(&tile, group, x, &mut scratch.columns);
                 let weight = Matrix::new(&weight[group * channels * depth..], channels, depth, depth);
@@ -238,7 +241,7 @@ pub(crate) fn backward_input<T: Element>(shape: &Shape, dy: &[T], weight: &[T]) 
     let mut dx = vec![T::ZERO; shape.images * shape.input_image()];
     let blocks = dx.par_chunks_mut(shape.block() * shape.input_image()).zip(dy.par_chunks(shape.block() * shape.output_image()));
     blocks.for_each_init(Scratch::default, |scratch, (dx, dy)| {
-        for tile in shape.tiles(dy.len() / shape.output_image()) {
+        for tile in shape.tiles(shape.block()) {
             for group in 0..shape.groups {
                 let dy = shape.gather(&tile, group, dy, &mut scratch.output);
                 let weight = Matrix::new(&weight[group * channels * depth..], channels, depth, depth).transposed();

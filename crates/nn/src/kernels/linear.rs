@@ -6,6 +6,9 @@ use super::Element;
 use super::gemm::{Matrix, MatrixMut, Write, multiply};
 
 /// Rows of the result that one task computes.
+///
+/// The last of a batch may be fewer: their GEMM has the same size, for a GEMM's rounding depends on its size, and the result for
+/// a row must not depend on its batch.
 const ROWS: usize = 32;
 
 /// `x wᵀ + b`: `[n, inputs]` and `[outputs, inputs]` give `[n, outputs]`.
@@ -15,22 +18,30 @@ pub(crate) fn forward<T: Element>(inputs: usize, outputs: usize, x: &[T], weight
         y.chunks_exact_mut(outputs).for_each(|y| y.copy_from_slice(bias));
     }
     let weight = Matrix::new(weight, outputs, inputs, inputs).transposed();
-    y.par_chunks_mut(ROWS * outputs).zip(x.par_chunks(ROWS * inputs)).for_each(|(y, x)| {
-        let rows = x.len() / inputs;
-        multiply(Matrix::new(x, rows, inputs, inputs), weight, &mut MatrixMut::new(y, rows, outputs, outputs), Write::Add);
-    });
+    multiply_rows(x, weight, inputs, &mut y, outputs, Write::Add);
     y
 }
 
 /// `dy w`: the gradient to the input.
 pub(crate) fn backward_input<T: Element>(inputs: usize, outputs: usize, dy: &[T], weight: &[T]) -> Vec<T> {
     let mut dx = vec![T::ZERO; dy.len() / outputs * inputs];
-    let weight = Matrix::new(weight, outputs, inputs, inputs);
-    dx.par_chunks_mut(ROWS * inputs).zip(dy.par_chunks(ROWS * outputs)).for_each(|(dx, dy)| {
-        let rows = dy.len() / outputs;
-        multiply(Matrix::new(dy, rows, outputs, outputs), weight, &mut MatrixMut::new(dx, rows, inputs, inputs), Write::Replace);
-    });
+    multiply_rows(dy, Matrix::new(weight, outputs, inputs, inputs), outputs, &mut dx, inputs, Write::Replace);
     dx
+}
+
+/// `c = a b` or `c += a b` for rows `a` of `from` values and rows `c` of `to` values.
+fn multiply_rows<T: Element>(a: &[T], b: Matrix<'_, T>, from: usize, c: &mut [T], to: usize, write: Write) {
+    c.par_chunks_mut(ROWS * to).zip(a.par_chunks(ROWS * from)).for_each(|(c, a)| {
+        if c.len() == ROWS * to {
+            multiply(Matrix::new(a, ROWS, from, from), b, &mut MatrixMut::new(c, ROWS, to, to), write);
+            return;
+        }
+        let (mut rows, mut products) = (a.to_vec(), c.to_vec());
+        rows.resize(ROWS * from, T::ZERO);
+        products.resize(ROWS * to, T::ZERO);
+        multiply(Matrix::new(&rows, ROWS, from, from), b, &mut MatrixMut::new(&mut products, ROWS, to, to), write);
+        c.copy_from_slice(&products[..c.len()]);
+    });
 }
 
 /// `dyᵀ x`: the gradient to the weights, summed over the batch.
