@@ -42,7 +42,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
                 let mut items = SeqDeserializer::new(items.iter().map(NodeDeserializer));
                 visitor.visit_seq(&mut items).and_then(|value| items.end().map(|()| value))
             }
-            Value::Map(map) => visitor.visit_map(Fields { mapping: self.0, fields: map.entries(), value: None }),
+            Value::Map(map) => visitor.visit_map(Fields { mapping: self.0, rest: map.entries(), value: None }),
         }
         .map_err(|error| error.or_at(self.0))
     }
@@ -65,14 +65,22 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
                 let (name, content) = map.iter().next().expect("a mapping of one key");
                 Variant { node: self.0, name, content: Some(content) }
             }
-            _ => return Err(wrong_type(&"a name, or a mapping of one name to its value", &self.0.describe()).or_at(self.0)),
+            _ => return Err(wrong_type(&"a name, or a mapping of one name to its value", self.0.describe()).or_at(self.0)),
         };
         visitor.visit_enum(variant).map_err(|error| error.or_at(self.0))
     }
 
+    fn deserialize_struct<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Diagnostics> {
+        // serde's derived visitors would take a list of the fields' values too.
+        match &self.0.value {
+            Value::Map(_) => self.deserialize_any(visitor),
+            _ => Err(wrong_type(&"a mapping", self.0.describe()).or_at(self.0)),
+        }
+    }
+
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct identifier ignored_any
+        tuple_struct map identifier ignored_any
     }
 }
 
@@ -86,7 +94,7 @@ impl<'n> IntoDeserializer<'_, Diagnostics> for NodeDeserializer<'n> {
 
 struct Fields<'n> {
     mapping: &'n Node,
-    fields: map::Iter<'n, String, Entry>,
+    rest: map::Iter<'n, String, Entry>,
     value: Option<&'n Node>,
 }
 
@@ -94,7 +102,7 @@ impl<'de> MapAccess<'de> for Fields<'_> {
     type Error = Diagnostics;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Diagnostics> {
-        let Some((key, entry)) = self.fields.next() else {
+        let Some((key, entry)) = self.rest.next() else {
             return Ok(None);
         };
         self.value = Some(&entry.value);
@@ -108,7 +116,7 @@ impl<'de> MapAccess<'de> for Fields<'_> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.fields.len())
+        Some(self.rest.len())
     }
 }
 
@@ -142,7 +150,7 @@ impl<'de> VariantAccess<'de> for Content<'_> {
     type Error = Diagnostics;
 
     fn unit_variant(self) -> Result<(), Diagnostics> {
-        self.0.map_or(Ok(()), |node| <()>::deserialize(NodeDeserializer(node)))
+        self.0.map_or(Ok(()), |node| Err(wrong_type(&"the name alone", node.describe()).or_at(node)))
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Diagnostics> {
@@ -153,8 +161,8 @@ impl<'de> VariantAccess<'de> for Content<'_> {
         self.deserializer(&visitor)?.deserialize_any(visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, Diagnostics> {
-        self.deserializer(&visitor)?.deserialize_any(visitor)
+    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Diagnostics> {
+        self.deserializer(&visitor)?.deserialize_struct("", fields, visitor)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// The value as YAML in block style, such that [`parse`](crate::parse) gives it back.
+/// The value as YAML in block style, such that [`parse`](crate::parse) gives it back; only a key `<<` it refuses.
 ///
 /// # Panics
 /// Never: every JSON value is a YAML value.

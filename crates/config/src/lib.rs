@@ -22,6 +22,7 @@ mod emit;
 mod node;
 mod parse;
 mod render;
+mod schema;
 mod set;
 mod source;
 mod suggest;

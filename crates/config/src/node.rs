@@ -241,11 +241,9 @@ impl Node {
     }
 }
 
-/// Text from a file within an error's sentence: in backquotes, and only its beginning if it is long.
+/// Text from a file within an error's sentence: in backquotes, on one line, and only its beginning if it is long.
 pub(crate) fn quote(text: &str) -> String {
     const LONGEST: usize = 48;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("`{}…`", &text[..end]),
-        None => format!("`{text}`"),
-    }
+    let (start, end) = text.char_indices().nth(LONGEST).map_or((text, ""), |(end, _)| (&text[..end], "…"));
+    format!("`{}{end}`", start.replace('\n', "\\n"))
 }

@@ -64,6 +64,8 @@ struct Builder<'s> {
     source: &'s Source,
     /// The byte offset of each character after the start, and of the end: the parser counts characters.
     offsets: Vec<usize>,
+    /// Where the last key or scalar ends.
+    last: usize,
     open: Vec<Open>,
     anchors: BTreeMap<usize, Node>,
     aliased: usize,
@@ -78,6 +80,7 @@ impl<'s> Builder<'s> {
         Self {
             source,
             offsets: characters.chain([text.len()]).collect(),
+            last: start,
             open: Vec::new(),
             anchors: BTreeMap::new(),
             aliased: 0,
@@ -121,7 +124,7 @@ impl<'s> Builder<'s> {
             "look at the indentation, colons, quotes and brackets here and just before"
         };
         let span = Span { start, end: start + length };
-        self.stop(span, "syntax", format!("not valid YAML: {}", error.info()), help)
+        self.stop(span, "syntax", format!("not valid YAML: {}", error.info().replace('`', "'")), help)
     }
 
     fn event(&mut self, event: Event<'_>, place: saphyr_parser::Span) -> Result<(), Diagnostics> {
@@ -149,6 +152,8 @@ impl<'s> Builder<'s> {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_tag(span, tag.is_some());
+                // With an anchor or a tag, the parser's span is the whole from there on.
+                let span = if anchor == 0 && tag.is_none() { self.scalar_span(&text, style, span) } else { span };
                 self.scalar(text, style, anchor, span)
             }
             Event::Alias(anchor) => self.alias(anchor, span),
@@ -164,6 +169,11 @@ impl<'s> Builder<'s> {
     /// Whether the next node is a key.
     fn awaits_key(&self) -> bool {
         matches!(self.open.last(), Some(Open { content: Content::Map { key: None, .. }, .. }))
+    }
+
+    /// Whether the next node is the value of a key.
+    fn awaits_value(&self) -> bool {
+        matches!(self.open.last(), Some(Open { content: Content::Map { key: Some(_), .. }, .. }))
     }
 
     fn start(&mut self, content: Content, span: Span, anchor: usize) -> Result<(), Diagnostics> {
@@ -191,6 +201,7 @@ impl<'s> Builder<'s> {
 
     fn scalar(&mut self, text: Cow<'_, str>, style: ScalarStyle, anchor: usize, span: Span) -> Result<(), Diagnostics> {
         let plain = style == ScalarStyle::Plain;
+        self.last = span.end;
         if self.awaits_key() {
             if plain && text.is_empty() {
                 return Err(self.bad_key(span));
@@ -209,6 +220,30 @@ impl<'s> Builder<'s> {
         let node = self.node(value, span);
         self.add(node, anchor);
         Ok(())
+    }
+
+    /// Where a scalar's text really is. The parser counts blanks and a comment after a closing quote to it, leaves the `|` or
+    /// `>` before a block out, and places what is not there before the colon.
+    fn scalar_span(&self, value: &str, style: ScalarStyle, span: Span) -> Span {
+        let text = self.source.text();
+        let (before, own) = (&text[self.last.min(span.start)..span.start], &text[span.start..span.end]);
+        match style {
+            ScalarStyle::Plain if value.is_empty() => {
+                let blanks = text[self.last..].len() - text[self.last..].trim_start().len();
+                let colon = self.last + blanks;
+                let at = if self.awaits_value() && text[colon..].starts_with(':') { colon + 1 } else { span.start };
+                Span { start: at, end: at }
+            }
+            ScalarStyle::Plain => span,
+            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Span { end: span.start + quoted_length(own), ..span },
+            ScalarStyle::Literal | ScalarStyle::Folded => {
+                let header = before.trim_end();
+                let line = header.rfind('\n').map_or(0, |newline| newline + 1);
+                let comment = header[line..].find(" #").map_or(header.len(), |comment| line + comment);
+                let sign = header[..comment].rfind(['|', '>']);
+                Span { start: sign.map_or(span.start, |sign| span.start - before.len() + sign), ..span }
+            }
+        }
     }
 
     fn key(&mut self, text: String, span: Span) {
@@ -285,12 +320,13 @@ impl<'s> Builder<'s> {
         }
         match number(text) {
             None => Value::String(text.to_owned()),
-            Some(Some(number)) => number,
-            Some(None) => {
+            Some(Value::Float(float)) if !float.is_finite() => {
                 let message = format!("{} is outside the range of numbers", quote(text));
-                self.error(span, "number-range", message, "whole numbers have 64 bits, others must be finite; quote it if it is a string");
+                let help = "whole numbers have 64 bits, others must be finite; quote it if it is a string";
+                self.error(span, "number-range", message, help);
                 Value::Null
             }
+            Some(number) => number,
         }
     }
 
@@ -303,24 +339,42 @@ impl<'s> Builder<'s> {
     }
 }
 
-/// The number that `text` writes; `Some(None)` if it writes one that has no finite value here.
-fn number(text: &str) -> Option<Option<Value>> {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let all = |digits: &str, radix| !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix));
-    for (prefix, radix) in [("0x", 16), ("0o", 8)] {
-        if let Some(digits) = text.strip_prefix(prefix).filter(|digits| all(digits, radix)) {
-            return Some(i64::from_str_radix(digits, radix).ok().map(Value::Int));
+/// The length of the quoted scalar that `text` starts with.
+fn quoted_length(text: &str) -> usize {
+    let mut characters = text.char_indices();
+    let Some((_, quote)) = characters.next() else { return 0 };
+    while let Some((at, c)) = characters.next() {
+        if c == '\\' && quote == '"' {
+            characters.next();
+        } else if c == quote {
+            if quote == '\'' && text[at + 1..].starts_with(quote) {
+                characters.next();
+            } else {
+                return at + 1;
+            }
         }
     }
+    text.len()
+}
+
+/// The number that `text` writes, if it writes one; a float that is not finite if it has no value here.
+pub(crate) fn number(text: &str) -> Option<Value> {
+    let all = |digits: &str, radix| !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix));
+    let int = |digits, radix| i64::from_str_radix(digits, radix).map_or(Value::Float(f64::INFINITY), Value::Int);
+    for (prefix, radix) in [("0x", 16), ("0o", 8)] {
+        if let Some(digits) = text.strip_prefix(prefix).filter(|digits| all(digits, radix)) {
+            return Some(int(digits, radix));
+        }
+    }
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     if all(unsigned, 10) {
-        return Some(text.parse().ok().map(Value::Int));
+        return Some(int(text, 10));
     }
     if matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {
-        return Some(None);
+        return Some(Value::Float(f64::NAN));
     }
     // What Rust reads as a float, the core schema does too, save `inf`, `infinity` and `nan`.
-    let float: f64 = text.parse().ok().filter(|_| text.contains(|c: char| c.is_ascii_digit()))?;
-    Some(float.is_finite().then_some(Value::Float(float)))
+    text.parse().ok().filter(|_| text.contains(|c: char| c.is_ascii_digit())).map(Value::Float)
 }
 
 /// How many nodes a tree has, and how many levels of lists and mappings.

@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::{Diagnostic, Source, Span};
 
 /// How much of a long line is shown: characters before, under and after the mark.
-const WINDOW: usize = 64;
+const WINDOW: usize = 80;
 
 #[derive(Clone, Copy)]
 enum Style {
@@ -23,22 +23,20 @@ pub(crate) fn diagnostic(diagnostic: &Diagnostic, color: bool) -> String {
     if let Some(span) = diagnostic.span {
         let source = &diagnostic.source;
         let (line, column) = source.line_column(span.start);
-        let mut marks = vec![(line, Mark::new(source, span), Style::Error, '^', diagnostic.label.as_str())];
-        if let Some((span, label)) = &diagnostic.related {
-            let (line, _) = source.line_column(span.start);
-            marks.push((line, Mark::new(source, *span), Style::Related, '-', label));
-        }
-        marks.sort_by_key(|&(line, ..)| line);
-        gutter = " ".repeat(marks.iter().map(|(line, ..)| line.to_string().len()).max().unwrap_or(0));
+        let mut marks = vec![(span, Style::Error, "^", diagnostic.label.as_str())];
+        marks.extend(diagnostic.related.iter().map(|(span, label)| (*span, Style::Related, "-", label.as_str())));
+        marks.sort_by_key(|(span, ..)| span.start);
+        let number = |span: Span| source.line_column(span.start).0.to_string();
+        gutter = " ".repeat(marks.iter().map(|(span, ..)| number(*span).len()).max().unwrap_or(0));
         let bar = paint(Style::Frame, &format!("{gutter} |"));
-        let place = format!("{}:{line}:{column}", printable(source.name()));
-        lines.push(format!("{gutter}{} {place}", paint(Style::Frame, "-->")));
-        for (line, mark, style, sign, label) in marks {
+        lines.push(format!("{gutter}{} {}:{line}:{column}", paint(Style::Frame, "-->"), printable(source.name())));
+        for (span, style, sign, label) in marks {
+            let shown = Shown::new(source, span);
+            let number = paint(Style::Frame, &format!("{:>1$} |", number(span), gutter.len()));
+            let under = format!("{} {}", sign.repeat(shown.width), printable(label));
             lines.push(bar.clone());
-            let number = paint(Style::Frame, &format!("{line:>0$} |", gutter.len()));
-            lines.push(format!("{number} {}", mark.line).trim_end().to_owned());
-            let under = format!("{} {}", sign.to_string().repeat(mark.width), printable(label));
-            lines.push(format!("{bar} {}{}", " ".repeat(mark.indent), paint(style, under.trim_end())));
+            lines.push(format!("{number} {}", shown.line).trim_end().to_owned());
+            lines.push(format!("{bar} {}{}", " ".repeat(shown.indent), paint(style, under.trim_end())));
         }
         if diagnostic.help.is_some() {
             lines.push(bar);
@@ -52,14 +50,14 @@ pub(crate) fn diagnostic(diagnostic: &Diagnostic, color: bool) -> String {
 }
 
 /// A line of the source as shown, and where in it to underline; measured in terminal columns.
-struct Mark {
+struct Shown {
     line: String,
     indent: usize,
     width: usize,
 }
 
-impl Mark {
-    /// Marks what of `span` lies in the line that it starts in.
+impl Shown {
+    /// Shows the line in which `span` starts, to underline what of `span` lies in it.
     fn new(source: &Source, span: Span) -> Self {
         let line = source.line_around(span.start);
         let text = source.text();
@@ -89,7 +87,7 @@ fn last_of(text: &str) -> String {
 /// The text with tabs as spaces, and without characters by which a file could command the terminal or reorder the line.
 fn printable(text: &str) -> String {
     text.replace('\t', "    ")
-        .replace(|c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'), "\u{fffd}")
+        .replace(|c: char| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'), "\u{fffd}")
 }
 
 fn paint(style: Style, text: &str) -> String {

@@ -50,7 +50,7 @@ impl Source {
         }
         let text = String::from_utf8(bytes).map_err(|cause| {
             let valid = cause.utf8_error().valid_up_to();
-            let line = 1 + cause.as_bytes()[..valid].iter().filter(|&&byte| byte == b'\n').count();
+            let line = cause.as_bytes()[..=valid].split(|&byte| byte == b'\n').count();
             let problem = format!("it is not UTF-8 text (first wrong byte in line {line})");
             error(&problem, "save it as UTF-8, or is this another file?")
         })?;
