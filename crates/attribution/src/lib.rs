@@ -1,1 +1,33 @@
-//! (being written)
+//! What a net makes of an image, as rows for clustering: heatmaps by layer-wise relevance propagation, and activations.
+//!
+//! - [`Rule`]: how one layer hands its relevance on to its inputs. A weighted rule is a few terms in a table.
+//! - [`Composite`]: which rule is for which layer: an ordered table, the first row that fits wins.
+//! - [`Analysis`]: a net under a composite. Weights that rules change are prepared once, and a layer that no rule covers is
+//!   an error when the analysis is made, not at some sample. Relevance is computed by explicit functions along the layer
+//!   graph, whole batches at a time, in `f32` or `f64`, without autograd.
+//! - [`Lrp`] and [`Activations`]: the representations `lrp` and `activations`, as YAML names them.
+//!
+//! The result for an image depends on that image alone, bit for bit: not on its batch, not on the number of threads.
+//!
+//! Conventions are zennit's (arXiv 2106.13200): the stabiliser is `z + ε s(z)` with `s(0) = +1`, ε = 1e-6 unless said
+//! otherwise; of equal values under a max-pool the first in row-major order wins. It differs where zennit is silent: batch
+//! norm that cannot be folded is explained as the affine map that it is, and a layer without a rule is an error.
+//!
+//! Not here: layers and their kernels (see `bezoar-nn`), what happens to heatmaps afterwards (see `bezoar-clustering`).
+
+mod activations;
+mod analysis;
+mod composite;
+mod layer_kind;
+mod lrp;
+mod rule;
+mod step;
+mod target;
+
+pub use activations::Activations;
+pub use analysis::{Analysis, Explained};
+pub use composite::Composite;
+pub use layer_kind::LayerKind;
+pub use lrp::{Channels, Lrp, Preset};
+pub use rule::{Part, Rule, STABILIZER, Term};
+pub use target::Target;

@@ -138,6 +138,22 @@ mod tests {
     }
 
     #[test]
+    fn products_and_ratios_equal_their_definitions() {
+        let (a, b) = (random(1, &[3, 100, 100]), random(2, &[3, 100, 100]));
+        let zeros = Tensor::new(&[0.0, -0.0, 3.0, -3.0], a.device()).unwrap();
+        both_ways(|| {
+            assert!(distance(&product(&a, &b)?, &(&a * &b)?) == 0.0);
+            let signs = b.ge(0.0)?.to_dtype(b.dtype())?.affine(2.0, -1.0)?;
+            assert!(distance(&stabilized_ratio(&a, &b, 0.1)?, &(&a / (&b + (signs * 0.1)?)?)?) < 1e-12);
+            let ratios = stabilized_ratio(&zeros.ones_like()?, &zeros, 1.0)?;
+            assert_eq!(ratios.to_vec1::<f64>()?, [1.0, 1.0, 0.25, -0.25], "zero counts as positive");
+            assert!(product(&a, &zeros).is_err() && stabilized_ratio(&a, &zeros, 0.1).is_err());
+            Result::Ok(())
+        })
+        .unwrap();
+    }
+
+    #[test]
     fn dropout_keeps_the_mean_and_repeats_its_choice() {
         let ones = random(1, &[200, 300]).ones_like().unwrap();
         both_ways(|| {

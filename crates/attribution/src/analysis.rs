@@ -1,0 +1,136 @@
+use bezoar_core::{Error, Result};
+use bezoar_nn::{AtPlace, Graph, Network, NodeId, Op, ops};
+use candle_core::{DType, Tensor};
+
+use crate::step::{Seen, Step};
+use crate::{Composite, LayerKind};
+
+/// A net and the rules by which its decisions are explained.
+#[derive(Debug)]
+pub struct Analysis {
+    network: Network,
+    /// One for each node but the input.
+    steps: Vec<Step>,
+}
+
+/// What the net says of some images, and why.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    /// `[N, classes]`.
+    pub scores: Tensor,
+    /// The relevance of each value of the images, `[N, C, H, W]`.
+    pub relevance: Tensor,
+}
+
+impl Analysis {
+    /// Gives each layer of `network` its rule, and prepares the weights that the rules change.
+    ///
+    /// Batch norm is explained as it stands in the net; [`Network::fold_batch_norm`] merges it into the layers before it.
+    ///
+    /// # Errors
+    /// When the composite has no rule for a layer, or one that does not suit it: names the layer.
+    pub fn new(network: Network, composite: &Composite) -> Result<Self> {
+        let graph = network.graph();
+        let prepare = |id: NodeId| {
+            let node = graph.node(id);
+            let refuse = |problem: String| Error::request(format!("layer `{}` ({:?}) {problem}", node.name, node.op));
+            let kind = LayerKind::of(node.op).ok_or_else(|| refuse("is a second input".into()))?;
+            let rule = composite.rule(kind).ok_or_else(|| refuse("has no rule in the composite".into()))?;
+            if !rule.suits(kind) {
+                return Err(refuse(format!("cannot be explained by the rule {rule:?}")));
+            }
+            Step::prepare(rule, composite.stabilizer(rule), &network, id).at(&node.name)
+        };
+        let steps = graph.ids().skip(1).map(prepare).collect::<Result<_>>()?;
+        Ok(Self { network, steps })
+    }
+
+    /// The net that is explained.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Explains images `[N, C, H, W]`. `target` says how much relevance each score starts with, `[N, classes]`, from the scores.
+    pub fn explain(&self, images: &Tensor, target: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Explained> {
+        self.explain_observed(images, target, &mut |_, _| Ok(()))
+    }
+
+    /// As [`explain`](Self::explain); `observe` sees each layer from the last to the first, with the relevance that it hands on
+    /// to each of its inputs.
+    fn explain_observed(
+        &self,
+        images: &Tensor,
+        target: impl FnOnce(&Tensor) -> Result<Tensor>,
+        observe: &mut dyn FnMut(NodeId, &[Tensor]) -> Result<()>,
+    ) -> Result<Explained> {
+        let graph = self.network.graph();
+        let mut outputs = self.network.forward_all(images)?;
+        let scores = outputs[graph.output().index()].clone();
+        let nonnegative = nonnegative(graph, smallest(images).at("input")? >= 0.0);
+        let mut relevance: Vec<Option<Tensor>> = vec![None; outputs.len()];
+        relevance[graph.output().index()] = Some(target(&scores)?);
+        for (id, step) in graph.ids().skip(1).zip(&self.steps).rev() {
+            let node = graph.node(id);
+            let (Some(output), Some(own)) = (outputs.pop(), relevance[id.index()].take()) else { continue };
+            let inputs: Vec<&Tensor> = node.inputs.iter().map(|input| &outputs[input.index()]).collect();
+            let seen = Seen { inputs: &inputs, output: &output, nonnegative: node.inputs.iter().all(|input| nonnegative[input.index()]) };
+            let handed_on = step.back(&seen, &own).at(&node.name)?;
+            observe(id, &handed_on)?;
+            for (input, part) in node.inputs.iter().zip(handed_on) {
+                let sum = &mut relevance[input.index()];
+                *sum = Some(match sum.take() {
+                    Some(sum) => ops::add(&sum, &part).at(&node.name)?,
+                    None => part,
+                });
+            }
+        }
+        let relevance = relevance.swap_remove(0).ok_or_else(|| Error::request("the scores do not depend on the image"))?;
+        Ok(Explained { scores, relevance })
+    }
+
+    /// Why the explanation of an image `[1, C, H, W]` has values that are no finite numbers: an error that names the first layer
+    /// that gives one, forwards or back.
+    pub(crate) fn diagnose(&self, sample: &str, image: &Tensor, target: impl FnOnce(&Tensor) -> Result<Tensor>) -> Error {
+        let graph = self.network.graph();
+        let place = |id: NodeId| format!("sample {sample:?}, layer `{}`", graph.node(id).name);
+        let search = || {
+            for (id, output) in graph.ids().zip(self.network.forward_all(image)?) {
+                if !is_finite(&output).at(&graph.node(id).name)? {
+                    return Err(Error::data(place(id), "the layer's output is not finite")
+                        .with_help("the net's weights are broken; train it again, with a lower rate perhaps"));
+                }
+            }
+            self.explain_observed(image, target, &mut |id, handed_on| {
+                if handed_on.iter().map(is_finite).collect::<candle_core::Result<Vec<_>>>().at(&graph.node(id).name)?.contains(&false) {
+                    return Err(Error::data(place(id), "the relevance that the layer hands on is not finite")
+                        .with_help("raise `epsilon`, or choose another composite"));
+                }
+                Ok(())
+            })
+        };
+        search().err().unwrap_or_else(|| Error::data(format!("sample {sample:?}"), "the relevance is not finite"))
+    }
+}
+
+/// Which nodes never give negative values, when the images have none.
+fn nonnegative(graph: &Graph, images: bool) -> Vec<bool> {
+    graph.nodes().iter().fold(Vec::with_capacity(graph.nodes().len()), |mut known, node| {
+        known.push(match node.op {
+            Op::Input => images,
+            Op::Relu => true,
+            Op::Conv2d { .. } | Op::Linear { .. } | Op::BatchNorm { .. } => false,
+            Op::MaxPool { .. } | Op::AvgPool { .. } | Op::Add | Op::Concat | Op::Flatten | Op::Dropout { .. } => {
+                node.inputs.iter().all(|input| known[input.index()])
+            }
+        });
+        known
+    })
+}
+
+fn smallest(values: &Tensor) -> candle_core::Result<f64> {
+    values.min_all()?.to_dtype(DType::F64)?.to_scalar()
+}
+
+fn is_finite(values: &Tensor) -> candle_core::Result<bool> {
+    Ok(values.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?.iter().all(|value| value.is_finite()))
+}

@@ -1,0 +1,45 @@
+use bezoar_nn::Op;
+
+/// The sort of a layer, as far as rules tell layers apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerKind {
+    /// Convolutions.
+    Convolution,
+    /// Fully connected layers.
+    Linear,
+    /// Batch norm that could not be merged into the layer before it.
+    BatchNorm,
+    /// Activation functions.
+    Activation,
+    /// Max-pools.
+    MaxPool,
+    /// Average pools.
+    AveragePool,
+    /// Sums of several layers, as in residual blocks.
+    Sum,
+    /// Several layers joined along the channels.
+    Concat,
+    /// Changes of shape.
+    Flatten,
+    /// Dropout, which does nothing outside training.
+    Dropout,
+}
+
+impl LayerKind {
+    /// The kind of a layer that computes `op`; none for the input, which is no layer.
+    pub fn of(op: Op) -> Option<Self> {
+        Some(match op {
+            Op::Input => return None,
+            Op::Conv2d { .. } => Self::Convolution,
+            Op::Linear { .. } => Self::Linear,
+            Op::BatchNorm { .. } => Self::BatchNorm,
+            Op::Relu => Self::Activation,
+            Op::MaxPool { .. } => Self::MaxPool,
+            Op::AvgPool { .. } => Self::AveragePool,
+            Op::Add => Self::Sum,
+            Op::Concat => Self::Concat,
+            Op::Flatten => Self::Flatten,
+            Op::Dropout { .. } => Self::Dropout,
+        })
+    }
+}

@@ -1,0 +1,156 @@
+//! A rule made ready for one layer.
+
+use bezoar_nn::{Network, NodeId, Op, Window, ops};
+use candle_core::{Result, Tensor, bail};
+
+use crate::{Part, Rule, Term};
+
+/// How one layer hands relevance on, with all that does not depend on the image prepared.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// As it is.
+    Pass,
+    /// To the winner of each window.
+    MaxPool(Window),
+    /// To each joined part its own.
+    Concat,
+    /// To the same value in another shape.
+    Flatten,
+    /// In shares of a sum.
+    Share { map: Map, terms: Vec<Prepared>, stabilizer: f64 },
+}
+
+/// A layer whose output is a weighted sum of its input.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Map {
+    Conv2d { window: Window, groups: usize },
+    Linear,
+    Affine,
+    AvgPool(Window),
+    Sum,
+}
+
+/// A term of a rule with the weights that it uses.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    term: Term,
+    weight: Option<Tensor>,
+    bias: Option<Tensor>,
+}
+
+/// What one layer saw and gave.
+pub(crate) struct Seen<'a> {
+    pub(crate) inputs: &'a [&'a Tensor],
+    pub(crate) output: &'a Tensor,
+    /// Whether no input is negative anywhere.
+    pub(crate) nonnegative: bool,
+}
+
+impl Step {
+    /// `rule`, with this ε in its denominator, for a layer that it suits.
+    pub(crate) fn prepare(rule: Rule, stabilizer: f64, network: &Network, id: NodeId) -> Result<Self> {
+        let map = match (rule, network.graph().node(id).op) {
+            (Rule::Pass, _) => return Ok(Self::Pass),
+            (_, Op::MaxPool { window }) => return Ok(Self::MaxPool(window)),
+            (_, Op::Concat) => return Ok(Self::Concat),
+            (_, Op::Flatten) => return Ok(Self::Flatten),
+            (_, Op::Conv2d { window, groups, .. }) => Map::Conv2d { window, groups },
+            (_, Op::Linear { .. }) => Map::Linear,
+            (_, Op::BatchNorm { .. }) => Map::Affine,
+            (_, Op::AvgPool { window }) => Map::AvgPool(window),
+            (_, Op::Add) => Map::Sum,
+            (_, op @ (Op::Input | Op::Relu | Op::Dropout { .. })) => bail!("{rule:?} does not suit {op:?}"),
+        };
+        let [weight, bias] = match network.graph().node(id).op {
+            Op::BatchNorm { eps, .. } => network.running_affine(id, eps)?.map(Some),
+            _ => ["weight", "bias"].map(|what| network.parameter(id, what).cloned()),
+        };
+        let prepare = |&term: &Term| {
+            let weight = weight.as_ref().map(|weight| term.weight.of(weight)).transpose()?;
+            let bias = term.bias.zip(bias.as_ref()).map(|(part, bias)| part.of(bias)).transpose()?;
+            Ok(Prepared { term, weight, bias })
+        };
+        let terms = rule.terms().iter().map(prepare).collect::<Result<_>>()?;
+        Ok(Self::Share { map, terms, stabilizer })
+    }
+
+    /// The relevance of each input, from that of the output.
+    pub(crate) fn back(&self, seen: &Seen<'_>, relevance: &Tensor) -> Result<Vec<Tensor>> {
+        let input = seen.inputs[0];
+        match self {
+            Self::Pass => Ok(vec![relevance.clone()]),
+            Self::MaxPool(window) => Ok(vec![ops::max_pool2d_backward(input, relevance, *window)?]),
+            Self::Concat => ops::split(relevance, &seen.inputs.iter().map(|input| input.dim(1)).collect::<Result<Vec<_>>>()?),
+            Self::Flatten => Ok(vec![relevance.reshape(input.dims())?]),
+            Self::Share { map, terms, stabilizer } => {
+                let terms: Vec<&Prepared> = terms.iter().filter(|term| !(seen.nonnegative && term.term.input == Part::Negative)).collect();
+                let share = ops::stabilized_ratio(relevance, &denominator(*map, &terms, seen)?, *stabilizer)?;
+                seen.inputs.iter().map(|input| sum(terms.iter().map(|term| term.give(*map, input, &share, seen.nonnegative)))).collect()
+            }
+        }
+    }
+}
+
+/// What the terms of a rule give together.
+fn denominator(map: Map, terms: &[&Prepared], seen: &Seen<'_>) -> Result<Tensor> {
+    match terms {
+        [only] if only.term == Term::WHOLE => Ok(seen.output.clone()),
+        _ => sum(terms.iter().map(|term| map.forward(&term.term.input.of_input(seen.inputs[0], seen.nonnegative)?, term))),
+    }
+}
+
+fn sum(mut tensors: impl Iterator<Item = Result<Tensor>>) -> Result<Tensor> {
+    let Some(first) = tensors.next() else { bail!("a rule without terms") };
+    tensors.try_fold(first?, |sum, tensor| ops::add(&sum, &tensor?))
+}
+
+impl Prepared {
+    /// The relevance that an input gets through this term when each unit of output is worth `share`.
+    fn give(&self, map: Map, input: &Tensor, share: &Tensor, nonnegative: bool) -> Result<Tensor> {
+        ops::product(&self.term.input.of_input(input, nonnegative)?, &map.transposed(share, input.dims(), self)?)
+    }
+
+    fn weight(&self) -> Result<&Tensor> {
+        self.weight.as_ref().ok_or_else(|| candle_core::Error::Msg("has no weight".into()))
+    }
+}
+
+impl Map {
+    fn forward(self, x: &Tensor, term: &Prepared) -> Result<Tensor> {
+        let bias = term.bias.as_ref();
+        match self {
+            Self::Conv2d { window, groups } => ops::conv2d(x, term.weight()?, bias, window, groups),
+            Self::Linear => ops::linear(x, term.weight()?, bias),
+            Self::Affine | Self::AvgPool(_) | Self::Sum => bail!("no rule changes this layer"),
+        }
+    }
+
+    /// The transpose of the map, without bias.
+    fn transposed(self, share: &Tensor, input: &[usize], term: &Prepared) -> Result<Tensor> {
+        match self {
+            Self::Conv2d { window, groups } => ops::conv2d_backward_input(share, term.weight()?, [input[2], input[3]], window, groups),
+            Self::Linear => ops::linear_backward_input(share, term.weight()?),
+            Self::Affine => ops::channel_affine(share, term.weight()?, &term.weight()?.zeros_like()?),
+            Self::AvgPool(window) => ops::avg_pool2d_backward(share, [input[2], input[3]], window),
+            Self::Sum => Ok(share.clone()),
+        }
+    }
+}
+
+impl Part {
+    fn of(self, values: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Whole => Ok(values.clone()),
+            Self::Positive => values.maximum(0.0),
+            Self::Negative => values.minimum(0.0),
+        }
+    }
+
+    /// The same of an input that may be known to have no negative values.
+    fn of_input(self, values: &Tensor, nonnegative: bool) -> Result<Tensor> {
+        match self {
+            Self::Positive if nonnegative => Ok(values.clone()),
+            _ => self.of(values),
+        }
+    }
+}

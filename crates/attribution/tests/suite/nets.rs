@@ -1,0 +1,78 @@
+//! Whole nets: conservation and identities that must hold whatever the weights.
+
+use bezoar_attribution::Composite;
+use bezoar_nn::{Graph, Mode, Network};
+use candle_core::{DType, Device, Tensor};
+use proptest::prelude::*;
+
+use crate::support::{Style, distance, explain, host, inception, network, random, residual};
+
+const IMAGES: usize = 3;
+
+fn images(graph: &Graph, seed: u64) -> Tensor {
+    let [c, h, w] = graph.input();
+    random(seed ^ 1, &[IMAGES, c, h, w], 0.0..1.0)
+}
+
+/// Relevance 1 at one class of each image.
+fn one_hot(graph: &Graph, seed: u64) -> Tensor {
+    let classes = graph.classes();
+    let rows: Vec<u32> = (0..IMAGES).map(|image| ((seed as usize % classes + image) % classes) as u32).collect();
+    let rows = Tensor::new(rows, &Device::Cpu).unwrap();
+    Tensor::eye(classes, DType::F64, &Device::Cpu).unwrap().index_select(&rows, 0).unwrap()
+}
+
+fn graphs(style: Style) -> impl Strategy<Value = Graph> {
+    prop_oneof![Just(inception(style)), Just(residual(style))]
+}
+
+const PLAIN: Style = Style { bias: false, norm: false };
+
+const FULL: Style = Style { bias: true, norm: true };
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn without_bias_no_relevance_is_lost(seed: u64) {
+        // Under z⁺ a residual block may lose some: a branch that nothing speaks for can still be negative and carry relevance.
+        let cases = [
+            (residual(PLAIN), Composite::epsilon(1e-12)),
+            (inception(PLAIN), Composite::epsilon(1e-12)),
+            (inception(PLAIN), Composite::epsilon_plus(1e-12)),
+        ];
+        for (graph, composite) in cases {
+            let net = network(graph.clone(), seed);
+            let found = explain(&net, &composite.with_stabilizer(1e-12), &images(&graph, seed), &one_hot(&graph, seed));
+            for image in found.chunks(found.len() / IMAGES) {
+                let sum: f64 = image.iter().sum();
+                prop_assert!((sum - 1.0).abs() < 1e-5, "{sum} remains of 1");
+            }
+        }
+    }
+
+    #[test]
+    fn without_epsilon_and_bias_relevance_is_gradient_times_input(seed: u64) {
+        let graph = inception(PLAIN);
+        let net = network(graph.clone(), seed);
+        let (images, start) = (images(&graph, seed), one_hot(&graph, seed));
+        let tape = net.record(&images, Mode::Use).unwrap();
+        let scores = host(tape.scores().unwrap());
+        // LRP starts with 1 where the gradient starts with 1 for a score of any size.
+        let start_scores: Vec<f64> = host(&start).iter().zip(scores).map(|(start, score)| start * score).collect();
+        let scaled = Tensor::from_vec(start_scores, start.dims(), &Device::Cpu).unwrap();
+        let found = explain(&net, &Composite::epsilon(1e-13), &images, &scaled);
+        let gradient = net.image_gradient(tape, &start).unwrap();
+        prop_assert!(distance(&found, &host(&(gradient * &images).unwrap())) < 1e-6);
+    }
+
+    #[test]
+    fn for_the_epsilon_rule_folded_batch_norm_is_as_unfolded(graph in graphs(FULL), seed: u64) {
+        let net = network(graph.clone(), seed);
+        let folded = net.fold_batch_norm().unwrap();
+        prop_assert!(folded.graph().nodes().len() < graph.nodes().len());
+        let (images, start) = (images(&graph, seed), one_hot(&graph, seed));
+        let explain = |net: &Network| explain(net, &Composite::epsilon(1e-13), &images, &start);
+        prop_assert!(distance(&explain(&folded), &explain(&net)) < 1e-6);
+    }
+}
