@@ -3,7 +3,6 @@
 use std::{cell::Cell, fmt};
 
 use indexmap::map;
-
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{
@@ -14,7 +13,7 @@ use serde::{
 };
 use serde_json::Value as Json;
 
-use crate::{Diagnostic, Diagnostics, Node, Value, node::Entry, suggest::unknown_name};
+use crate::{Diagnostic, Diagnostics, Map, Node, Value, node::Entry, suggest::unknown_name};
 
 /// Makes a `T` of a node.
 ///
@@ -59,12 +58,9 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     }
 
     fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Diagnostics> {
-        let variant = match &self.0.value {
-            Value::String(name) => Variant { node: self.0, name, content: None },
-            Value::Map(map) if map.len() == 1 => {
-                let (name, content) = map.iter().next().expect("a mapping of one key");
-                Variant { node: self.0, name, content: Some(content) }
-            }
+        let variant = match (self.0.as_str(), self.0.as_map().and_then(Map::only)) {
+            (Some(name), _) => Variant { node: self.0, name, content: None },
+            (_, Some((name, content))) => Variant { node: self.0, name, content: Some(content) },
             _ => return Err(wrong_type(&"a name, or a mapping of one name to its value", self.0.describe()).or_at(self.0)),
         };
         visitor.visit_enum(variant).map_err(|error| error.or_at(self.0))

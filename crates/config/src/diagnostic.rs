@@ -87,6 +87,12 @@ impl Diagnostics {
         if diagnostics.is_empty() { Ok(()) } else { Err(Self(diagnostics)) }
     }
 
+    /// A last mistake after earlier ones.
+    pub(crate) fn after(mut earlier: Vec<Diagnostic>, last: Diagnostic) -> Self {
+        earlier.push(last);
+        Self(earlier)
+    }
+
     /// The mistakes, in the order they were found.
     pub fn iter(&self) -> slice::Iter<'_, Diagnostic> {
         self.0.iter()

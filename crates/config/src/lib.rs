@@ -13,6 +13,27 @@
 //!   it is: that is how a plugin's own configuration waits for the plugin.
 //! - [`Diagnostics`] are the mistakes: message, place, [suggestion](suggest) and help, and how they look in a terminal.
 //!
+//! ```
+//! use bezoar_config::{Source, parse, validate};
+//!
+//! let source = Source::new("pipeline.yaml", "attack: { shre: 0.15 }");
+//! let share = serde_json::json!({ "properties": { "share": { "type": "number" } }, "additionalProperties": false });
+//! let mistakes = validate(&parse(&source)?, &serde_json::json!({ "properties": { "attack": share } }));
+//! assert_eq!(
+//!     mistakes[0].to_string(),
+//!     "\
+//! error: unknown field `shre`
+//!  --> pipeline.yaml:1:11
+//!   |
+//! 1 | attack: { shre: 0.15 }
+//!   |           ^^^^ did you mean `share`?
+//!   |
+//!   = help: known are `share`
+//! "
+//! );
+//! # Ok::<(), bezoar_config::Diagnostics>(())
+//! ```
+//!
 //! What is not here: the fields of a pipeline, the plugins and their names (`bezoar-core`), and any printing
 //! (`bezoar-cli`). This crate depends on no other of the workspace.
 

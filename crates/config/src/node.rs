@@ -89,6 +89,11 @@ impl Map {
         self.0.iter()
     }
 
+    /// The key and its value, if there is but one.
+    pub(crate) fn only(&self) -> Option<(&str, &Node)> {
+        self.iter().next().filter(|_| self.len() == 1)
+    }
+
     /// How many keys there are.
     pub fn len(&self) -> usize {
         self.0.len()

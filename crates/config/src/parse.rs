@@ -3,7 +3,7 @@
 //! What the YAML 1.2 core schema says, minus what makes a configuration hard to read or lets a small file grow large: tags,
 //! merge keys, keys that are not plain text, several documents in a file. Anchors are allowed within a budget.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, mem};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
@@ -101,18 +101,14 @@ impl<'s> Builder<'s> {
         Node { value, span: Some(span), source: self.source.clone() }
     }
 
-    fn error(&mut self, span: Span, code: &'static str, message: impl Into<String>, help: impl Into<String>) {
+    fn error(&mut self, span: Span, code: &'static str, message: impl Into<String>, help: &str) {
         self.errors.push(Diagnostic::new(code, message).at(self.source, span).help(help));
     }
 
     /// The errors so far and a last one, after which the rest cannot be read.
     fn stop(&mut self, span: Span, code: &'static str, message: impl Into<String>, help: &str) -> Diagnostics {
-        self.error(span, code, message, help);
-        self.take_errors().unwrap_err()
-    }
-
-    fn take_errors(&mut self) -> Result<(), Diagnostics> {
-        Diagnostics::check(std::mem::take(&mut self.errors))
+        let last = Diagnostic::new(code, message).at(self.source, span).help(help);
+        Diagnostics::after(mem::take(&mut self.errors), last)
     }
 
     fn syntax_error(&mut self, error: &ScanError) -> Diagnostics {
@@ -331,7 +327,7 @@ impl<'s> Builder<'s> {
     }
 
     fn finish(mut self) -> Result<Node, Diagnostics> {
-        self.take_errors()?;
+        Diagnostics::check(mem::take(&mut self.errors))?;
         let end = self.source.text().len();
         self.root
             .take()

@@ -117,8 +117,8 @@ impl<'a> Report<'a> {
         }
         // Enums that hold something: `{ name: content }`.
         let variants = schema.variants();
-        let key = spot.node.as_map().filter(|map| map.len() == 1).and_then(|map| map.keys().next());
-        if let Some(key) = key.filter(|key| !variants.is_empty() && !variants.contains(key)) {
+        let only = spot.node.as_map().and_then(Map::only);
+        if let Some((key, _)) = only.filter(|(key, _)| !variants.is_empty() && !variants.contains(key)) {
             return self.add(unknown_name("not-one-of", "name", key, variants.into_iter()).at_key(spot.node, key));
         }
         // Enums that name their variant in a field: `{ kind: name, ... }`.
