@@ -31,6 +31,12 @@ pub trait Plugin: Serialize + DeserializeOwned + JsonSchema + 'static {
     /// The source of the method, such as `arXiv 1811.03728`.
     const PAPER: Option<&'static str> = None;
 
+    /// Fields that YAML may leave out and what then stands there, as YAML would say it. For presets: the default of a
+    /// [`Part`] can only be built where its plugin is linked, which serde's own defaults cannot say.
+    fn defaults() -> serde_json::Value {
+        serde_json::json!({})
+    }
+
     /// A configuration worth showing in the documentation; it parses, builds and round-trips.
     fn example() -> Self;
 
@@ -91,10 +97,10 @@ impl Registration {
             version,
             file,
             line,
-            schema: || schemars::schema_for!(P).to_value(),
+            schema: || with_defaults(schemars::schema_for!(P).to_value(), &P::defaults()),
             example: || to_json(&P::example()),
             build: |node| {
-                let config: P = deserialize(node)?;
+                let config: P = deserialize(&filled(node, &P::defaults()))?;
                 let json = to_json(&config);
                 let object = config.build().map_err(|error| {
                     let refusal = Diagnostic::new("refused-by-plugin", error.to_string()).at_node(node);
@@ -124,6 +130,30 @@ impl Registration {
     pub fn summary(&self) -> String {
         self.doc().lines().next().unwrap_or_default().to_owned()
     }
+}
+
+/// The schema in which fields with defaults are no longer required.
+fn with_defaults(mut schema: serde_json::Value, defaults: &serde_json::Value) -> serde_json::Value {
+    for (field, default) in defaults.as_object().into_iter().flatten() {
+        schema["properties"][field]["default"] = default.clone();
+        if let Some(required) = schema["required"].as_array_mut() {
+            required.retain(|name| name != field);
+        }
+    }
+    schema
+}
+
+/// The fields with the defaults of those that are left out.
+fn filled(node: &Node, defaults: &serde_json::Value) -> Node {
+    let mut node = node.clone();
+    if let Some(fields) = node.as_map_mut() {
+        for (field, default) in defaults.as_object().into_iter().flatten() {
+            if fields.get(field).is_none() {
+                fields.insert(field, None, Node::from_json(default.clone()));
+            }
+        }
+    }
+    node
 }
 
 /// Configurations are plain data, which JSON can always say.

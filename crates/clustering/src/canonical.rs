@@ -1,0 +1,76 @@
+//! Clustering that neither the order of the rows nor an algorithm's own numbering of clusters can change.
+
+use std::collections::BTreeMap;
+
+use bezoar_core::{Clustering, Error, Features, Result};
+
+/// The numbers of the rows in lexicographic order of their values. Only equal rows are interchangeable.
+pub(crate) fn canonical_order(features: &Features) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..features.len()).collect();
+    order.sort_by(|&a, &b| {
+        let pairs = features.row(a).iter().zip(features.row(b));
+        pairs.map(|(x, y)| x.total_cmp(y)).find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+    });
+    order
+}
+
+/// Runs `cluster` on the rows in canonical order, so that seeded draws and ties fall to the same rows in whatever order they
+/// came. Clusters are then numbered by size, largest first, equal ones by their first row in that order.
+///
+/// # Errors
+/// When there are fewer than `min_rows` rows or one is not finite, and what `cluster` says.
+pub(crate) fn cluster_canonically(
+    features: &Features,
+    min_rows: usize,
+    cluster: impl FnOnce(&Features) -> Result<Vec<Option<usize>>>,
+) -> Result<Clustering> {
+    if features.len() < min_rows {
+        return Err(Error::request(format!("{} rows are too few to cluster: at least {min_rows} are needed", features.len())));
+    }
+    if let Some(row) = features.first_not_finite() {
+        return Err(Error::data(format!("row {row} of the features to cluster"), "holds a NaN or an infinity"));
+    }
+    let order = canonical_order(features);
+    let found = cluster(&features.select(&order))?;
+    let numbers = numbers_by_size(&found);
+    let mut labels = vec![None; features.len()];
+    for (&row, label) in order.iter().zip(&found) {
+        labels[row] = label.map(|label| numbers[&label]);
+    }
+    Ok(Clustering { labels })
+}
+
+fn numbers_by_size(labels: &[Option<usize>]) -> BTreeMap<usize, u32> {
+    let mut sizes = BTreeMap::new();
+    for (row, &label) in labels.iter().enumerate() {
+        if let Some(label) = label {
+            sizes.entry(label).or_insert((0_usize, row)).0 += 1;
+        }
+    }
+    let mut clusters: Vec<_> = sizes.into_iter().collect();
+    clusters.sort_by_key(|&(_, (size, first))| (std::cmp::Reverse(size), first));
+    clusters.into_iter().zip(0..).map(|((label, _), number)| (label, number)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clusters_are_numbered_by_size_then_by_first_row() {
+        let rows = Features::new(vec![1], vec![5.0, 4.0, 3.0, 2.0, 1.0, 0.0]).unwrap();
+        let found = cluster_canonically(&rows, 2, |sorted| {
+            assert_eq!(sorted.values(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+            Ok(vec![Some(7), None, Some(3), Some(9), Some(9), Some(3)])
+        });
+        assert_eq!(found.unwrap().labels, [Some(0), Some(1), Some(1), Some(0), None, Some(2)]);
+    }
+
+    #[test]
+    fn rows_that_cannot_be_clustered_are_refused() {
+        let rows = Features::new(vec![1], vec![0.0, f32::NAN]).unwrap();
+        let refused = |min_rows| cluster_canonically(&rows, min_rows, |_| unreachable!("refused before")).unwrap_err().to_string();
+        assert_eq!(refused(3), "2 rows are too few to cluster: at least 3 are needed");
+        assert_eq!(refused(2), "row 1 of the features to cluster: holds a NaN or an infinity");
+    }
+}

@@ -1,0 +1,71 @@
+use bezoar_core::{
+    ClassRef, ClusteredClass, Clusterer, Context, Decision, Detector, Error, Part, Representation, Result, Suspect, Transform, Verdict,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Class, Finding, Scan, distance_to_bulk, silhouette};
+
+/// A detector made of parts: it represents each image, clusters each class, and accuses clusters.
+///
+/// The score of an image is its [`distance_to_bulk`] of its class, in the space that was clustered; the statistic of a class is the
+/// [`silhouette`] of its clusters. Neither depends on the decision. As configuration, this is what the presets have in common: each
+/// is a name, a documentation and defaults for these fields.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct Composition {
+    /// What is seen of each image: a heatmap, or activations of a layer.
+    pub represent: Part<dyn Representation>,
+    /// What is done to these features, in order.
+    #[serde(default)]
+    pub process: Vec<Part<dyn Transform>>,
+    /// Reduces the features of a class to fewer dimensions before clustering; nothing does if left empty.
+    #[serde(default)]
+    pub reduce: Option<Part<dyn Transform>>,
+    /// Groups the images of a class.
+    pub cluster: Part<dyn Clusterer>,
+    /// Says which groups are poison.
+    pub decide: Part<dyn Decision>,
+    /// The classes to scan, by name or index; all if left out. What is given here is told beside the result.
+    #[serde(default)]
+    pub suspects: Option<Vec<ClassRef>>,
+}
+
+impl Detector for Composition {
+    fn representations(&self) -> Vec<Part<dyn Representation>> {
+        vec![self.represent.clone()]
+    }
+
+    fn detect(&self, cx: &Context, suspect: &Suspect<'_>) -> Result<Verdict> {
+        let [source] = suspect.features else {
+            return Err(Error::request(format!("this detector reads one representation and was given {}", suspect.features.len())));
+        };
+        let scan = Scan { statistic: "silhouette", min_rows: self.cluster.min_rows(), suspects: self.suspects.as_deref() };
+        scan.run(cx, suspect.images, source.as_ref(), |cx, class| self.examine(cx, class))
+    }
+}
+
+impl Composition {
+    fn examine(&self, cx: &Context, class: &Class<'_>) -> Result<Finding> {
+        let mut features = class.features.clone();
+        for transform in self.process.iter().chain(&self.reduce) {
+            features = transform.transform(cx, features)?;
+            class.check(&features, &format!("the transform `{}`", transform.name()))?;
+        }
+        let clustering = self.cluster.cluster(cx, &features)?;
+        if clustering.labels.len() != features.len() {
+            let problem =
+                format!("the clusterer `{}` labelled {} of {} rows", self.cluster.name(), clustering.labels.len(), features.len());
+            return Err(Error::request(problem));
+        }
+        let silhouette = silhouette(&features, &clustering);
+        let decided = self.decide.decide(&ClusteredClass { features: &features, clustering: &clustering, silhouette })?;
+        if decided.flagged.len() != features.len() {
+            let problem = format!("the decision `{}` judged {} of {} rows", self.decide.name(), decided.flagged.len(), features.len());
+            return Err(Error::request(problem));
+        }
+        let scores = distance_to_bulk(&features, &clustering);
+        Ok(Finding { scores, flagged: decided.flagged, statistic: silhouette, reason: decided.reason })
+    }
+}

@@ -1,0 +1,112 @@
+//! Plugins that say which clusters of a class are poison.
+//!
+//! All of them trust the largest cluster and judge the others by their share of the class. Noise belongs to no cluster: it counts
+//! towards the size of the class and is never accused.
+
+mod relative_size;
+mod silhouette;
+mod smaller_cluster;
+
+pub use relative_size::RelativeSize;
+pub use silhouette::Silhouette;
+pub use smaller_cluster::SmallerCluster;
+
+use bezoar_core::{ClusteredClass, Decided};
+
+/// Accuses the clusters beside the largest whose share of the class is at most `at_most`.
+fn accuse_small_clusters(class: &ClusteredClass<'_>, at_most: f64) -> Decided {
+    let (sizes, rows) = (class.clustering.sizes(), class.clustering.labels.len());
+    let Some(largest) = class.clustering.largest() else {
+        return spare(class, "all images are noise");
+    };
+    if sizes.len() == 1 {
+        return spare(class, "all images that are not noise fall into one cluster");
+    }
+    let share = |cluster: u32| sizes[cluster as usize] as f64 / rows as f64;
+    let small = |cluster: u32| cluster != largest && share(cluster) <= at_most;
+    let flagged: Vec<bool> = class.clustering.labels.iter().map(|label| label.is_some_and(small)).collect();
+    let accused = flagged.iter().filter(|&&flag| flag).count();
+    let reason = if accused == 0 {
+        let smaller = (0..).take(sizes.len()).filter(|&cluster| cluster != largest).map(share).fold(1.0, f64::min);
+        format!("the smallest of {} clusters holds {}, more than {}", sizes.len(), percent(smaller), percent(at_most))
+    } else {
+        let clusters = (0..).take(sizes.len()).filter(|&cluster| small(cluster)).count();
+        let share = percent(accused as f64 / rows as f64);
+        format!("{clusters} of {} clusters accused: {accused} of {rows} images, {share}", sizes.len())
+    };
+    Decided { flagged, reason }
+}
+
+/// Accuses nobody.
+fn spare(class: &ClusteredClass<'_>, reason: impl Into<String>) -> Decided {
+    Decided { flagged: vec![false; class.clustering.labels.len()], reason: reason.into() }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+#[cfg(test)]
+mod laws {
+    //! What holds for every decision.
+
+    use std::sync::Arc;
+
+    use bezoar_core::{Clustering, Decision, Features, Plugin};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn all() -> [Arc<dyn Decision>; 3] {
+        [SmallerCluster::example().build().unwrap(), RelativeSize::example().build().unwrap(), Silhouette::example().build().unwrap()]
+    }
+
+    fn decide(decision: &dyn Decision, clustering: &Clustering, silhouette: Option<f64>) -> Decided {
+        let features = Features::new(vec![1], vec![0.0; clustering.labels.len()]).unwrap();
+        decision.decide(&ClusteredClass { features: &features, clustering, silhouette }).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn whole_clusters_are_accused_and_never_the_largest_nor_noise(
+            labels in proptest::collection::vec(proptest::option::of(0..4_u32), 1..60), silhouette in proptest::option::of(-1.0..1.0_f64)
+        ) {
+            let clustering = Clustering { labels };
+            for decision in all() {
+                let decided = decide(&*decision, &clustering, silhouette);
+                prop_assert_eq!(decided.flagged.len(), clustering.labels.len());
+                prop_assert!(!decided.reason.is_empty());
+                let mut verdicts = std::collections::BTreeMap::new();
+                for (label, &flagged) in clustering.labels.iter().zip(&decided.flagged) {
+                    prop_assert!(!flagged || (label.is_some() && *label != clustering.largest()));
+                    prop_assert_eq!(*verdicts.entry(label).or_insert(flagged), flagged, "a cluster in two minds");
+                }
+            }
+        }
+
+        #[test]
+        fn a_better_separation_never_clears_a_sample(
+            labels in proptest::collection::vec(0..3_u32, 1..60), low in -1.0..1.0_f64, more in 0.0..1.0_f64
+        ) {
+            let clustering = Clustering { labels: labels.into_iter().map(Some).collect() };
+            for decision in all() {
+                let (before, after) = (decide(&*decision, &clustering, Some(low)), decide(&*decision, &clustering, Some(low + more)));
+                prop_assert!(before.flagged.iter().zip(&after.flagged).all(|(before, after)| before <= after));
+            }
+        }
+    }
+
+    #[test]
+    fn of_equal_clusters_the_first_is_trusted() {
+        let clustering = Clustering { labels: vec![Some(1), Some(0), Some(1), Some(0)] };
+        let decided = decide(&SmallerCluster {}, &clustering, Some(0.5));
+        assert_eq!(decided.flagged, [true, false, true, false]);
+    }
+
+    #[test]
+    fn noise_alone_accuses_nobody() {
+        for decision in all() {
+            assert_eq!(decide(&*decision, &Clustering { labels: vec![None; 3] }, None).flagged, [false; 3]);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Results equal to scikit-learn's; `tests/parity/clustering.py` made the numbers.
+
+use std::collections::BTreeMap;
+
+use bezoar_clustering::clusterers::{Dbscan, Hdbscan, KMeans};
+use bezoar_clustering::{principal_components, silhouette};
+use bezoar_core::{Clustering, Context, Features, Plugin};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Case {
+    name: String,
+    rows: Vec<Vec<f32>>,
+    k_means: Means,
+    silhouette: f64,
+    pca: Components,
+    dbscan: Density,
+    hdbscan: Hierarchy,
+}
+
+#[derive(Deserialize)]
+struct Means {
+    k: usize,
+    inertia: f64,
+    labels: Vec<i64>,
+}
+
+#[derive(Deserialize)]
+struct Components {
+    variances: Vec<f64>,
+    coordinates: Vec<Vec<f64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Density {
+    eps: f64,
+    min_points: usize,
+    labels: Vec<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Hierarchy {
+    min_cluster_size: usize,
+    min_samples: usize,
+    labels: Vec<i64>,
+}
+
+fn cases() -> Vec<(Case, Features)> {
+    let cases: Vec<Case> = serde_json::from_str(include_str!("../../../tests/parity/clustering.json")).unwrap();
+    assert_eq!(cases.len(), 3);
+    cases
+        .into_iter()
+        .map(|case| {
+            let features = Features::new(vec![case.rows[0].len()], case.rows.concat()).unwrap();
+            (case, features)
+        })
+        .collect()
+}
+
+/// The clusters named by first appearance; negative labels are noise.
+fn renamed(labels: impl IntoIterator<Item = i64>) -> Vec<Option<usize>> {
+    let mut names = BTreeMap::new();
+    let name = |label| {
+        let next = names.len();
+        (label >= 0).then(|| *names.entry(label).or_insert(next))
+    };
+    labels.into_iter().map(name).collect()
+}
+
+fn ours(clustering: &Clustering) -> Vec<Option<usize>> {
+    renamed(clustering.labels.iter().map(|label| label.map_or(-1, i64::from)))
+}
+
+fn inertia(features: &Features, clustering: &Clustering) -> f64 {
+    let of_cluster = |cluster| {
+        let rows: Vec<usize> = (0..features.len()).filter(|&row| clustering.labels[row] == Some(cluster)).collect();
+        let squares = |column: usize| {
+            let values: Vec<f64> = rows.iter().map(|&row| f64::from(features.row(row)[column])).collect();
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            values.iter().map(|value| (value - mean).powi(2)).sum::<f64>()
+        };
+        (0..features.width()).map(squares).sum::<f64>()
+    };
+    (0..clustering.sizes().len() as u32).map(of_cluster).sum()
+}
+
+#[test]
+fn k_means_finds_the_same_groups() {
+    for (Case { name, k_means, .. }, features) in cases() {
+        let clusterer = KMeans { k: k_means.k, restarts: 100, ..KMeans::example() }.build().unwrap();
+        let found = clusterer.cluster(&Context::quiet(0), &features).unwrap();
+        assert_eq!(ours(&found), renamed(k_means.labels), "{name}");
+        let inertia = inertia(&features, &found);
+        assert!((inertia / k_means.inertia - 1.0).abs() < 1e-9, "{name}: {inertia}, and {} by scikit-learn", k_means.inertia);
+    }
+}
+
+#[test]
+fn silhouettes_are_equal() {
+    for (case, features) in cases() {
+        let labels = case.k_means.labels.iter().map(|&label| u32::try_from(label).ok()).collect();
+        let value = silhouette(&features, &Clustering { labels }).unwrap();
+        assert!((value - case.silhouette).abs() < 1e-9, "{}: {value}, and {} by scikit-learn", case.name, case.silhouette);
+    }
+}
+
+#[test]
+fn principal_components_are_equal_with_their_signs() {
+    for (Case { name, pca, .. }, features) in cases() {
+        let found = principal_components(&features, pca.variances.len()).unwrap();
+        for (ours, theirs) in found.variances.iter().zip(&pca.variances) {
+            assert!((ours / theirs - 1.0).abs() < 1e-9, "{name}: variance {ours}, and {theirs} by scikit-learn");
+        }
+        let theirs = pca.coordinates.concat();
+        assert_eq!(found.coordinates.len(), theirs.len());
+        for (ours, theirs) in found.coordinates.iter().zip(&theirs) {
+            assert!((ours - theirs).abs() < 1e-8, "{name}: coordinate {ours}, and {theirs} by scikit-learn");
+        }
+    }
+}
+
+#[test]
+fn dbscan_finds_the_same_groups_and_noise() {
+    for (Case { name, dbscan, .. }, features) in cases() {
+        let clusterer = Dbscan { min_points: dbscan.min_points, eps: Some(dbscan.eps), ..Dbscan::example() }.build().unwrap();
+        let found = clusterer.cluster(&Context::quiet(0), &features).unwrap();
+        assert_eq!(ours(&found), renamed(dbscan.labels), "{name}");
+    }
+}
+
+#[test]
+fn hdbscan_finds_the_same_groups_and_noise() {
+    for (Case { name, hdbscan, .. }, features) in cases() {
+        let settings =
+            Hdbscan { min_cluster_size: hdbscan.min_cluster_size, min_samples: Some(hdbscan.min_samples), allow_single_cluster: false };
+        let found = settings.build().unwrap().cluster(&Context::quiet(0), &features).unwrap();
+        assert_eq!(ours(&found), renamed(hdbscan.labels), "{name}");
+    }
+}
