@@ -1,0 +1,96 @@
+//! The metric plugins on a small outcome.
+
+use bezoar_core::{
+    Detection, Edit, GroundTruth, Image, ImageSet, ImageShape, Measurement, Metric, Outcome, Predictions, Role, Sample, Scope, Verdict,
+};
+use bezoar_evaluation::{AttackSuccess, DetectionQuality};
+
+/// Eight images: four of the attacked class `b` (two poison, one cover), three of `a`, none of `c`, one of `d`.
+fn outcome(scores: [Option<f64>; 8], flagged: [bool; 8]) -> Outcome {
+    let shape = ImageShape { height: 1, width: 1, channels: 1 };
+    let rows = [0, 0, 0, 1, 1, 1, 1, 3].into_iter().enumerate().map(|(row, label)| Edit {
+        sample: Sample { id: format!("s{row}"), label, path: String::new() },
+        image: Image::new(shape, vec![0]).unwrap(),
+    });
+    let images = ImageSet::from_images(["a", "b", "c", "d"].map(str::to_owned).to_vec(), rows.collect()).unwrap();
+    let mut truth = GroundTruth::clean(8);
+    (truth.roles[3], truth.roles[4], truth.roles[5]) = (Role::Poison, Role::Poison, Role::Cover);
+    truth.targets = vec![1];
+    let verdict = Verdict { scores: scores.to_vec(), flagged: flagged.to_vec(), ..Verdict::empty(8) };
+    Outcome {
+        name: "test".to_owned(),
+        images,
+        truth,
+        facts: Vec::new(),
+        test: Predictions { expected: vec![0, 1, 2, 3], predicted: vec![0, 1, 2, 0] },
+        triggered: Some(Predictions { expected: vec![1, 1, 1, 1, 1], predicted: vec![1, 1, 1, 1, 0] }),
+        detections: vec![Detection { detector: "hc".to_owned(), verdict, features: Vec::new() }],
+        skipped: Vec::new(),
+    }
+}
+
+const SCORES: [Option<f64>; 8] = [None, None, None, Some(3.0), Some(1.0), Some(2.0), Some(1.0), Some(0.5)];
+const FLAGGED: [bool; 8] = [false, false, false, true, false, true, false, false];
+
+fn value(all: &[Measurement], metric: &str, scope: &Scope) -> Option<f64> {
+    let found: Vec<_> = all.iter().filter(|one| one.metric == metric && one.scope == *scope).collect();
+    assert_eq!(found.len(), 1, "{metric} over {scope:?}");
+    found[0].value
+}
+
+#[test]
+fn the_net_and_its_backdoor() {
+    let mut outcome = outcome(SCORES, FLAGGED);
+    let measured = AttackSuccess {}.measure(&outcome).unwrap();
+    assert!(measured.iter().all(|one| one.detector.is_none() && one.scope == Scope::All));
+    let figures = ["accuracy", "attack-success", "poisoned"].map(|metric| value(&measured, metric, &Scope::All));
+    assert_eq!(figures, [Some(0.75), Some(0.8), Some(2.0)]);
+    outcome.triggered = None;
+    assert_eq!(value(&AttackSuccess {}.measure(&outcome).unwrap(), "attack-success", &Scope::All), None);
+}
+
+#[test]
+fn each_scope_has_its_figures() {
+    let measured = DetectionQuality {}.measure(&outcome(SCORES, FLAGGED)).unwrap();
+    let metrics = ["acc", "tpr", "tnr", "fpr", "precision", "f1", "auroc", "auprc", "flagged", "samples"];
+    let figures = |scope: Scope| metrics.map(|metric| value(&measured, metric, &scope));
+    let attacked = [Some(0.5), Some(0.5), Some(0.5), Some(0.5), Some(0.5), Some(0.5), Some(0.625), Some(0.75), Some(2.0), Some(4.0)];
+    assert_eq!(figures(Scope::Attacked), attacked);
+    assert_eq!(figures(Scope::Class("b".to_owned())), attacked);
+    let spared = [Some(1.0), None, Some(1.0), Some(0.0), None, None, None, None, Some(0.0), Some(3.0)];
+    assert_eq!(figures(Scope::Class("a".to_owned())), spared);
+    let all = figures(Scope::All);
+    assert_eq!(all[..4], [Some(0.75), Some(0.5), Some(5.0 / 6.0), Some(1.0 / 6.0)]);
+    assert_eq!(all[6], Some((3.0 + 1.5) / 6.0), "samples that were not scanned have no rank");
+    assert!(!measured.iter().any(|one| one.scope == Scope::Class("c".to_owned())), "a class without images");
+    assert_eq!(measured.len(), 5 * metrics.len());
+    assert_eq!(measured[0].detector.as_deref(), Some("hc"));
+}
+
+/// Scores mean suspicion: BackdoorBench reports STRIP's area for the opposite sign.
+#[test]
+fn a_high_score_on_poison_is_a_high_area() {
+    let scores = [0.0, 0.1, 0.2, 5.0, 6.0, 0.3, 0.1, 0.0].map(Some);
+    let measured = DetectionQuality {}.measure(&outcome(scores, [false; 8])).unwrap();
+    assert_eq!(value(&measured, "auroc", &Scope::All), Some(1.0), "whatever the rule made of the scores");
+    assert_eq!(value(&measured, "tpr", &Scope::All), Some(0.0));
+}
+
+#[test]
+fn a_clean_set_has_no_attacked_classes() {
+    let mut clean = outcome(SCORES, FLAGGED);
+    clean.truth = GroundTruth::clean(8);
+    let measured = DetectionQuality {}.measure(&clean).unwrap();
+    assert!(!measured.iter().any(|one| one.scope == Scope::Attacked));
+    assert_eq!(value(&measured, "tpr", &Scope::All), None);
+    assert_eq!(value(&measured, "fpr", &Scope::All), Some(0.25));
+}
+
+#[test]
+fn verdicts_that_cannot_be_measured_are_refused() {
+    let nan = outcome([Some(f64::NAN); 8], FLAGGED);
+    assert_eq!(DetectionQuality {}.measure(&nan).unwrap_err().to_string(), "image s0: `hc` gave the score NaN");
+    let mut short = outcome(SCORES, FLAGGED);
+    short.detections[0].verdict.scores.pop();
+    assert!(DetectionQuality {}.measure(&short).is_err());
+}
