@@ -1,0 +1,43 @@
+use std::sync::Arc;
+
+use bezoar_clustering::Composition;
+use bezoar_core::{Detector, Plugin, Result, register};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Clusters the activations of each class and accuses the images of the smaller cluster.
+///
+/// The activations of the penultimate layer are reduced to ten principal components; k-means splits each class in two. The score of an
+/// image is its distance to the mean of the largest cluster, in medians of its class.
+///
+/// The rule `smaller-cluster` accuses a part of every class, clean ones too: name the `suspects`, or decide by `relative-size` or
+/// `silhouette`, to judge a whole data set. After arXiv 1811.03728, which reduces by independent components.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct ActivationClustering(pub Composition);
+
+impl Plugin for ActivationClustering {
+    type Kind = dyn Detector;
+    const NAME: &'static str = "activation-clustering";
+    const PAPER: Option<&'static str> = Some("arXiv 1811.03728");
+
+    fn defaults() -> Value {
+        json!({
+            "represent": { "use": "activations" },
+            "reduce": { "use": "pca", "dimensions": 10 },
+            "cluster": { "use": "k-means", "k": 2, "restarts": 10 },
+            "decide": { "use": "smaller-cluster" },
+        })
+    }
+
+    fn example() -> Self {
+        serde_json::from_value(Self::defaults()).expect("a program with this detector links the parts that it is made of")
+    }
+
+    fn build(self) -> Result<Arc<dyn Detector>> {
+        Ok(Arc::new(self.0))
+    }
+}
+
+register!(ActivationClustering);

@@ -1,0 +1,44 @@
+use std::sync::Arc;
+
+use bezoar_clustering::Composition;
+use bezoar_core::{Detector, Plugin, Result, register};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Clusters the heatmaps of each class and accuses the images of the smaller cluster.
+///
+/// Every image is explained towards its given label by layer-wise relevance propagation; heatmaps are stretched to 0 to 1 and divided by their
+/// sum; k-means splits each class in two. The score of an image is the distance of its heatmap to the mean heatmap of the largest cluster,
+/// in medians of its class.
+///
+/// The rule `smaller-cluster` accuses a part of every class, clean ones too: name the `suspects`, or decide by `relative-size` or
+/// `silhouette`, to judge a whole data set. After arXiv 2204.12848, with the Euclidean distance in place of Gromov-Wasserstein.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct HeatmapClustering(pub Composition);
+
+impl Plugin for HeatmapClustering {
+    type Kind = dyn Detector;
+    const NAME: &'static str = "heatmap-clustering";
+    const PAPER: Option<&'static str> = Some("arXiv 2204.12848");
+
+    fn defaults() -> Value {
+        json!({
+            "represent": { "use": "lrp", "composite": "epsilon" },
+            "process": [{ "use": "min-max" }, { "use": "unit-mass" }],
+            "cluster": { "use": "k-means", "k": 2 },
+            "decide": { "use": "smaller-cluster" },
+        })
+    }
+
+    fn example() -> Self {
+        serde_json::from_value(Self::defaults()).expect("a program with this detector links the parts that it is made of")
+    }
+
+    fn build(self) -> Result<Arc<dyn Detector>> {
+        Ok(Arc::new(self.0))
+    }
+}
+
+register!(HeatmapClustering);

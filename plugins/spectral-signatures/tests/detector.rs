@@ -1,0 +1,78 @@
+//! The detector, with a representation that stands in for `activations`.
+
+use std::sync::Arc;
+
+use bezoar_core::{Classifier, Context, Detector, Error, Features, ImageSet, Origin, Part, Plugin, Representation, Result, register};
+use bezoar_spectral_signatures::SpectralSignatures;
+use proptest::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+#[path = "../../../crates/clustering/tests/support/mod.rs"]
+mod support;
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Activations {}
+
+impl Plugin for Activations {
+    type Kind = dyn Representation;
+    const NAME: &'static str = "activations";
+
+    fn example() -> Self {
+        Self {}
+    }
+
+    fn build(self) -> Result<Arc<dyn Representation>> {
+        Ok(Arc::new(self))
+    }
+}
+
+impl Representation for Activations {
+    fn represent(&self, _: &Context, _: &dyn Classifier, _: &ImageSet, _: &mut dyn FnMut(Features) -> Result<()>) -> Result<()> {
+        Err(Error::request("nobody asks"))
+    }
+}
+
+register!(Activations);
+
+fn detector(share: f64) -> Part<dyn Detector> {
+    Part::from_json(json!({ "use": SpectralSignatures::NAME, "share": share })).unwrap()
+}
+
+/// The Adversarial Robustness Toolbox assumes 0.33 unless told, and so removes half of every class.
+#[test]
+fn the_share_must_be_given_and_is_told() {
+    let error = Part::<dyn Detector>::from_json(json!({ "use": SpectralSignatures::NAME })).unwrap_err();
+    assert!(error.to_string().contains("share"), "{error}");
+    for share in [0.0, 1.0, -0.1] {
+        assert!(Part::<dyn Detector>::from_json(json!({ "use": SpectralSignatures::NAME, "share": share })).is_err());
+    }
+    assert_eq!(detector(0.1).block()["represent"], json!({ "use": "activations" }));
+    let features = Features::new(vec![1], (0..6).map(|row| row as f32).collect()).unwrap();
+    let verdict = support::detect(&Context::quiet(0), &*detector(0.1), &support::images(1, &[0; 6]), features).unwrap();
+    assert_eq!((verdict.inputs[0].name.as_str(), verdict.inputs[0].value.as_str()), ("share", "0.1"));
+    assert_eq!(verdict.inputs[0].origin, Origin::Given);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn each_class_loses_its_highest_scores(values in proptest::collection::vec(-1.0..1.0_f32, 60 * 4), share in 0.01..0.9_f64) {
+        let labels: Vec<u32> = (0..60).map(|row| u32::from(row >= 40)).collect();
+        let features = Features::new(vec![2, 2], values).unwrap();
+        let verdict = support::detect(&Context::quiet(0), &*detector(share), &support::images(2, &labels), features).unwrap();
+        for (class, size) in [(0, 40), (1, 20)] {
+            let rows: Vec<usize> = (0..60).filter(|&row| labels[row] == class).collect();
+            let accused = rows.iter().filter(|&&row| verdict.flagged[row]).count();
+            prop_assert_eq!(accused, ((1.5 * share * f64::from(size)).round() as usize).min(rows.len()));
+            for &a in &rows {
+                for &b in &rows {
+                    prop_assert!(verdict.scores[a] <= verdict.scores[b] || !verdict.flagged[b] || verdict.flagged[a]);
+                }
+            }
+            let statistic = verdict.classes[class as usize].statistic.unwrap();
+            prop_assert!((0.25..=1.0 + 1e-12).contains(&statistic), "of four directions the first has at least a quarter: {statistic}");
+        }
+    }
+}
