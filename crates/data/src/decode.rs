@@ -96,7 +96,8 @@ pub(crate) mod tests {
     #[test]
     fn grey_and_opacity_become_rgb() {
         let image = DynamicImage::ImageRgb8(RgbImage::from_pixel(4, 4, Rgb([9, 9, 9])));
-        for image in [image.to_luma8().into(), image.to_luma_alpha8().into(), image.to_rgba8().into(), DynamicImage::from(image.to_rgb16())] {
+        for image in [image.to_luma8().into(), image.to_luma_alpha8().into(), image.to_rgba8().into(), DynamicImage::from(image.to_rgb16())]
+        {
             let mut bytes = Cursor::new(Vec::new());
             image.write_to(&mut bytes, ImageFormat::Png).unwrap();
             assert_eq!(decode(bytes.get_ref(), 4).unwrap(), [9; 48]);

@@ -104,7 +104,8 @@ pub(crate) fn open(root: &Path) -> Result<Raw> {
         classes.extend(subfolders(folder)?.iter().map(|folder| name(folder)));
     }
     if classes.is_empty() {
-        return Err(Error::data(root.display(), "there is no folder for any class").with_help("put the images of each class into a folder of its name"));
+        return Err(Error::data(root.display(), "there is no folder for any class")
+            .with_help("put the images of each class into a folder of its name"));
     }
     classes.sort_by_key(|class| (class.parse::<u64>().unwrap_or(u64::MAX), class.clone()));
     classes.dedup();
@@ -134,7 +135,8 @@ fn images(prefix: &str, folder: &Path, classes: &[String]) -> Result<Vec<(PathBu
         }
         for path in list_folder(&folder)? {
             if path.is_dir() {
-                return Err(Error::data(path.display(), "a folder inside the folder of a class").with_help("put the images straight into the class's folder"));
+                return Err(Error::data(path.display(), "a folder inside the folder of a class")
+                    .with_help("put the images straight into the class's folder"));
             }
             let id = format!("{prefix}{class}/{}", name(&path));
             images.push((path.clone(), Sample { id, label: label as u32, path: path.display().to_string() }));
@@ -154,7 +156,15 @@ mod tests {
     use crate::decode::tests::encoded;
 
     fn config(root: &Path) -> ImageFolder {
-        ImageFolder { root: root.to_owned(), classes: None, size: 8, validation_share: 0.1, test_share: 0.2, limit: None, on_error: OnError::Stop }
+        ImageFolder {
+            root: root.to_owned(),
+            classes: None,
+            size: 8,
+            validation_share: 0.1,
+            test_share: 0.2,
+            limit: None,
+            on_error: OnError::Stop,
+        }
     }
 
     fn put(root: &Path, path: &str, bytes: &[u8]) {
@@ -204,7 +214,10 @@ mod tests {
         }
         let splits = load(&config(root.path())).unwrap();
         assert_eq!(splits.train.classes(), ["9", "10", "11"]);
-        assert_eq!(splits.train.samples().iter().map(|sample| sample.id.as_str()).collect::<Vec<_>>(), ["train/9/b", "train/9/c", "train/10/a"]);
+        assert_eq!(
+            splits.train.samples().iter().map(|sample| sample.id.as_str()).collect::<Vec<_>>(),
+            ["train/9/b", "train/9/c", "train/10/a"]
+        );
         assert_eq!(splits.validation.unwrap().samples()[0].id, "validation/9/d");
         assert_eq!(splits.test.samples().iter().map(|sample| sample.label).collect::<Vec<_>>(), [1, 2]);
         assert!(fs::read(&splits.train.samples()[0].path).is_ok());

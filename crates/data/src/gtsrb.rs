@@ -24,7 +24,7 @@ use crate::{Card, card, store};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Gtsrb {
-    /// The folder of the files. If not given: `gtsrb` in the folder that the environment variable BEZOAR_DATA names, then `datasets/gtsrb/data`.
+    /// The folder of the files. If not given: `gtsrb` in the folder that the environment variable `BEZOAR_DATA` names, then `datasets/gtsrb/data`.
     #[serde(default)]
     pub root: Option<PathBuf>,
     /// The classes to keep: names, indices, or a group (`speed-limits`, `prohibitions`, `warnings`, `mandatory`, `ends`); all if not given. Kept classes are numbered anew from 0, in the data set's order.
@@ -175,10 +175,18 @@ mod tests {
         assert_eq!(train.samples().iter().map(|sample| sample.label).collect::<Vec<_>>(), [10, 14]);
         let classes = Some(Selection::Classes(vec!["stop".into()]));
         assert_eq!(load(Gtsrb { classes, ..config(root.path()) }).unwrap().train.samples()[0].id, "train/y");
-        write(&root.path().join("train.parquet"), Some(&metadata(r#"["00010", "halt"]"#)), &rows);
-        write(&root.path().join("validation.parquet"), Some(&metadata(r#"["00010", "halt"]"#)), &rows);
-        write(&root.path().join("test.parquet"), Some(&metadata(r#"["00010", "halt"]"#)), &rows);
-        assert!(load(config(root.path())).unwrap_err().to_string().contains("`halt` is no class"));
+        let with_names = |names: &[String]| {
+            for split in ["train", "validation", "test"] {
+                write(&root.path().join(format!("{split}.parquet")), Some(&metadata(&serde_json::to_string(names).unwrap())), &rows);
+            }
+            load(config(root.path())).map(|splits| splits.train.samples().iter().map(|sample| sample.label).collect::<Vec<_>>())
+        };
+        assert!(with_names(&["00010".into(), "halt".into()]).unwrap_err().to_string().contains("`halt` is no class"));
+        let mut names: Vec<_> = card("gtsrb").unwrap().classes.iter().map(|name| name.replace('-', " ")).collect();
+        names[14] = "halt".to_owned();
+        assert_eq!(with_names(&names).unwrap(), [0, 1], "one name is a translation");
+        names.sort();
+        assert!(with_names(&names).unwrap_err().to_string().contains("`halt` is no class"), "the order shows that they are not in place");
 
         let root = tempfile::tempdir().unwrap();
         for folder in ["train/2", "train/stop", "test/2", "test/stop"] {

@@ -50,7 +50,8 @@ pub(crate) fn load(cx: &Context, raw: &Raw, kept: &Kept, options: Options) -> Re
     let train = split("train", &raw.train)?;
     let validation = raw.validation.as_ref().map(|raw| split("validation", raw)).transpose()?;
     let test = raw.test.as_ref().ok_or_else(|| {
-        Error::data(raw.root.display(), "there are no test images").with_help("add a test split, or let one be split off by a `test-share` above 0")
+        Error::data(raw.root.display(), "there are no test images")
+            .with_help("add a test split, or let one be split off by a `test-share` above 0")
     })?;
     let test = split("test", test)?;
     for (name, set) in [("training", &train), ("test", &test)] {
@@ -105,15 +106,11 @@ fn choose(cx: &Context, name: &str, split: &RawSplit, kept: &Kept, limit: Option
     entries
 }
 
-/// Decodes `entries` in parallel and gives them to `sink` in order, each with its pixels or what is wrong with it.
-pub(crate) fn read(
-    cx: &Context,
-    name: &str,
-    split: &RawSplit,
-    entries: &[Entry],
-    size: usize,
-    sink: &mut dyn FnMut(&Sample, Result<Vec<u8>, String>) -> Result<()>,
-) -> Result<()> {
+/// Takes an image: its pixels, or what is wrong with it.
+pub(crate) type Sink<'a> = dyn FnMut(&Sample, Result<Vec<u8>, String>) -> Result<()> + 'a;
+
+/// Decodes `entries` in parallel and gives them to `sink` in order.
+pub(crate) fn read(cx: &Context, name: &str, split: &RawSplit, entries: &[Entry], size: usize, sink: &mut Sink<'_>) -> Result<()> {
     let rows: Vec<usize> = entries.iter().map(|entry| entry.row).collect();
     let task = cx.task(&format!("reading {name} images"), rows.len() as u64);
     let mut next = entries.iter();

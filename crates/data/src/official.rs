@@ -58,7 +58,11 @@ pub(crate) fn open(root: &Path) -> Result<Raw> {
     }
     let mut test = None;
     if let Some(folder) = bases(root).map(|base| base.join(TEST)).into_iter().find(|folder| folder.is_dir()) {
-        let table = [root.to_owned(), folder.clone()].into_iter().chain(bases(root)).map(|place| place.join(TEST_TABLE)).find(|table| table.is_file());
+        let table = [root.to_owned(), folder.clone()]
+            .into_iter()
+            .chain(bases(root))
+            .map(|place| place.join(TEST_TABLE))
+            .find(|table| table.is_file());
         let table = table.ok_or_else(|| {
             Error::data(folder.display(), format!("the table of the test images' classes, {TEST_TABLE}, is missing"))
                 .with_help(format!("put it into {}; it comes in GTSRB_Final_Test_GT.zip", root.display()))
@@ -114,6 +118,8 @@ fn annotations(path: &Path) -> Result<Vec<(String, u32)>> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::fmt::Write;
+
     use image::ImageFormat;
 
     use super::*;
@@ -131,7 +137,7 @@ pub(crate) mod tests {
             for (sign, shot) in (0..signs).flat_map(|sign| (0..3).map(move |shot| (sign, shot))) {
                 let file = format!("{sign:05}_{shot:05}.ppm");
                 fs::write(folder.join(&file), ppm(15 + sign)).unwrap();
-                table += &format!("{file};{};17;5;5;10;12;{class}\r\n", 15 + sign);
+                write!(table, "{file};{};17;5;5;10;12;{class}\r\n", 15 + sign).unwrap();
             }
             fs::write(folder.join(format!("GT-{class:05}.csv")), table).unwrap();
         }
@@ -140,7 +146,7 @@ pub(crate) mod tests {
         let mut table = HEAD.to_owned();
         for i in 0..2 * classes {
             fs::write(folder.join(format!("{i:05}.ppm")), ppm(20)).unwrap();
-            table += &format!("{i:05}.ppm;20;17;5;5;15;12;{}\n", (i * 5) % classes);
+            writeln!(table, "{i:05}.ppm;20;17;5;5;15;12;{}", (i * 5) % classes).unwrap();
         }
         fs::write(folder.join("GT-final_test.test.csv"), "Filename;Width;Height\n").unwrap();
         fs::write(root.join(TEST_TABLE), table).unwrap();

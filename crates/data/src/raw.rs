@@ -160,18 +160,27 @@ impl Raw {
 
     /// Gives the classes the names of a card, and the images their labels.
     ///
-    /// A class fits if it is called as on the card, or if its name is its number there.
+    /// A class fits if it is called as on the card or by its number there. Other names are taken for translations if there
+    /// are as many classes as on the card and those that fit stand where they stand there.
     ///
     /// # Errors
     /// When a class does not fit.
     pub(crate) fn adopt(mut self, classes: &[String]) -> Result<Self> {
-        let numbered = |name: &String| name.parse().ok().filter(|&number: &usize| number < classes.len());
-        let find = |name| classes.iter().position(|class| class == name).or_else(|| numbered(name)).map(|label| label as u32);
-        let labels = self.classes.iter().map(|name| {
-            let help = format!("classes are called {}, {}, ... or 0, 1, ...", classes[0], classes[1]);
-            find(name).ok_or_else(|| Error::data(self.root.display(), format!("`{name}` is no class of this data set")).with_help(help))
-        });
-        let labels = labels.collect::<Result<Vec<u32>>>()?;
+        let find = |name: &String| {
+            let plain = name.to_lowercase().replace([' ', '_'], "-");
+            let number = || plain.parse().ok().filter(|&number: &usize| number < classes.len());
+            classes.iter().position(|class| *class == plain).or_else(number)
+        };
+        let found: Vec<Option<usize>> = self.classes.iter().map(find).collect();
+        let in_order = found.len() == classes.len() && found.iter().enumerate().all(|(i, place)| place.is_none_or(|place| place == i));
+        let label = |(i, place): (usize, &Option<usize>)| {
+            let place = if in_order { Some(i) } else { *place };
+            place.map(|place| place as u32).ok_or_else(|| {
+                Error::data(self.root.display(), format!("`{}` is no class of this data set", self.classes[i]))
+                    .with_help(format!("classes are called {}, {}, ... or 0, 1, ...", classes[0], classes[1]))
+            })
+        };
+        let labels = found.iter().enumerate().map(label).collect::<Result<Vec<u32>>>()?;
         for split in [Some(&mut self.train), self.validation.as_mut(), self.test.as_mut()].into_iter().flatten() {
             for entry in &mut split.entries {
                 entry.sample.label = labels[entry.sample.label as usize];

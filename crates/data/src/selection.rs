@@ -34,7 +34,9 @@ impl Selection {
         let mut labels = BTreeSet::new();
         for class in &refs {
             if !labels.insert(class.resolve(classes)?) {
-                return Err(Error::request(format!("the class `{class}` is selected twice")).with_help("name each class once, by name or by index"));
+                return Err(
+                    Error::request(format!("the class `{class}` is selected twice")).with_help("name each class once, by name or by index")
+                );
             }
         }
         if labels.is_empty() {

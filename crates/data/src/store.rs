@@ -72,7 +72,8 @@ fn beside(path: &Path, addition: &str) -> PathBuf {
 /// Makes sure that `folder` is free for a data set, and that there is a folder to put it into.
 fn make_room(folder: &Path) -> Result<()> {
     if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(Error::request(format!("{} is there already", folder.display())).with_help("check it by `cargo xtask data verify`, or remove it first"));
+        return Err(Error::request(format!("{} is there already", folder.display()))
+            .with_help("check it by `cargo xtask data verify`, or remove it first"));
     }
     let parent = folder.parent().unwrap_or(folder);
     std::fs::create_dir_all(parent).map_err(|error| Error::io(parent, error))
@@ -86,10 +87,10 @@ mod tests {
     #[test]
     fn a_data_set_is_looked_for_in_the_named_folder_first() {
         let gtsrb = card("gtsrb").unwrap();
-        let default = Path::new("datasets/gtsrb/data").to_owned();
-        assert_eq!(places(gtsrb, None), [default.clone()]);
-        assert_eq!(places(gtsrb, Some(OsString::new())), [default.clone()]);
-        assert_eq!(places(gtsrb, Some("/somewhere".into())), [PathBuf::from("/somewhere/gtsrb"), default]);
+        let default = Path::new("datasets/gtsrb/data");
+        assert_eq!(places(gtsrb, None), [default]);
+        assert_eq!(places(gtsrb, Some(OsString::new())), [default]);
+        assert_eq!(places(gtsrb, Some("/somewhere".into())), [Path::new("/somewhere/gtsrb"), default]);
     }
 
     #[test]

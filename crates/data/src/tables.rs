@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use parquet::basic::Type;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -120,7 +122,8 @@ impl Parquet {
         let matching = |pattern: &str| paths.iter().filter(|path| matches(pattern, &name(path))).cloned().collect::<Vec<_>>();
         let [train, validation, test] = [&self.train, &self.validation, &self.test].map(|pattern| matching(pattern));
         if train.is_empty() {
-            return Err(Error::data(self.root.display(), format!("no file is called `{}`", self.train)).with_help("say which files hold the training images by `train:`"));
+            return Err(Error::data(self.root.display(), format!("no file is called `{}`", self.train))
+                .with_help("say which files hold the training images by `train:`"));
         }
         let files = [train.clone(), validation.clone(), test.clone()].concat();
         let (train, mut classes) = self.split("train", train)?;
@@ -152,20 +155,22 @@ impl Parquet {
             if names != classes.names {
                 return Err(table.broken("it names other classes than the tables before it"));
             }
-            for (row, (label, file)) in table.labels()?.into_iter().zip(table.paths()?).enumerate() {
+            let (labels, mut files) = (table.labels()?, table.paths()?.into_iter().flatten());
+            let rows = labels.len();
+            for (row, label) in labels.into_iter().enumerate() {
                 let place = format!("{} row {row}", table.path.display());
                 let known = names.as_ref().map_or(usize::from(u16::MAX), Vec::len);
                 let label = label.and_then(|label| u32::try_from(label).ok()).filter(|&label| (label as usize) < known);
                 let label = label.ok_or_else(|| Error::data(&place, format!("no label from 0 to {}", known - 1)))?;
                 classes.count = classes.count.max(label as usize + 1);
-                let mut id = format!("{split}/{}", file.unwrap_or_else(|| format!("{}#{row}", name(&table.path))));
+                let mut id = format!("{split}/{}", files.next().flatten().unwrap_or_else(|| format!("{}#{row}", name(&table.path))));
                 if !ids.insert(id.clone()) {
                     id = format!("{id}#{}", entries.len());
                     ids.insert(id.clone());
                 }
                 entries.push(Entry { row: entries.len(), sample: Sample { id, label, path: place } });
             }
-            tables.push(table);
+            tables.push((table, rows));
         }
         Ok((RawSplit { entries, store: Arc::new(tables) }, classes.unwrap_or(Classes { names: None, count: 0 })))
     }
@@ -236,7 +241,6 @@ fn matches(pattern: &str, name: &str) -> bool {
 struct Table {
     path: PathBuf,
     file: SerializedFileReader<File>,
-    rows: usize,
     image: usize,
     image_path: Option<usize>,
     label: usize,
@@ -246,7 +250,8 @@ impl Table {
     fn open(path: PathBuf, image: &str, label: &str) -> Result<Self> {
         let broken = |problem: &dyn std::fmt::Display| Error::data(path.display(), format!("no usable Parquet table: {problem}"));
         let file = File::open(&path).map_err(|error| Error::io(&path, error))?;
-        let file = SerializedFileReader::new(file).map_err(|error| broken(&error))?;
+        let bytes = file.metadata().map_err(|error| Error::io(&path, error))?.len();
+        let file = guarded(|| SerializedFileReader::new(file)).map_err(|error| broken(&error))?;
         let columns = file.metadata().file_metadata().schema_descr();
         let find = |name: &str, types: &[Type]| {
             let fits = |i: &usize| columns.column(*i).path().string() == name && columns.column(*i).max_rep_level() == 0;
@@ -254,14 +259,23 @@ impl Table {
         };
         let names: Vec<_> = columns.columns().iter().map(|column| column.path().string()).collect();
         let missing = |what: &str, option: &str| {
-            broken(&format_args!("no column of {what}; its columns are {}", names.join(", "))).with_help(format!("name the column by `{option}:`"))
+            broken(&format_args!("no column of {what}; its columns are {}", names.join(", ")))
+                .with_help(format!("name the column by `{option}:`"))
         };
-        let bytes = find(&format!("{image}.bytes"), &[Type::BYTE_ARRAY]).or_else(|| find(image, &[Type::BYTE_ARRAY]));
-        let bytes = bytes.ok_or_else(|| missing(&format!("images called `{image}`"), "image-column"))?;
+        let pixels = find(&format!("{image}.bytes"), &[Type::BYTE_ARRAY]).or_else(|| find(image, &[Type::BYTE_ARRAY]));
+        let pixels = pixels.ok_or_else(|| missing(&format!("images called `{image}`"), "image-column"))?;
         let image_path = find(&format!("{image}.path"), &[Type::BYTE_ARRAY]);
-        let label = find(label, &[Type::INT64, Type::INT32]).ok_or_else(|| missing(&format!("whole numbers called `{label}`"), "label-column"))?;
-        let rows = (0..file.num_row_groups()).map(|group| rows_of(&file, group)).sum();
-        Ok(Self { path, rows, image: bytes, image_path, label, file })
+        let label =
+            find(label, &[Type::INT64, Type::INT32]).ok_or_else(|| missing(&format!("whole numbers called `{label}`"), "label-column"))?;
+        let within = |chunk: &ColumnChunkMetaData| {
+            let start = u64::try_from(chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset()));
+            let size = u64::try_from(chunk.compressed_size());
+            start.is_ok_and(|start| size.is_ok_and(|size| start.checked_add(size).is_some_and(|end| end <= bytes)))
+        };
+        if !file.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns).all(within) {
+            return Err(broken(&"its metadata points outside the file"));
+        }
+        Ok(Self { path, image: pixels, image_path, label, file })
     }
 
     fn broken(&self, problem: impl std::fmt::Display) -> Error {
@@ -271,14 +285,17 @@ impl Table {
     /// The names of the classes by the metadata, if they are there.
     fn class_names(&self, label: &str) -> Result<Option<Vec<String>>> {
         let Some(pairs) = self.file.metadata().file_metadata().key_value_metadata() else { return Ok(None) };
-        let Some(text) = pairs.iter().find(|pair| pair.key == "huggingface").and_then(|pair| pair.value.as_deref()) else { return Ok(None) };
+        let Some(text) = pairs.iter().find(|pair| pair.key == "huggingface").and_then(|pair| pair.value.as_deref()) else {
+            return Ok(None);
+        };
         let json: serde_json::Value =
             serde_json::from_str(text).map_err(|error| self.broken(format_args!("its metadata `huggingface` is no JSON: {error}")))?;
         let names = &json["info"]["features"][label]["names"];
         if names.is_null() {
             return Ok(None);
         }
-        let names: Vec<String> = serde_json::from_value(names.clone()).map_err(|_| self.broken("its metadata `huggingface` names classes by something else than text"))?;
+        let names: Vec<String> = serde_json::from_value(names.clone())
+            .map_err(|_| self.broken("its metadata `huggingface` names classes by something else than text"))?;
         let unique: BTreeSet<_> = names.iter().collect();
         if names.is_empty() || unique.len() < names.len() {
             return Err(self.broken("its metadata `huggingface` has no name for a class, or one for two"));
@@ -287,7 +304,7 @@ impl Table {
     }
 
     fn labels(&self) -> Result<Vec<Option<i64>>> {
-        let mut labels = Vec::with_capacity(self.rows);
+        let mut labels = Vec::new();
         self.read(self.label, &mut |group| match group {
             ColumnReader::Int64ColumnReader(column) => read_all(column, &mut labels, |&label| label),
             ColumnReader::Int32ColumnReader(column) => read_all(column, &mut labels, |&label| label.into()),
@@ -296,22 +313,23 @@ impl Table {
         Ok(labels)
     }
 
-    fn paths(&self) -> Result<Vec<Option<String>>> {
-        let Some(column) = self.image_path else { return Ok(vec![None; self.rows]) };
-        let mut paths = Vec::with_capacity(self.rows);
+    /// The images' own paths, if the table has a column of them.
+    fn paths(&self) -> Result<Option<Vec<Option<String>>>> {
+        let Some(column) = self.image_path else { return Ok(None) };
+        let mut paths = Vec::new();
         self.read(column, &mut |group| match group {
             ColumnReader::ByteArrayColumnReader(column) => {
                 read_all(column, &mut paths, |path: &ByteArray| String::from_utf8_lossy(path.data()).into_owned())
             }
             _ => Err(ParquetError::General("paths of another type".to_owned())),
         })?;
-        Ok(paths)
+        Ok(Some(paths))
     }
 
     /// Gives a column to `sink`, row group after row group, and checks that each has all its rows.
     fn read(&self, column: usize, sink: &mut dyn FnMut(ColumnReader) -> Result<usize, ParquetError>) -> Result<()> {
         for group in 0..self.file.num_row_groups() {
-            let read = self.file.get_row_group(group).and_then(|rows| rows.get_column_reader(column)).and_then(&mut *sink);
+            let read = guarded(|| self.file.get_row_group(group)?.get_column_reader(column).and_then(&mut *sink));
             let read = read.map_err(|error| self.broken(error))?;
             if read != rows_of(&self.file, group) {
                 return Err(self.broken(format_args!("a column has {read} rows where the table has {}", rows_of(&self.file, group))));
@@ -329,11 +347,12 @@ impl Table {
             let (here, later) = rest.split_at(rest.partition_point(|&row| row < end));
             rest = later;
             if !here.is_empty() {
-                let column = self.file.get_row_group(group).and_then(|rows| rows.get_column_reader(self.image)).map_err(|error| self.broken(error))?;
+                let column =
+                    guarded(|| self.file.get_row_group(group)?.get_column_reader(self.image)).map_err(|error| self.broken(error))?;
                 let ColumnReader::ByteArrayColumnReader(mut column) = column else { return Err(self.broken("images of another type")) };
                 let mut at = start;
                 for chunk in here.chunks(CHUNK) {
-                    sink(read_some(&mut column, &mut at, chunk).map_err(|error| self.broken(error))?)?;
+                    sink(guarded(|| read_some(&mut column, &mut at, chunk)).map_err(|error| self.broken(error))?)?;
                 }
             }
             start = end;
@@ -342,12 +361,22 @@ impl Table {
     }
 }
 
+/// Parquet's reader checks little of what a file says and panics where a damaged one contradicts itself.
+fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    // What a panic leaves behind is not used again: the error ends the reading of this table.
+    std::panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(ParquetError::General("the file is damaged".to_owned())))
+}
+
 fn rows_of(file: &SerializedFileReader<File>, group: usize) -> usize {
     usize::try_from(file.metadata().row_group(group).num_rows()).unwrap_or(0)
 }
 
 /// Reads a column of a row group to its end; returns the number of its rows.
-fn read_all<T: DataType, V>(mut column: ColumnReaderImpl<T>, out: &mut Vec<Option<V>>, convert: impl Fn(&T::T) -> V) -> Result<usize, ParquetError> {
+fn read_all<T: DataType, V>(
+    mut column: ColumnReaderImpl<T>,
+    out: &mut Vec<Option<V>>,
+    convert: impl Fn(&T::T) -> V,
+) -> Result<usize, ParquetError> {
     let before = out.len();
     loop {
         let values = read_values(&mut column, CHUNK)?;
@@ -387,14 +416,15 @@ fn read_values<T: DataType>(column: &mut ColumnReaderImpl<T>, count: usize) -> R
     Ok(levels[..records].iter().map(|level| if present(level) { values.next() } else { None }).collect())
 }
 
-impl Store for Vec<Table> {
+/// Tables with the number of their rows.
+impl Store for Vec<(Table, usize)> {
     fn read(&self, rows: &[usize], sink: &mut dyn FnMut(Vec<Encoded>) -> Result<()>) -> Result<()> {
         let (mut start, mut rest) = (0, rows);
-        for table in self {
-            let (here, later) = rest.split_at(rest.partition_point(|&row| row < start + table.rows));
+        for (table, count) in self {
+            let (here, later) = rest.split_at(rest.partition_point(|&row| row < start + count));
             let here: Vec<usize> = here.iter().map(|row| row - start).collect();
             table.images(&here, sink)?;
-            (start, rest) = (start + table.rows, later);
+            (start, rest) = (start + count, later);
         }
         Ok(())
     }
@@ -420,7 +450,8 @@ pub(crate) mod tests {
 
     /// Writes a table as the hub does, two rows a group.
     pub(crate) fn write(path: &Path, metadata: Option<&str>, rows: &[Row]) {
-        let schema = "message schema { optional group image { optional binary bytes; optional binary path (STRING); } required int64 label; }";
+        let schema =
+            "message schema { optional group image { optional binary bytes; optional binary path (STRING); } required int64 label; }";
         let pairs = metadata.map(|text| vec![KeyValue::new("huggingface".to_owned(), text.to_owned())]);
         let properties = WriterProperties::builder().set_key_value_metadata(pairs).build();
         let schema = Arc::new(parse_message_type(schema).unwrap());
@@ -447,8 +478,8 @@ pub(crate) mod tests {
 
     pub(crate) const NAMES: &str = r#"{"info": {"features": {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}}"#;
 
-    fn png(width: u32) -> Option<Vec<u8>> {
-        Some(encoded(ImageFormat::Png, width, 8))
+    fn png(width: u32) -> Vec<u8> {
+        encoded(ImageFormat::Png, width, 8)
     }
 
     fn config(root: &Path) -> Parquet {
@@ -461,7 +492,13 @@ pub(crate) mod tests {
 
     fn five() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
-        let rows: Vec<Row> = vec![(png(8), Some("a"), 1), (png(9), Some("b"), 0), (png(10), Some("b"), 1), (png(11), None, 1), (png(12), Some("e"), 0)];
+        let rows: Vec<Row> = vec![
+            (Some(png(8)), Some("a"), 1),
+            (Some(png(9)), Some("b"), 0),
+            (Some(png(10)), Some("b"), 1),
+            (Some(png(11)), None, 1),
+            (Some(png(12)), Some("e"), 0),
+        ];
         write(&root.path().join("train-0-of-2.parquet"), Some(NAMES), &rows);
         write(&root.path().join("train-1-of-2.parquet"), Some(NAMES), &rows[..1]);
         write(&root.path().join("test.parquet"), Some(NAMES), &rows[1..2]);
@@ -495,7 +532,8 @@ pub(crate) mod tests {
     #[test]
     fn a_table_without_an_image_or_with_half_of_one_names_the_row() {
         let root = five();
-        let rows: Vec<Row> = vec![(png(8), None, 0), (None, None, 0), (Some(png(8).unwrap()[..40].to_vec()), None, 1), (Some(vec![]), None, 1)];
+        let rows: Vec<Row> =
+            vec![(Some(png(8)), None, 0), (None, None, 0), (Some(png(8)[..40].to_vec()), None, 1), (Some(vec![]), None, 1)];
         write(&root.path().join("train-1-of-2.parquet"), Some(NAMES), &rows);
         let error = load(&config(root.path())).unwrap_err().to_string();
         assert!(error.contains("train-1-of-2.parquet row 1: there is no image"), "{error}");
@@ -520,9 +558,12 @@ pub(crate) mod tests {
             assert!(error.contains(problem), "{error}");
         }
         let root = five();
-        let other = |image: &str, label: &str| Parquet { image_column: image.to_owned(), label_column: label.to_owned(), ..config(root.path()) };
+        let other =
+            |image: &str, label: &str| Parquet { image_column: image.to_owned(), label_column: label.to_owned(), ..config(root.path()) };
         let error = load(&other("picture", "label")).unwrap_err();
-        assert!(error.to_string().contains("its columns are image.bytes, image.path, label") && error.help().unwrap().contains("image-column"));
+        assert!(
+            error.to_string().contains("its columns are image.bytes, image.path, label") && error.help().unwrap().contains("image-column")
+        );
         assert!(load(&other("image", "image.path")).unwrap_err().help().unwrap().contains("label-column"));
         assert!(load(&config(&root.path().join("absent"))).is_err());
         assert!(load(&Parquet { train: "training-*".to_owned(), ..config(root.path()) }).unwrap_err().to_string().contains("training-*"));
@@ -533,8 +574,8 @@ pub(crate) mod tests {
     #[test]
     fn classes_without_names_are_numbers() {
         let root = tempfile::tempdir().unwrap();
-        write(&root.path().join("train.parquet"), None, &[(png(8), None, 3), (png(8), None, 0)]);
-        write(&root.path().join("test.parquet"), None, &[(png(8), None, 5)]);
+        write(&root.path().join("train.parquet"), None, &[(Some(png(8)), None, 3), (Some(png(8)), None, 0)]);
+        write(&root.path().join("test.parquet"), None, &[(Some(png(8)), None, 5)]);
         assert_eq!(load(&config(root.path())).unwrap().train.classes(), ["0", "1", "2", "3", "4", "5"]);
     }
 
@@ -558,7 +599,7 @@ pub(crate) mod tests {
         fn broken_tables_never_panic(cut in any::<proptest::sample::Index>(), flips in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..6)) {
             let root = tempfile::tempdir().unwrap();
             let path = root.path().join("train.parquet");
-            write(&path, Some(NAMES), &[(png(8), Some("a"), 1), (png(9), Some("b"), 0), (None, None, 1)]);
+            write(&path, Some(NAMES), &[(Some(png(8)), Some("a"), 1), (Some(png(9)), Some("b"), 0), (None, None, 1)]);
             let mut bytes = fs::read(&path).unwrap();
             fs::write(root.path().join("test.parquet"), &bytes).unwrap();
             if flips.is_empty() {

@@ -116,7 +116,7 @@ impl Backdrop {
         let behind = match &self.kind {
             Kind::Open { horizon, sky, ground } => {
                 if y < *horizon {
-                    blend(sky[0], sky[1], (y + 1.0) / 2.0 * 0.7 + self.noise.rough(2.0 * x, 2.0 * y) * 0.3)
+                    blend(sky[0], sky[1], (y + 1.0) * 0.35 + self.noise.rough(2.0 * x, 2.0 * y) * 0.3)
                 } else {
                     ground.map(|value| value * (0.7 + 0.6 * self.noise.rough(3.0 * x, 9.0 * y)))
                 }

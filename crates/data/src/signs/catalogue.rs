@@ -85,7 +85,8 @@ fn yield_way() -> Vec<Layer> {
 
 fn octagon(size: f32, color: Color) -> Layer {
     let short = size * 0.414_213_57;
-    let corners = [[short, -size], [size, -short], [size, short], [short, size], [-short, size], [-size, short], [-size, -short], [-short, -size]];
+    let corners =
+        [[short, -size], [size, -short], [size, short], [short, size], [-short, size], [-size, short], [-size, -short], [-short, -size]];
     polygon(&corners, 0.02, color)
 }
 

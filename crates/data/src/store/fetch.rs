@@ -122,7 +122,13 @@ fn attempt(agent: &Agent, archive: &Archive, part: &Path, have: u64, cx: &Contex
     if let Some(total) = total(&response).filter(|&total| total != archive.bytes) {
         return Err(wrong_file(archive, &format!("the server has {total} bytes where the card says {}", archive.bytes)).into());
     }
-    let mut file = OpenOptions::new().create(true).write(true).append(start > 0).truncate(start == 0).open(part).map_err(|error| Error::io(part, error))?;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .append(start > 0)
+        .truncate(start == 0)
+        .open(part)
+        .map_err(|error| Error::io(part, error))?;
     let task = cx.task(&format!("downloading {}", archive.file_name()), archive.bytes);
     task.advance(start);
     let mut left = archive.bytes - start;
@@ -134,7 +140,9 @@ fn attempt(agent: &Agent, archive: &Archive, part: &Path, have: u64, cx: &Contex
         if read == 0 {
             return Ok(file.sync_all().map_err(|error| Error::io(part, error))?);
         }
-        left = left.checked_sub(read as u64).ok_or_else(|| wrong_file(archive, &format!("the server sends more than {} bytes", archive.bytes)))?;
+        left = left
+            .checked_sub(read as u64)
+            .ok_or_else(|| wrong_file(archive, &format!("the server sends more than {} bytes", archive.bytes)))?;
         file.write_all(&buffer[..read]).map_err(|error| Error::io(part, error))?;
         task.advance(read as u64);
     }
@@ -160,8 +168,7 @@ fn total<T>(response: &Response<T>) -> Option<u64> {
 
 /// Compares a downloaded file to the card.
 fn check(archive: &Archive, path: &Path) -> Result<()> {
-    let digests =
-        [("MD5", digest::<Md5>(path)?, &archive.md5), ("SHA-256", digest::<Sha256>(path)?, &archive.sha256)];
+    let digests = [("MD5", digest::<Md5>(path)?, &archive.md5), ("SHA-256", digest::<Sha256>(path)?, &archive.sha256)];
     for (name, found, expected) in digests {
         if found != *expected {
             return Err(wrong_file(archive, &format!("what came has the {name} digest {found} where the card says {expected}")));
@@ -171,7 +178,8 @@ fn check(archive: &Archive, path: &Path) -> Result<()> {
 }
 
 fn wrong_file(archive: &Archive, problem: &str) -> Error {
-    Error::data(&archive.url, problem).with_help("run the same command again to download it anew; if that does not help, the file was changed at its source")
+    Error::data(&archive.url, problem)
+        .with_help("run the same command again to download it anew; if that does not help, the file was changed at its source")
 }
 
 #[cfg(test)]

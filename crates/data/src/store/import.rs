@@ -23,8 +23,10 @@ pub fn import(card: &Card, from: &Path, to: &Path, transfer: Transfer, cx: &Cont
     make_room(to)?;
     let verified = verify(card, from, cx)?;
     if let Some(broken) = verified.broken.first() {
-        return Err(Error::data(&broken.path, &broken.problem)
-            .with_help(format!("{} of its images are broken: get the data set anew, or use it as it is by `root:`", verified.broken.len())));
+        return Err(Error::data(&broken.path, &broken.problem).with_help(format!(
+            "{} of its images are broken: get the data set anew, or use it as it is by `root:`",
+            verified.broken.len()
+        )));
     }
     if verified.edition.is_none() {
         let known: Vec<_> = card.editions.iter().map(|edition| format!("{}: {}", edition.name, edition.images)).collect();

@@ -31,8 +31,10 @@ pub(super) fn unpack(archive: &Path, folder: &Path, cx: &Context) -> Result<()> 
             let parent = target.parent().unwrap_or(folder);
             fs::create_dir_all(parent).map_err(|error| Error::io(parent, error))?;
             let mut out = OpenOptions::new().write(true).create_new(true).open(&target).map_err(|error| Error::io(&target, error))?;
-            let written = io::copy(&mut entry.by_ref().take(budget + 1), &mut out).map_err(|error| refuse(&format_args!("{name}: {error}")))?;
-            budget = budget.checked_sub(written).ok_or_else(|| refuse(&format_args!("it unpacks to more than {MAX_GROWTH} times its size")))?;
+            let written =
+                io::copy(&mut entry.by_ref().take(budget + 1), &mut out).map_err(|error| refuse(&format_args!("{name}: {error}")))?;
+            budget =
+                budget.checked_sub(written).ok_or_else(|| refuse(&format_args!("it unpacks to more than {MAX_GROWTH} times its size")))?;
         } else {
             return Err(refuse(&format_args!("the entry {name:?} is a link or something else that is no file")));
         }
