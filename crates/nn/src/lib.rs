@@ -3,25 +3,33 @@
 //! - [`Graph`]: what a net computes, as data. [`GraphBuilder`] infers and checks shapes.
 //! - [`Network`]: a graph with its parameters; scores, activations of any layer, batch norm folding.
 //! - [`ops`]: what layers compute and how gradients pass through them, on every device.
+//! - [`train`]: training, with plugins for the [`optimizer`], the [`schedule`] and the [`augmentation`].
 //!
 //! Not here: architectures (see `bezoar-models`), relevance and heatmaps (see `bezoar-attribution`).
 
 mod architecture;
+pub mod augmentation;
+mod files;
 mod fold;
 mod gradient;
 pub mod graph;
 mod kernels;
+mod loss;
 mod network;
 pub mod ops;
 #[cfg(test)]
 mod testing;
+mod training;
 
 pub use architecture::Architecture;
 pub use gradient::{Mode, Tape};
 pub use graph::{Graph, GraphBuilder, Node, NodeId, Op, Parameter, Role, Window};
+pub use loss::{Loss, cross_entropy};
 pub use network::{Network, features};
+pub use training::{Epoch, Score, TrainConfig, Trained, evaluate, optimizer, schedule, train};
 
 use bezoar_core::{Error, Result};
+use candle_core::Device;
 
 /// Says where a tensor operation failed.
 pub trait AtPlace<T> {
@@ -39,9 +47,8 @@ impl<T> AtPlace<T> for candle_core::Result<T> {
 ///
 /// # Errors
 /// When this build or machine does not have it.
-pub fn device(wanted: bezoar_core::Device) -> Result<candle_core::Device> {
+pub fn device(wanted: bezoar_core::Device) -> Result<Device> {
     use bezoar_core::Device::{Auto, Cpu, Cuda, Metal};
-    use candle_core::Device;
     let refuse = |error: candle_core::Error| {
         let help = "build with the feature `cuda` or `metal` on a machine that has the device, or say `device: cpu`";
         Error::request(format!("device {wanted} is not to be had: {error}")).with_help(help)
@@ -52,4 +59,18 @@ pub fn device(wanted: bezoar_core::Device) -> Result<candle_core::Device> {
         Cuda(number) => Device::new_cuda(number).map_err(refuse),
         Metal(number) => Device::new_metal(number).map_err(refuse),
     }
+}
+
+/// The device behind a wish, with `auto` resolved to what is there.
+///
+/// # Errors
+/// When this build or machine does not have it.
+pub fn resolve(wanted: bezoar_core::Device) -> Result<bezoar_core::Device> {
+    use bezoar_core::Device::{Auto, Cpu, Cuda, Metal};
+    Ok(match (device(wanted)?, wanted) {
+        (Device::Cpu, _) => Cpu,
+        (Device::Cuda(_), Auto) => Cuda(0),
+        (Device::Metal(_), Auto) => Metal(0),
+        _ => wanted,
+    })
 }

@@ -7,6 +7,7 @@ use bezoar_core::{Batch, Classifier, Error, Features, ImageShape, Result};
 use candle_core::{DType, Device, Tensor};
 use rand::{Rng, RngExt};
 
+use crate::augmentation::to_planes;
 use crate::graph::{Graph, NodeId, Op, Parameter, Role};
 use crate::{AtPlace, ops};
 
@@ -94,6 +95,11 @@ impl Network {
         self.parameters.get(&format!("{}.{what}", self.graph.node(id).name))
     }
 
+    /// Puts new values in the place of parameters that the net has.
+    pub(crate) fn replace(&mut self, parameters: BTreeMap<String, Tensor>) {
+        self.parameters.extend(parameters);
+    }
+
     /// Images as the net takes them: `[N, C, H, W]`, values in 0..=1.
     ///
     /// # Errors
@@ -104,13 +110,9 @@ impl Network {
             let [c, h, w] = self.graph.input();
             return Err(Error::request(format!("the net takes {h}x{w} images of {c} channels, not {height}x{width} of {channels}")));
         }
-        let plane = height * width;
         let mut values = vec![0f32; batch.pixels.len()];
-        for (image, pixels) in values.chunks_exact_mut(batch.shape.len()).zip(batch.pixels.chunks_exact(batch.shape.len())) {
-            for (place, pixel) in pixels.chunks_exact(channels).enumerate() {
-                pixel.iter().enumerate().for_each(|(channel, &value)| image[channel * plane + place] = f32::from(value) / 255.0);
-            }
-        }
+        let size = batch.shape.len();
+        values.chunks_exact_mut(size).zip(batch.pixels.chunks_exact(size)).for_each(|(image, pixels)| to_planes(pixels, channels, image));
         let host = Tensor::from_vec(values, (batch.len(), channels, height, width), &Device::Cpu);
         host.and_then(|host| host.to_dtype(self.dtype)?.to_device(&self.device)).at("input")
     }

@@ -62,3 +62,28 @@ pub(crate) fn part<T: Element>(x: &[T], width: usize, start: usize, part: usize)
         .for_each(|(y, x)| y.copy_from_slice(&x[start..start + part]));
     y
 }
+
+/// `rule` of each value, its gradient and its slots: the new values and slots.
+pub(crate) fn update<T: Element, const SLOTS: usize>(
+    parameter: &[T],
+    gradient: &[T],
+    slots: [&[T]; SLOTS],
+    rule: impl Fn(T, T, [T; SLOTS]) -> (T, [T; SLOTS]) + Sync,
+) -> (Vec<T>, [Vec<T>; SLOTS]) {
+    let mut new_parameter = vec![T::ZERO; parameter.len()];
+    let mut new_slots = slots.map(<[T]>::to_vec);
+    let mut chunks = new_slots.each_mut().map(|slot| slot.chunks_mut(GRAIN));
+    let tasks: Vec<_> = new_parameter
+        .chunks_mut(GRAIN)
+        .zip(parameter.chunks(GRAIN).zip(gradient.chunks(GRAIN)))
+        .map(|(to, from)| (to, from, chunks.each_mut().map(|slot| slot.next().unwrap_or_default())))
+        .collect();
+    tasks.into_par_iter().for_each(|(to, (parameter, gradient), mut slots)| {
+        for (place, to) in to.iter_mut().enumerate() {
+            let (value, kept) = rule(parameter[place], gradient[place], slots.each_ref().map(|slot| slot[place]));
+            *to = value;
+            slots.iter_mut().zip(kept).for_each(|(slot, kept)| slot[place] = kept);
+        }
+    });
+    (new_parameter, new_slots)
+}

@@ -16,16 +16,26 @@ use candle_core::FloatDType;
 pub(crate) trait Element: FloatDType + Default + std::iter::Sum {
     const ZERO: Self;
     const ONE: Self;
+
+    fn root(self) -> Self;
 }
 
 impl Element for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+
+    fn root(self) -> Self {
+        self.sqrt()
+    }
 }
 
 impl Element for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+
+    fn root(self) -> Self {
+        self.sqrt()
+    }
 }
 
 /// Values that are worth a task of their own.

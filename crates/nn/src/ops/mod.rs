@@ -9,6 +9,7 @@ mod elementwise;
 mod linear;
 mod norm;
 mod pool;
+mod update;
 
 use candle_core::{DType, Device, Result, Storage, Tensor, bail};
 
@@ -17,6 +18,7 @@ pub use elementwise::{add, concat, dropout, product, relu, relu_backward, split,
 pub use linear::{linear, linear_backward_input, linear_backward_weight};
 pub use norm::{Moments, batch_norm_backward, channel_affine, channel_moments, channel_sums};
 pub use pool::{avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward};
+pub use update::{Number, Rule, update};
 
 use crate::kernels::Element;
 
