@@ -22,10 +22,10 @@ const VARIABLE: &str = "BEZOAR_DATA";
 /// Where a data set belongs: in a folder of its name in the folder that the environment variable `BEZOAR_DATA` names, or
 /// else in `datasets/NAME/data`.
 pub fn home(card: &Card) -> PathBuf {
-    let [first, ..] = &places(card, std::env::var_os(VARIABLE))[..] else { return PathBuf::new() };
-    first.clone()
+    places(card, std::env::var_os(VARIABLE)).swap_remove(0)
 }
 
+/// Where a data set is looked for; the first place is its home.
 fn places(card: &Card, variable: Option<OsString>) -> Vec<PathBuf> {
     let given = variable.filter(|value| !value.is_empty()).map(|folder| Path::new(&folder).join(&card.name));
     given.into_iter().chain([Path::new("datasets").join(&card.name).join("data")]).collect()
@@ -41,17 +41,23 @@ pub(crate) fn find(card: &Card) -> Result<PathBuf> {
 
 fn find_in(card: &Card, places: Vec<PathBuf>) -> Result<PathBuf> {
     let looked: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
-    places.into_iter().find(|place| place.is_dir()).ok_or_else(|| {
-        let name = &card.name;
-        Error::request(format!("the data set {name} is not at hand; looked for {}", looked.join(" and "))).with_help(format!(
-            "`cargo xtask data fetch {name}` downloads it, `cargo xtask data import {name} FOLDER` takes over a copy that you have, \
-             and `root:` or the environment variable {VARIABLE} point to another place"
-        ))
-    })
+    let missing = || format!("the data set {} is not at hand; looked for {}", card.name, looked.join(" and "));
+    places.into_iter().find(|place| place.is_dir()).ok_or_else(|| Error::request(missing()).with_help(ways_to_get(card)))
+}
+
+fn ways_to_get(card: &Card) -> String {
+    let name = &card.name;
+    format!(
+        "`cargo xtask data fetch {name}` downloads it, `cargo xtask data import {name} FOLDER` takes over a copy that you have, \
+         and `root:` or the environment variable {VARIABLE} point to another place"
+    )
 }
 
 /// Lists the images of a data set in any layout that is known, under the card's class names.
 pub(crate) fn open(card: &Card, root: &Path) -> Result<Raw> {
+    if !root.is_dir() {
+        return Err(Error::data(root.display(), "there is no such folder").with_help(ways_to_get(card)));
+    }
     let raw = if tables::is_there(root) {
         tables::open(root)
     } else if official::is_there(root) {
@@ -109,6 +115,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let gtsrb = card("gtsrb").unwrap();
         assert!(open(gtsrb, root.path()).is_err());
+        assert!(open(gtsrb, &root.path().join("absent")).err().unwrap().help().unwrap().contains("data fetch gtsrb"));
         std::fs::create_dir_all(root.path().join("cats")).unwrap();
         let error = open(gtsrb, root.path()).err().unwrap();
         assert!(error.to_string().contains("`cats` is no class") && error.help().unwrap().contains("speed-limit-20"), "{error}");
