@@ -82,7 +82,9 @@ mod tests {
             offset in -1e4..1e4_f32,
             twin in 1..300_usize,
         ) {
-            values.iter_mut().for_each(|value| *value += offset);
+            for value in &mut values {
+                *value += offset;
+            }
             values.copy_within(0..3, twin * 3);
             let rows = Features::new(vec![3], values).unwrap();
             let all = Distances::between(&rows).all();

@@ -82,34 +82,26 @@ impl Scan<'_> {
         }
         let classes: Vec<(u32, Vec<usize>)> = (0..images.classes().len() as u32).map(|class| (class, images.rows_of(class))).collect();
         let task = cx.task("scan classes", classes.len() as u64);
-        let findings: Vec<Result<Result<Finding, String>>> = classes
-            .par_iter()
-            .map(|(class, rows)| {
-                cx.check()?;
-                let finding = match self.reason_to_skip(*class, rows.len(), suspects.as_deref()) {
-                    Some(reason) => Err(reason),
-                    None => {
-                        let class_cx = cx.stage(&format!("class {class}"));
-                        let class = Class { features: source.select(rows)?, images, rows };
-                        class.check(&class.features, "the representation")?;
-                        Ok(examine(&class_cx, &class)?)
-                    }
-                };
-                task.advance(1);
-                Ok(finding)
-            })
-            .collect();
-        for ((class, rows), finding) in classes.into_iter().zip(findings) {
-            let (statistic, reason) = match finding? {
-                Err(reason) => (None, reason),
-                Ok(finding) => {
-                    for ((&row, &score), &flagged) in rows.iter().zip(&finding.scores).zip(&finding.flagged) {
-                        verdict.scores[row] = Some(score);
-                        verdict.flagged[row] = flagged;
-                    }
-                    (finding.statistic, finding.reason)
-                }
+        let scan = |(class, rows): &(u32, Vec<usize>)| {
+            cx.check()?;
+            let finding = if let Some(reason) = self.reason_to_skip(*class, rows.len(), suspects.as_deref()) {
+                Finding { scores: Vec::new(), flagged: Vec::new(), statistic: None, reason }
+            } else {
+                let class_cx = cx.stage(&format!("class {class}"));
+                let class = Class { features: source.select(rows)?, images, rows };
+                class.check(&class.features, "the representation")?;
+                examine(&class_cx, &class)?
             };
+            task.advance(1);
+            Ok(finding)
+        };
+        let findings: Vec<Result<Finding>> = classes.par_iter().map(scan).collect();
+        for ((class, rows), finding) in classes.into_iter().zip(findings) {
+            let Finding { scores, flagged, statistic, reason } = finding?;
+            for ((row, score), flagged) in rows.into_iter().zip(scores).zip(flagged) {
+                verdict.scores[row] = Some(score);
+                verdict.flagged[row] = flagged;
+            }
             verdict.classes.push(ClassVerdict { class, statistic, statistic_name: self.statistic.to_owned(), p_value: None, reason });
         }
         Ok(verdict)

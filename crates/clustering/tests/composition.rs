@@ -115,6 +115,7 @@ fn scores_do_not_depend_on_the_rule() {
     assert_eq!(rules[0].scores, rules[2].scores);
 }
 
+/// The Adversarial Robustness Toolbox fits one clusterer to all classes in turn, each from where the last one ended.
 #[test]
 fn a_suspect_is_judged_as_in_a_scan_of_all() {
     let settings = json!({ "cluster": { "use": "k-means", "k": 4, "restarts": 1 } });

@@ -11,8 +11,8 @@ fn registering(folder: &str, found: &mut BTreeMap<String, usize>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
     for member in fs::read_dir(folder).unwrap() {
         let member = member.unwrap().path();
-        let registered = sources(&member.join("src")).iter().map(|source| fs::read_to_string(source).unwrap());
-        let registered: usize = registered.map(|text| text.lines().filter(|line| line.starts_with("register!(")).count()).sum();
+        let texts = sources(&member.join("src")).into_iter().map(|source| fs::read_to_string(source).unwrap());
+        let registered: usize = texts.map(|text| text.lines().filter(|line| line.starts_with("register!(")).count()).sum();
         if registered > 0 {
             let manifest = fs::read_to_string(member.join("Cargo.toml")).unwrap();
             let name = manifest.lines().find_map(|line| line.strip_prefix("name = ")).unwrap();

@@ -12,7 +12,7 @@ impl Detector for SpectralSignatures {
         let [source] = suspect.features else {
             return Err(Error::request(format!("this detector reads one representation and was given {}", suspect.features.len())));
         };
-        let scan = Scan { statistic: "variance along the first direction", min_rows: 2, suspects: self.suspects.as_deref() };
+        let scan = Scan { statistic: "share of variance along the first direction", min_rows: 2, suspects: self.suspects.as_deref() };
         let mut verdict = scan.run(cx, suspect.images, source.as_ref(), |_, class| self.examine(&class.features))?;
         verdict.inputs.insert(0, Input { name: "share".to_owned(), value: self.share.to_string(), origin: Origin::Given });
         Ok(verdict)

@@ -57,6 +57,7 @@ fn the_share_must_be_given_and_is_told() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
+    /// BackdoorBox takes an image's number within its class for its number in the set.
     #[test]
     fn each_class_loses_its_highest_scores(values in proptest::collection::vec(-1.0..1.0_f32, 60 * 4), share in 0.01..0.9_f64) {
         let labels: Vec<u32> = (0..60).map(|row| u32::from(row >= 40)).collect();

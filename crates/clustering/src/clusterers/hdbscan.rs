@@ -11,7 +11,7 @@ use crate::distances::Distances;
 /// HDBSCAN: groups that last over the widest range of densities, and noise between them.
 ///
 /// Needs no number of groups and no radius (Campello, Moulavi and Sander 2013). Rows of any shape are taken as flat. Memory grows
-/// with the square of the class: 50 MB for 2,500 images. Computed by the crate hdbscan.
+/// with the square of the class: 100 MB for 2,500 images. Computed by the crate hdbscan.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Hdbscan {

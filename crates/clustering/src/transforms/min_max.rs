@@ -62,7 +62,7 @@ mod tests {
         fn rows_fill_zero_to_one_in_their_own_order(row in proptest::collection::vec(-1e6..1e6_f32, 2..30)) {
             let stretched = stretch(row.len(), &row);
             prop_assert!(stretched.iter().all(|value| (0.0..=1.0).contains(value)));
-            if row.iter().any(|value| *value != row[0]) {
+            if row.iter().any(|value| value.to_bits() != row[0].to_bits()) {
                 prop_assert!(stretched.contains(&0.0) && stretched.contains(&1.0));
             }
             for (a, b) in row.iter().zip(&stretched) {

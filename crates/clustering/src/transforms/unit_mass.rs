@@ -32,7 +32,9 @@ impl Transform for UnitMass {
         for row in features.rows_mut() {
             let mass: f64 = row.iter().map(|&value| f64::from(value).abs()).sum();
             if mass > 0.0 {
-                row.iter_mut().for_each(|value| *value = (f64::from(*value) / mass) as f32);
+                for value in row {
+                    *value = (f64::from(*value) / mass) as f32;
+                }
             }
         }
         Ok(features)
