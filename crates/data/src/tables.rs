@@ -478,6 +478,27 @@ pub(crate) mod tests {
 
     pub(crate) const NAMES: &str = r#"{"info": {"features": {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}}"#;
 
+    /// A folder of real data, if this machine has it.
+    pub(crate) fn real_data(name: &str) -> Option<PathBuf> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
+        if !root.is_dir() {
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "skipped: there is no real data in {}", root.display());
+        }
+        root.is_dir().then_some(root)
+    }
+
+    #[test]
+    fn tables_of_others_are_read() {
+        for (name, class, train) in [("mnist", "9", 60_000), ("cifar10-jpeg", "truck", 50_000)] {
+            let Some(root) = real_data(name) else { continue };
+            assert_eq!(open(&root).unwrap().train.entries.len(), train);
+            let splits = load(&Parquet { limit: Some(7), validation_share: 0.2, ..config(&root) }).unwrap();
+            assert_eq!([splits.train.len(), splits.validation.unwrap().len(), splits.test.len()], [70; 3]);
+            assert_eq!(splits.train.classes()[9], class);
+        }
+    }
+
     fn png(width: u32) -> Vec<u8> {
         encoded(ImageFormat::Png, width, 8)
     }
