@@ -11,7 +11,7 @@ use crate::{Analysis, Composite, STABILIZER, Target};
 /// Heatmaps by layer-wise relevance propagation: how much each pixel spoke for a class.
 ///
 /// The net's score for the class starts with relevance 1. Each layer, from last to first, hands its relevance on to its
-/// inputs in proportion to what they contributed, until it has reached the pixels (Bach et al., PLoS ONE 2015). Batch norm
+/// inputs in proportion to what they contributed, until it has reached the pixels (Bach et al. 2015). Batch norm
 /// is merged into the layers before it first. Works for nets of Bezoar's own layers.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
