@@ -30,6 +30,7 @@ def case(name, random):
     means = KMeans(n_clusters=3, n_init=2000, random_state=0).fit(x)
     components = PCA(n_components=3, svd_solver="full").fit(x)
     distances = np.sort(np.linalg.norm(x[:, None] - x[None], axis=-1), axis=1)
+    hierarchy = HDBSCAN(min_cluster_size=4, min_samples=3, copy=True)
     eps = float(np.round(np.quantile(distances[:, 3], 0.8), 2))
     return {
         "name": name,
@@ -38,7 +39,7 @@ def case(name, random):
         "silhouette": silhouette_score(x, means.labels_),
         "pca": {"variances": components.explained_variance_.tolist(), "coordinates": np.round(components.transform(x), 9).tolist()},
         "dbscan": {"eps": eps, "min-points": 4, "labels": DBSCAN(eps=eps, min_samples=4).fit_predict(x).tolist()},
-        "hdbscan": {"min-cluster-size": 4, "min-samples": 3, "labels": HDBSCAN(min_cluster_size=4, min_samples=3, copy=True).fit_predict(x).tolist()},
+        "hdbscan": {"min-cluster-size": 4, "min-samples": 3, "labels": hierarchy.fit_predict(x).tolist()},
     }
 
 

@@ -8,11 +8,12 @@ use crate::{Confusion, average_precision, roc_auc};
 
 /// What each detector is worth against the truth.
 ///
-/// Measured over the attacked classes together, the whole set, and each class that has images. From the flags of all samples in scope: `acc`
-/// (share judged rightly), `tpr` and `tnr` (share of the poison that is flagged, and of the clean samples that are not, as in arXiv
-/// 2204.12848), `fpr`, `precision`, `f1`, and the numbers `flagged` and `samples`. From the scores of the samples that were scanned, whatever the
-/// rule made of them: `auroc` and `auprc` (average precision), ties taken exactly. Samples that carry the trigger under their true label count as
-/// clean. What is undefined, such as `tpr` of a class without poison, is left empty.
+/// Measured over the attacked classes together, the whole set, and each class that has images. From the flags of all samples
+/// in scope: `acc` (share judged rightly), `tpr` and `tnr` (share of the poison that is flagged, and of the clean samples
+/// that are not, as in arXiv 2204.12848), `fpr`, `precision`, `f1`, and the numbers `flagged` and `samples`. From the scores
+/// of the samples that were scanned, whatever the rule made of them: `auroc` and `auprc` (average precision), ties taken
+/// exactly. Samples that carry the trigger under their true label count as clean. What is undefined, such as `tpr` of a class
+/// without poison, is left empty.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DetectionQuality {}

@@ -4,8 +4,8 @@
 //! - [`DetectionQuality`] (`detection`): what each detector is worth, over the attacked classes, the whole set, and each class.
 //! - [`Confusion`], [`roc_auc`] and [`average_precision`]: the figures themselves, equal to scikit-learn's.
 //!
-//! A figure that is undefined, such as a true positive rate without poison, is none: never 0, 1 or NaN. Not here: tables, repeats, and
-//! anything that a detector could learn from.
+//! A figure that is undefined, such as a true positive rate without poison, is none: never 0, 1 or NaN. Not here: tables,
+//! repeats, and anything that a detector could learn from.
 
 mod attack_success;
 mod confusion;

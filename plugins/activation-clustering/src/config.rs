@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 /// Clusters the activations of each class and accuses the images of the smaller cluster.
 ///
-/// The activations of the penultimate layer are reduced to ten principal components; k-means splits each class in two. The score of an
-/// image is its distance to the mean of the largest cluster, in medians of its class.
+/// The activations of the penultimate layer are reduced to ten principal components; k-means splits each class in two. The
+/// score of an image is its distance to the mean of the largest cluster, in medians of its class.
 ///
-/// The rule `smaller-cluster` accuses a part of every class, clean ones too: name the `suspects`, or decide by `relative-size` or
+/// The rule `smaller-cluster` accuses a part of every class, clean ones too: name the `suspects`, or decide by
+/// `relative-size` or
 /// `silhouette`, to judge a whole data set. After arXiv 1811.03728, which reduces by independent components.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 /// Clusters the heatmaps of each class and accuses the images of the smaller cluster.
 ///
-/// Every image is explained towards its given label by layer-wise relevance propagation; heatmaps are stretched to 0 to 1 and divided by their
-/// sum; k-means splits each class in two. The score of an image is the distance of its heatmap to the mean heatmap of the largest cluster,
-/// in medians of its class.
+/// Every image is explained towards its given label by layer-wise relevance propagation; heatmaps are stretched to 0 to 1 and
+/// divided by their sum; k-means splits each class in two. The score of an image is the distance of its heatmap to the mean
+/// heatmap of the largest cluster, in medians of its class.
 ///
-/// The rule `smaller-cluster` accuses a part of every class, clean ones too: name the `suspects`, or decide by `relative-size` or
+/// The rule `smaller-cluster` accuses a part of every class, clean ones too: name the `suspects`, or decide by
+/// `relative-size` or
 /// `silhouette`, to judge a whole data set. After arXiv 2204.12848, with the Euclidean distance in place of Gromov-Wasserstein.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]

@@ -35,8 +35,8 @@ impl SpectralSignatures {
     }
 }
 
-/// The squared projection of each centred row on the first principal direction, divided by the mean over the rows, and the share of the rows'
-/// variance along it; zeros and none where rows do not vary.
+/// The squared projection of each centred row on the first principal direction, divided by the mean over the rows, and the
+/// share of the rows' variance along it; zeros and none where rows do not vary.
 fn signature(features: &Features) -> Result<(Vec<f64>, Option<f64>)> {
     let found = principal_components(features, 1)?;
     let Some(&variance) = found.variances.first() else {

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 
 /// Accuses the images that lie farthest out along the direction in which the activations of their class vary most.
 ///
-/// The score of an image is its squared projection on the first principal direction of its class, divided by the mean of the class, so that
-/// classes can be compared. In each scanned class the highest scores are accused, `multiplier` times `share` of its images.
+/// The score of an image is its squared projection on the first principal direction of its class, divided by the mean of the
+/// class, so that classes can be compared. In each scanned class the highest scores are accused, `multiplier` times `share`
+/// of its images.
 ///
-/// The share of poison is a guess that the method cannot do without; it stands beside the result as given. A clean class loses as many
-/// images: name the `suspects` if they are known. After arXiv 1811.00636.
+/// The share of poison is a guess that the method cannot do without; it stands beside the result as given. A clean class
+/// loses as many images: name the `suspects` if they are known. After arXiv 1811.00636.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct SpectralSignatures {
