@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 /// score of an image is its distance to the mean of the largest cluster, in medians of its class.
 ///
 /// The rule `smaller-cluster` accuses a part of every class, clean ones too: name the `suspects`, or decide by
-/// `relative-size` or
-/// `silhouette`, to judge a whole data set. After arXiv 1811.03728, which reduces by independent components.
+/// `relative-size` or `silhouette`, to judge a whole data set. After arXiv 1811.03728, which reduces by independent components.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ActivationClustering(pub Composition);
