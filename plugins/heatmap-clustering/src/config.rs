@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 /// heatmap of the largest cluster, in medians of its class.
 ///
 /// The rule `smaller-cluster` accuses a part of every class, clean ones too: name the `suspects`, or decide by
-/// `relative-size` or `silhouette`, to judge a whole data set. After arXiv 2204.12848, with the Euclidean distance in place of Gromov-Wasserstein.
+/// `relative-size` or `silhouette`, to judge a whole data set. After arXiv 2204.12848, with the Euclidean
+/// distance in place of Gromov-Wasserstein.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct HeatmapClustering(pub Composition);
