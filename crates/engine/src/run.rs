@@ -66,7 +66,7 @@ pub fn run(cx: &Context, pipeline: &Pipeline, places: &Places) -> Result<Finishe
     let resolved = pipeline.resolved()?;
     let folder = runs::begin(&places.runs, pipeline, &resolved)?;
     let mut run =
-        Run { cx, pipeline, store: Store::new(&places.cache), stages: Vec::new(), device: bezoar_nn::resolve(cx.device())?.to_string() };
+        Run { cx, pipeline, store: Store::new(&places.cache), stages: Vec::new(), device: format!("{:?}", bezoar_nn::device(cx.device())?.location()) };
 
     let (clean_key, splits) = run.dataset()?;
     let (poisoned_key, poisoned) = run.attack(&clean_key, &splits)?;

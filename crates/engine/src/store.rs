@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use bezoar_core::{Context, Error, Result, hex};
@@ -191,9 +191,17 @@ fn check(folder: &Path) -> Result<Cost, String> {
 
 fn prove(path: &Path) -> Result<Proof> {
     let io = |error| Error::io(path, error);
-    let mut hash = Sha256::new();
-    let bytes = io::copy(&mut File::open(path).map_err(io)?, &mut hash).map_err(io)?;
-    Ok(Proof { bytes, sha256: hex(&hash.finalize()) })
+    let mut file = File::open(path).map_err(io)?;
+    let (mut hash, mut bytes, mut chunk) = (Sha256::new(), 0, vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut chunk).map_err(io)? {
+            0 => return Ok(Proof { bytes, sha256: hex(&hash.finalize()) }),
+            read => {
+                hash.update(&chunk[..read]);
+                bytes += read as u64;
+            }
+        }
+    }
 }
 
 #[cfg(unix)]

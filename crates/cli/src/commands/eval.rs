@@ -4,6 +4,7 @@ use bezoar_core::{Cancel, Context, Error};
 use bezoar_engine::{Finished, Pipeline, Places, run};
 use clap::Args;
 
+use crate::commands::cancel_on_interrupt;
 use crate::terminal::Terminal;
 
 #[derive(Args)]
@@ -19,15 +20,7 @@ impl Eval {
     pub(crate) fn run(self, terminal: &Terminal, places: &Places) -> Result<(), Error> {
         let pipeline = Pipeline::read(&self.file, &self.set)?;
         let cancel = Cancel::default();
-        let switch = cancel.clone();
-        ctrlc::set_handler(move || {
-            if switch.is_cancelled() {
-                // The second time the user means it: what is half done can be redone.
-                std::process::abort();
-            }
-            switch.cancel();
-        })
-        .map_err(Error::request)?;
+        cancel_on_interrupt(&cancel)?;
         let cx = Context::new(pipeline.seed.into(), pipeline.device, terminal.progress(), cancel);
         let finished = run(&cx, &pipeline, places)?;
         terminal.result(&summary(&finished, terminal.colors_results()));

@@ -1,3 +1,5 @@
+use bezoar_core::{Cancel, Error};
+
 pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod completions;
@@ -7,3 +9,15 @@ pub(crate) mod eval;
 pub(crate) mod list;
 pub(crate) mod runs;
 pub(crate) mod schema;
+
+/// Lets the first Ctrl-C stop the work at the next safe place, and the second one at once.
+fn cancel_on_interrupt(cancel: &Cancel) -> Result<(), Error> {
+    let switch = cancel.clone();
+    let handler = move || {
+        if switch.is_cancelled() {
+            std::process::abort();
+        }
+        switch.cancel();
+    };
+    ctrlc::set_handler(handler).map_err(Error::request)
+}
