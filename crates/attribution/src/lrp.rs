@@ -124,7 +124,7 @@ impl Representation for Lrp {
 }
 
 /// Bytes that the activations of a batch may take: few enough to stay near the caches.
-const MEMORY: usize = 96 << 20;
+const MEMORY: usize = 64 << 20;
 
 /// Images that are explained together.
 fn batch_size(graph: &Graph) -> usize {

@@ -38,15 +38,14 @@ fn lrp() -> Lrp {
 }
 
 fn represent(cx: &Context, representation: &dyn Representation, model: &dyn Classifier, images: &ImageSet) -> Result<Features> {
-    let mut all: Option<Features> = None;
-    representation.represent(cx, model, images, &mut |rows| match &mut all {
-        Some(all) => all.extend(&rows),
-        None => {
-            all = Some(rows);
-            Ok(())
-        }
+    let mut parts: Vec<Features> = Vec::new();
+    representation.represent(cx, model, images, &mut |rows| {
+        parts.push(rows);
+        Ok(())
     })?;
-    Ok(all.unwrap())
+    let shape = parts[0].shape().to_vec();
+    assert!(parts.iter().all(|part| part.shape() == shape));
+    Features::new(shape, parts.into_iter().flat_map(Features::into_values).collect())
 }
 
 fn rows<P: Plugin<Kind = dyn Representation>>(plugin: P, model: &dyn Classifier, images: &ImageSet) -> Result<Features> {

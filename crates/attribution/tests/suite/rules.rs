@@ -9,6 +9,9 @@ use crate::support::{distance, explain, host, network, random};
 
 const IMAGES: usize = 2;
 
+/// How much of `w x` counts.
+type Share = fn(f64) -> f64;
+
 /// `y_j = Σ_i w_ji x_i + b_j` for one image.
 struct Dense {
     weight: Vec<Vec<f64>>,
@@ -108,8 +111,7 @@ proptest! {
         let images = random(seed ^ 1, &batch(&graph), if signed { -1.0..1.0 } else { 0.0..1.0 });
         let start = random(seed ^ 2, &[IMAGES, graph.classes()], -1.0..1.0);
         let dense = Dense::of(&net);
-        type Part = fn(f64) -> f64;
-        let rules: [(Rule, Part); 2] = [(Rule::Epsilon(STABILIZER), |share| share), (Rule::ZPlus, |share| share.max(0.0))];
+        let rules: [(Rule, Share); 2] = [(Rule::Epsilon(STABILIZER), |share| share), (Rule::ZPlus, |share| share.max(0.0))];
         for (rule, part) in rules {
             let expected: Vec<f64> = host(&images)
                 .chunks(graph.input().iter().product())
@@ -217,7 +219,9 @@ fn an_average_pool_shares_by_contribution() {
         let expected = pooled(&images, &start, window, |x, cells, r, back| {
             let z = cells.iter().map(|&cell| x[cell]).sum::<f64>() / area;
             let z = z + STABILIZER * if z >= 0.0 { 1.0 } else { -1.0 };
-            cells.iter().for_each(|&cell| back[cell] += x[cell] / area * r / z);
+            for &cell in cells {
+                back[cell] += x[cell] / area * r / z;
+            }
         });
         assert!(distance(&found, &expected) < 1e-9, "{window:?}");
     }
