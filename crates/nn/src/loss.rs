@@ -31,10 +31,12 @@ pub fn cross_entropy(scores: &Tensor, labels: &[u32]) -> Result<Loss> {
     for (row, &label) in values.chunks_exact_mut(classes).zip(labels) {
         let label = label as usize;
         let highest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        correct += usize::from(row.iter().position(|&score| score == highest) == Some(label));
+        correct += usize::from(row.iter().position(|&score| score >= highest) == Some(label));
         let log_sum = highest + row.iter().map(|score| (score - highest).exp()).sum::<f64>().ln();
         sum += log_sum - row[label];
-        row.iter_mut().for_each(|score| *score = (*score - log_sum).exp() / n as f64);
+        for score in row.iter_mut() {
+            *score = (*score - log_sum).exp() / n as f64;
+        }
         row[label] -= 1.0 / n as f64;
     }
     let gradient = Tensor::from_vec(values, (n, classes), &Device::Cpu);

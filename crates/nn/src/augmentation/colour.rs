@@ -61,7 +61,7 @@ impl Plugin for ColourJitter {
 
 impl Augmentation for ColourJitter {
     fn apply(&self, mut image: Planes, rng: &mut dyn Rng) -> Planes {
-        let mut changes: [(fn(&mut Planes, f32), f64); 4] = [
+        let mut changes: [(Change, f64); 4] = [
             (brighten, 1.0 + symmetric(self.brightness, rng)),
             (contrast, 1.0 + symmetric(self.contrast, rng)),
             (saturate, 1.0 + symmetric(self.saturation, rng)),
@@ -74,6 +74,9 @@ impl Augmentation for ColourJitter {
         image
     }
 }
+
+/// Changes all of an image by a factor or an angle.
+type Change = fn(&mut Planes, f32);
 
 fn brighten(image: &mut Planes, factor: f32) {
     image.values.iter_mut().for_each(|value| *value = (*value * factor).clamp(0.0, 1.0));
@@ -115,9 +118,9 @@ fn turned([red, green, blue]: [f32; 3], turns: f32) -> [f32; 3] {
         return [red, green, blue];
     }
     // The hue in sixths of a turn.
-    let hue = if high == red {
+    let hue = if red >= high {
         (green - blue) / spread
-    } else if high == green {
+    } else if green >= high {
         2.0 + (blue - red) / spread
     } else {
         4.0 + (red - green) / spread

@@ -219,6 +219,26 @@ mod tests {
     use super::super::tests::picture;
     use super::*;
 
+    /// A stream of ones: every symmetric draw gives its upper limit.
+    struct Ones;
+
+    impl rand::rand_core::TryRng for Ones {
+        type Error = std::convert::Infallible;
+
+        fn try_next_u32(&mut self) -> std::result::Result<u32, Self::Error> {
+            Ok(u32::MAX)
+        }
+
+        fn try_next_u64(&mut self) -> std::result::Result<u64, Self::Error> {
+            Ok(u64::MAX)
+        }
+
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> std::result::Result<(), Self::Error> {
+            bytes.fill(u8::MAX);
+            Ok(())
+        }
+    }
+
     #[test]
     fn cuts_keep_to_their_area_and_ratio() {
         let crop = ResizedCrop { scale: [0.6, 1.0], ..ResizedCrop::default() };
@@ -249,21 +269,6 @@ mod tests {
         let image = picture(1, 4, 6, 1);
         let mut reversed = image.clone();
         reversed.values.reverse();
-        // A stream of ones makes every symmetric draw its upper limit.
-        struct Ones;
-        impl rand::rand_core::TryRng for Ones {
-            type Error = std::convert::Infallible;
-            fn try_next_u32(&mut self) -> std::result::Result<u32, Self::Error> {
-                Ok(u32::MAX)
-            }
-            fn try_next_u64(&mut self) -> std::result::Result<u64, Self::Error> {
-                Ok(u64::MAX)
-            }
-            fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> std::result::Result<(), Self::Error> {
-                bytes.fill(u8::MAX);
-                Ok(())
-            }
-        }
         assert_eq!(Affine { degrees: 180.0, ..Affine::default() }.apply(image.clone(), &mut Ones), reversed);
         let shifted = Affine { translate: [0.5, 0.0], ..Affine::default() }.apply(image.clone(), &mut Ones);
         for (row, old) in shifted.values.chunks(6).zip(image.values.chunks(6)) {

@@ -80,7 +80,7 @@ pub fn concat(parts: &[&Tensor]) -> Result<Tensor> {
     per_dtype!(first, T => tensor(read::<T, _>(parts, |v| kernel::join(v, &widths))?, &shape))
 }
 
-/// The parts of `[N, C, ...]` that have so many `channels` each: undoes [`concat`].
+/// The parts of `[N, C, ...]` that have so many `channels` each: undoes [`concat()`].
 pub fn split(x: &Tensor, channels: &[usize]) -> Result<Vec<Tensor>> {
     check(x.rank() >= 2 && channels.iter().sum::<usize>() == x.dims()[1], || {
         format!("{channels:?} channels do not make up {:?}", x.dims())
