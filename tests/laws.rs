@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use bezoar_core::{Attack, Batch, Classifier, ClusteredClass, Clusterer, Clustering, Decision, Features, ImageSet, Representation, Role, Transform};
+use bezoar_core::{
+    Attack, Batch, Classifier, ClusteredClass, Clusterer, Clustering, Decision, Features, ImageSet, Representation, Role, Transform,
+};
 use bezoar_tests::{context, examples, images, network, splits};
 use proptest::prelude::*;
 
 /// Rows in a few clouds, as features of a class are.
 fn clouds() -> impl Strategy<Value = Features> {
     (12..40usize, 2..6usize, prop::collection::vec(-1.0..1.0f32, 240), 1..4usize).prop_map(|(rows, width, noise, clouds)| {
-        let value = |row: usize, column: usize| (row % clouds) as f32 * 5.0 * ((column % 2) as f32 * 2.0 - 1.0) + noise[row * width + column];
-        let values = (0..rows).flat_map(|row| (0..width).map(move |column| (row, column))).map(|(row, column)| value(row, column)).collect();
+        let value =
+            |row: usize, column: usize| (row % clouds) as f32 * 5.0 * ((column % 2) as f32 * 2.0 - 1.0) + noise[row * width + column];
+        let values =
+            (0..rows).flat_map(|row| (0..width).map(move |column| (row, column))).map(|(row, column)| value(row, column)).collect();
         Features::new(vec![width], values).unwrap()
     })
 }
@@ -138,7 +142,8 @@ fn threads_change_nothing() {
     let with = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let heatmaps: Vec<_> = examples::<dyn Representation>().iter().map(|representation| represent(&**representation, &net, &set)).collect();
+            let heatmaps: Vec<_> =
+                examples::<dyn Representation>().iter().map(|representation| represent(&**representation, &net, &set)).collect();
             let batch: Batch = set.batch(&(0..set.len()).collect::<Vec<_>>()).unwrap();
             (heatmaps, net.logits(&batch).unwrap())
         })

@@ -39,7 +39,8 @@ fn every_pipeline_is_right_and_resolves_to_itself() {
 #[test]
 fn every_pipeline_satisfies_the_committed_schema() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let schema: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(folder.join("schemas/pipeline.schema.json")).unwrap()).unwrap();
+    let schema: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.join("schemas/pipeline.schema.json")).unwrap()).unwrap();
     assert_eq!(schema, bezoar_engine::schema(registry()), "out of date: run `cargo xtask codegen`");
     let validator = jsonschema::validator_for(&schema).unwrap();
     for path in pipelines(&folder.join("pipelines")) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bezoar_config::{Node, parse, to_yaml, Source};
+use bezoar_config::{Node, Source, parse, to_yaml};
 use bezoar_core::{Kind, Part};
 use bezoar_tests::{example_block, registry};
 use serde_json::Value;
@@ -10,7 +10,10 @@ use serde_json::Value;
 /// Builds a block as its kind and gives it back with defaults filled in.
 fn build(kind: &str, block: &Value) -> Result<Value, String> {
     use bezoar_core::{Attack, Clusterer, Dataset, Decision, Detector, Metric, Reporter, Representation, Transform};
-    use bezoar_nn::{Architecture, Augmentation, Optimizer, Schedule};
+    use bezoar_nn::Architecture;
+    use bezoar_nn::augmentation::Augmentation;
+    use bezoar_nn::optimizer::Optimizer;
+    use bezoar_nn::schedule::Schedule;
     fn of<K: Kind + ?Sized>(block: &Value) -> Result<Value, String> {
         Part::<K>::from_json(block.clone()).map(|part| part.block()).map_err(|error| error.to_string())
     }
@@ -77,7 +80,10 @@ fn every_plugin_is_documented() {
     for plugin in registry().iter() {
         let name = format!("{}/{}", plugin.kind, plugin.name);
         let summary = plugin.summary();
-        assert!(summary.len() > 15 && summary.ends_with('.'), "{name}: the first line of the documentation is its summary, a sentence: {summary:?}");
+        assert!(
+            summary.len() > 15 && summary.ends_with('.'),
+            "{name}: the first line of the documentation is its summary, a sentence: {summary:?}"
+        );
         assert!(!plugin.kind_summary.is_empty());
         for (field, schema) in plugin.schema()["properties"].as_object().into_iter().flatten() {
             assert!(schema["description"].as_str().is_some_and(|text| text.len() > 5), "{name}: the field {field} has no documentation");

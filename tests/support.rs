@@ -50,7 +50,12 @@ pub fn images(sizes: [usize; 3], seed: u64) -> ImageSet {
 
 /// A small data set of noise.
 pub fn splits(seed: u64) -> Splits {
-    Splits { train: images([60, 40, 20], seed), validation: Some(images([12, 9, 8], seed + 1)), test: images([10, 10, 10], seed + 2), skipped: Vec::new() }
+    Splits {
+        train: images([60, 40, 20], seed),
+        validation: Some(images([12, 9, 8], seed + 1)),
+        test: images([10, 10, 10], seed + 2),
+        skipped: Vec::new(),
+    }
 }
 
 /// Bytes that depend on seed and row alone.

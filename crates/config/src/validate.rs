@@ -86,6 +86,12 @@ impl<'a> Report<'a> {
                     self.add(unknown_name("unknown-field", "field", field, schema.fields()).at_key(spot.node, field));
                 }
             }
+            // What `additionalProperties` becomes where there are no properties at all.
+            Kind::FalseSchema if error.schema_path().as_str().ends_with("additionalProperties") => {
+                for field in spot.node.as_map().into_iter().flat_map(Map::keys) {
+                    self.add(unknown_name("unknown-field", "field", field, schema.fields()).at_key(spot.node, field));
+                }
+            }
             Kind::Required { property } => {
                 let field = property.as_str().unwrap_or_default();
                 if !is_misspelt(field, spot.node, &schema) {

@@ -102,6 +102,7 @@ impl<K: Kind + ?Sized> JsonSchema for Part<K> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        schemars::json_schema!({ KIND_KEY: K::NAME })
+        // A string is let through for the sake of a better message: the registry says what block was meant.
+        schemars::json_schema!({ "type": ["object", "string"], KIND_KEY: K::NAME })
     }
 }

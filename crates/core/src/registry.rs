@@ -259,7 +259,7 @@ impl Registry {
     /// The mistakes of all plugin blocks inside `node`, which `schema`, a part of `root`, describes.
     fn check_parts(&self, node: &Node, schema: &serde_json::Value, root: &serde_json::Value, mistakes: &mut Vec<Diagnostic>) {
         if let Some(kind) = schema[KIND_KEY].as_str() {
-            if node.value != Value::Null {
+            if matches!(node.value, Value::Map(_) | Value::String(_)) {
                 mistakes.extend(self.check(kind, node));
             }
         } else if let Some(target) = schema["$ref"].as_str().and_then(|pointer| root.pointer(pointer.strip_prefix('#')?)) {

@@ -50,7 +50,13 @@ fn rewrite(schema: &mut Value, rename: &mut impl FnMut(&str) -> String) {
         Value::Array(items) => items.iter_mut().for_each(|item| rewrite(item, rename)),
         Value::Object(fields) => {
             if let Some(Value::String(kind)) = fields.remove(KIND_KEY) {
-                fields.insert("$ref".to_owned(), format!("#/$defs/{kind}").into());
+                let types = fields.remove("type");
+                let block = json!({ "$ref": format!("#/$defs/{kind}") });
+                if types.is_some_and(|types| types.as_array().is_some_and(|types| types.contains(&"null".into()))) {
+                    fields.insert("anyOf".to_owned(), json!([block, { "type": "null" }]));
+                } else {
+                    fields.insert("$ref".to_owned(), block["$ref"].clone());
+                }
                 return;
             }
             if let Some(name) = fields.get("$ref").and_then(|reference| reference.as_str()?.strip_prefix("#/$defs/")) {

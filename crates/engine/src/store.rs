@@ -152,7 +152,7 @@ impl Store {
 }
 
 /// Writes a file's whole content, synced, through a neighbour that is renamed: readers see the old content or the new.
-pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     let aside = path.with_added_extension("new");
     let write = || {
         let mut file = File::create(&aside)?;
