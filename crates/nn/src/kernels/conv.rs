@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::Element;
 use super::gemm::{Matrix, MatrixMut, Write, multiply};
+use super::{Element, reachable};
 use crate::graph::Window;
 
 /// Values of the column matrix that one GEMM should get: large enough to repay packing the weights, small enough for the cache.
@@ -187,13 +187,6 @@ struct Line {
     source: Option<usize>,
     /// The positions whose value is inside the image.
     inside: Range<usize>,
-}
-
-/// The positions of `0..positions` for which `position * stride + shift - padding` is in `0..size`.
-fn reachable(shift: usize, padding: usize, stride: usize, size: usize, positions: usize) -> Range<usize> {
-    let start = padding.saturating_sub(shift).div_ceil(stride);
-    let end = (size + padding).saturating_sub(shift).div_ceil(stride).min(positions);
-    start.min(end)..end
 }
 
 /// `y[n, o] = b[o] + Σ w[o, c, i, j] x[n, c, ..]`.

@@ -10,12 +10,17 @@ pub(crate) mod linear;
 pub(crate) mod norm;
 pub(crate) mod pool;
 
+use std::ops::Range;
+
 use candle_core::FloatDType;
 
 /// A type of number that the kernels work on.
 pub(crate) trait Element: FloatDType + Default + std::iter::Sum {
     const ZERO: Self;
     const ONE: Self;
+    /// Below every other number.
+    const LOWEST: Self;
+    const NAN: Self;
 
     fn root(self) -> Self;
 }
@@ -23,6 +28,8 @@ pub(crate) trait Element: FloatDType + Default + std::iter::Sum {
 impl Element for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    const LOWEST: Self = Self::NEG_INFINITY;
+    const NAN: Self = Self::NAN;
 
     fn root(self) -> Self {
         self.sqrt()
@@ -32,10 +39,19 @@ impl Element for f32 {
 impl Element for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    const LOWEST: Self = Self::NEG_INFINITY;
+    const NAN: Self = Self::NAN;
 
     fn root(self) -> Self {
         self.sqrt()
     }
+}
+
+/// The positions of `0..positions` for which `position * stride + shift - padding` is in `0..size`.
+fn reachable(shift: usize, padding: usize, stride: usize, size: usize, positions: usize) -> Range<usize> {
+    let start = padding.saturating_sub(shift).div_ceil(stride);
+    let end = (size + padding).saturating_sub(shift).div_ceil(stride).min(positions);
+    start.min(end)..end
 }
 
 /// Values that are worth a task of their own.

@@ -1,10 +1,13 @@
 //! Max-pool, average pool, and their gradients, parallel over planes.
+//!
+//! An output row is worked out one cell of the window at a time, over all its positions, so that the processor can take many
+//! positions at once.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{Element, chunks_a_task};
+use super::{Element, chunks_a_task, reachable};
 use crate::graph::Window;
 
 /// The sizes of a pool; planes are all channels of all images.
@@ -17,6 +20,16 @@ pub(crate) struct Shape {
     pub(crate) window: Window,
 }
 
+/// What one cell of the window sees from a row of positions.
+struct Line {
+    /// The cell's number in row-major order.
+    cell: u32,
+    /// The positions from which it sees the image and not the border.
+    positions: Range<usize>,
+    /// The place that it sees from the first of them; from each next one, a stride further.
+    first: usize,
+}
+
 impl Shape {
     fn input_plane(&self) -> usize {
         self.input[0] * self.input[1]
@@ -26,59 +39,85 @@ impl Shape {
         self.output[0] * self.output[1]
     }
 
-    /// The pixels of a side of `size` under the window's position, without the border.
-    fn cells(&self, position: usize, size: usize) -> Range<usize> {
+    /// The place in the image that a cell sees from a position.
+    fn place(&self, row: usize, column: usize, cell: u32) -> usize {
         let Window { kernel, stride, padding, .. } = self.window;
-        (position * stride).saturating_sub(padding)..(position * stride + kernel - padding).min(size)
+        let (cell_row, cell_column) = (cell as usize / kernel, cell as usize % kernel);
+        (row * stride + cell_row - padding) * self.input[1] + column * stride + cell_column - padding
     }
 
-    /// Each position of the output with the rows and columns of its window.
-    fn windows(&self) -> impl Iterator<Item = (Range<usize>, Range<usize>)> + '_ {
-        let [height, width] = self.input;
-        (0..self.output[0]).flat_map(move |y| {
-            let rows = self.cells(y, height);
-            (0..self.output[1]).map(move |x| (rows.clone(), self.cells(x, width)))
+    /// What each cell of the window sees from a row of positions, in row-major order of the cells.
+    fn lines(&self, row: usize) -> impl Iterator<Item = Line> + use<> {
+        let (shape, Window { kernel, stride, padding, .. }) = (*self, self.window);
+        let rows = (0..kernel).filter(move |cell| (padding..padding + shape.input[0]).contains(&(row * stride + cell)));
+        rows.flat_map(move |cell_row| {
+            (0..kernel).filter_map(move |cell_column| {
+                let cell = (cell_row * kernel + cell_column) as u32;
+                let positions = reachable(cell_column, padding, stride, shape.input[1], shape.output[1]);
+                (!positions.is_empty()).then(|| Line { cell, first: shape.place(row, positions.start, cell), positions })
+            })
         })
     }
 
-    /// The place of the largest value under a window; of equal ones the first, and a NaN wins over numbers.
-    fn winner<T: Element>(&self, plane: &[T], (rows, columns): (Range<usize>, Range<usize>)) -> usize {
-        let width = self.input[1];
-        let mut best = rows.start * width + columns.start;
-        for row in rows {
-            for place in row * width + columns.start..row * width + columns.end {
-                let value = plane[place];
-                #[expect(clippy::eq_op, reason = "only a NaN differs from itself")]
-                let wins = value > plane[best] || value != value;
-                if wins {
-                    best = place;
-                }
-            }
+    /// Shows each value that a row of positions sees of the plane `x` to the position's state.
+    fn scan<T: Copy, S>(&self, row: usize, x: &[T], states: &mut [S], visit: impl Fn(&mut S, T, u32)) {
+        for Line { cell, positions, first } in self.lines(row) {
+            each(&mut states[positions], &x[first..], self.window.stride, |state, value| visit(state, value, cell));
         }
-        best
     }
 
-    /// Fills each output plane from its input plane.
-    fn map<T: Element>(&self, x: &[T], pool: impl Fn(&[T], &mut [T]) + Sync) -> Vec<T> {
-        let (from, to) = (self.input_plane(), self.output_plane());
-        let mut y = vec![T::ZERO; x.len() / from * to];
-        let planes = y.par_chunks_mut(to).zip(x.par_chunks(from)).with_min_len(chunks_a_task(from));
-        planes.for_each(|(y, x)| pool(x, y));
+    /// Fills each output plane, row by row, from its input plane.
+    fn map<T: Element>(&self, x: &[T], start: T, visit: impl Fn(&mut T, T) + Sync) -> Vec<T> {
+        let mut y = vec![start; x.len() / self.input_plane() * self.output_plane()];
+        let planes = y.par_chunks_mut(self.output_plane()).zip(x.par_chunks(self.input_plane()));
+        planes.with_min_len(chunks_a_task(self.input_plane())).for_each(|(y, x)| {
+            let rows = y.chunks_exact_mut(self.output[1]).enumerate();
+            rows.for_each(|(row, y)| self.scan(row, x, y, |y, value, _| visit(y, value)));
+        });
         y
     }
 }
 
-/// The largest value under each window.
+/// Shows each state a value, which lie `stride` apart; short strides are told to the compiler.
+fn each<T: Copy, S>(states: &mut [S], values: &[T], stride: usize, visit: impl Fn(&mut S, T)) {
+    match (stride, states.split_last_mut()) {
+        (1, _) => states.iter_mut().zip(values).for_each(|(state, value)| visit(state, *value)),
+        (2, Some((last, states))) => {
+            let (pairs, rest) = values.split_at(2 * states.len());
+            states.iter_mut().zip(pairs.as_chunks::<2>().0).for_each(|(state, pair)| visit(state, pair[0]));
+            visit(last, rest[0]);
+        }
+        _ => states.iter_mut().zip(values.iter().step_by(stride)).for_each(|(state, value)| visit(state, *value)),
+    }
+}
+
+/// The largest value under each window; a NaN counts as larger than every number.
 pub(crate) fn max_forward<T: Element>(shape: &Shape, x: &[T]) -> Vec<T> {
-    shape.map(x, |x, y| y.iter_mut().zip(shape.windows()).for_each(|(y, window)| *y = x[shape.winner(x, window)]))
+    shape.map(x, T::LOWEST, |best, value| {
+        #[expect(clippy::eq_op, reason = "only a NaN differs from itself")]
+        let is_nan = value != value;
+        *best = if value > *best || is_nan { value } else { *best };
+    })
 }
 
 /// Gives each output's share `dy` to the input that won; shares of overlapping windows add up.
 pub(crate) fn max_backward<T: Element>(shape: &Shape, x: &[T], dy: &[T]) -> Vec<T> {
+    let width = shape.output[1];
     let mut dx = vec![T::ZERO; x.len()];
     let planes = dx.par_chunks_mut(shape.input_plane()).zip(x.par_chunks(shape.input_plane())).zip(dy.par_chunks(shape.output_plane()));
-    planes.with_min_len(chunks_a_task(shape.input_plane())).for_each(|((dx, x), dy)| {
-        dy.iter().zip(shape.windows()).for_each(|(dy, window)| dx[shape.winner(x, window)] += *dy);
+    planes.with_min_len(chunks_a_task(shape.input_plane())).for_each_init(Vec::new, |winners, ((dx, x), dy)| {
+        for (row, dy) in dy.chunks_exact(width).enumerate() {
+            winners.clear();
+            winners.resize(width, (T::NAN, 0));
+            shape.scan(row, x, winners, |(best, winner), value, cell| {
+                #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "anything beats the NaN that the best begins as")]
+                let wins = !(value <= *best);
+                (*best, *winner) = if wins { (value, cell) } else { (*best, *winner) };
+            });
+            for (column, ((_, winner), dy)) in winners.iter().zip(dy).enumerate() {
+                dx[shape.place(row, column, *winner)] += *dy;
+            }
+        }
     });
     dx
 }
@@ -86,24 +125,19 @@ pub(crate) fn max_backward<T: Element>(shape: &Shape, x: &[T], dy: &[T]) -> Vec<
 /// The mean under each window; the border counts as zeros.
 pub(crate) fn avg_forward<T: Element>(shape: &Shape, x: &[T]) -> Vec<T> {
     let area = T::from_f64(1.0 / (shape.window.kernel * shape.window.kernel) as f64);
-    let width = shape.input[1];
-    shape.map(x, |x, y| {
-        for (y, (rows, columns)) in y.iter_mut().zip(shape.windows()) {
-            *y = rows.map(|row| x[row * width..][columns.clone()].iter().copied().sum::<T>()).sum::<T>() * area;
-        }
-    })
+    shape.map(x, T::ZERO, |mean, value| *mean += value * area)
 }
 
 /// Gives each output's share `dy` in equal parts to the inputs under its window.
 pub(crate) fn avg_backward<T: Element>(shape: &Shape, dy: &[T]) -> Vec<T> {
     let area = T::from_f64(1.0 / (shape.window.kernel * shape.window.kernel) as f64);
-    let width = shape.input[1];
     let mut dx = vec![T::ZERO; dy.len() / shape.output_plane() * shape.input_plane()];
     let planes = dx.par_chunks_mut(shape.input_plane()).zip(dy.par_chunks(shape.output_plane()));
     planes.with_min_len(chunks_a_task(shape.input_plane())).for_each(|(dx, dy)| {
-        for (dy, (rows, columns)) in dy.iter().zip(shape.windows()) {
-            for row in rows {
-                dx[row * width..][columns.clone()].iter_mut().for_each(|dx| *dx += *dy * area);
+        for (row, dy) in dy.chunks_exact(shape.output[1]).enumerate() {
+            for Line { positions, first, .. } in shape.lines(row) {
+                let seen = dx[first..].iter_mut().step_by(shape.window.stride);
+                seen.zip(&dy[positions]).for_each(|(dx, dy)| *dx += *dy * area);
             }
         }
     });

@@ -11,7 +11,7 @@ mod norm;
 mod pool;
 mod update;
 
-use candle_core::{DType, Device, Result, Storage, Tensor, bail};
+use candle_core::{Device, Result, Storage, Tensor, bail};
 
 pub use conv::{conv2d, conv2d_backward_input, conv2d_backward_weight};
 pub use elementwise::{add, concat, dropout, product, relu, relu_backward, split, stabilized_ratio};
@@ -69,7 +69,7 @@ fn check(holds: bool, what: impl FnOnce() -> String) -> Result<()> {
     if holds { Ok(()) } else { Err(candle_core::Error::Msg(what())) }
 }
 
-/// A tensor of `value` like another, of another shape.
-fn full_like(value: f64, shape: &[usize], other: &Tensor) -> Result<Tensor> {
-    Tensor::full(value, shape, other.device())?.to_dtype(if other.dtype().is_float() { other.dtype() } else { DType::F32 })
+/// A tensor of `value` with the type and device of another, of another shape.
+fn full_like(value: f32, shape: &[usize], other: &Tensor) -> Result<Tensor> {
+    Tensor::full(value, shape, other.device())?.to_dtype(other.dtype())
 }

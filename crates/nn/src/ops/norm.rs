@@ -70,7 +70,7 @@ pub fn batch_norm_backward(x: &Tensor, dy: &Tensor, moments: &Moments, eps: f64,
             Ok([tensor(dx, x.dims())?, tensor(dw, &[channels])?, tensor(db, &[channels])?])
         });
     }
-    let like = |values: &[f64]| Tensor::new(values, x.device())?.to_dtype(x.dtype());
+    let like = |values: &[f64]| Tensor::new(values, &Device::Cpu)?.to_dtype(x.dtype())?.to_device(x.device());
     let deviation: Vec<f64> = moments.variance.iter().map(|variance| 1.0 / (variance + eps).sqrt()).collect();
     let normal = x.broadcast_sub(&per_channel(&like(&moments.mean)?, x)?)?.broadcast_mul(&per_channel(&like(&deviation)?, x)?)?;
     let (db, dw) = (channel_sums(dy)?, channel_sums(&(dy * &normal)?)?);

@@ -23,7 +23,7 @@ pub fn max_pool2d(x: &Tensor, window: Window) -> Result<Tensor> {
     if has_kernels(x) {
         return per_dtype!(x, T => tensor(read::<T, _>(&[x], |v| kernel::max_forward(&shape, v[0]))?, &output));
     }
-    let cells = Cells::of(x, &shape, f64::NEG_INFINITY)?;
+    let cells = Cells::of(x, &shape, f32::NEG_INFINITY)?;
     cells.iter().skip(1).try_fold(cells.get(0, 0)?, |best, (row, column)| best.maximum(&cells.get(row, column)?))
 }
 
@@ -35,7 +35,7 @@ pub fn max_pool2d_backward(x: &Tensor, dy: &Tensor, window: Window) -> Result<Te
     if has_kernels(x) {
         return per_dtype!(x, T => tensor(read::<T, _>(&[x, dy], |v| kernel::max_backward(&shape, v[0], v[1]))?, x.dims()));
     }
-    let cells = Cells::of(x, &shape, f64::NEG_INFINITY)?;
+    let cells = Cells::of(x, &shape, f32::NEG_INFINITY)?;
     let best = max_pool2d(x, window)?;
     let mut left = dy.clone();
     let mut dx = cells.zeros()?;
@@ -81,7 +81,7 @@ struct Cells {
 }
 
 impl Cells {
-    fn of(x: &Tensor, shape: &Shape, border: f64) -> Result<Self> {
+    fn of(x: &Tensor, shape: &Shape, border: f32) -> Result<Self> {
         let mut padded = x.clone();
         for dim in [2, 3] {
             let mut dims = padded.dims().to_vec();

@@ -112,9 +112,10 @@ pub fn train(
     let start = Network::init(graph, &mut cx.rng("init"), &device(cx.device())?)?;
     let validation = validation.filter(|set| !set.is_empty());
     let run = Run { cx, images, validation, config };
-    let mut state = match Checkpoint::open(checkpoints, &run.fingerprint(&start)?, &start, config.optimizer.slots())? {
+    let fingerprint = run.fingerprint(&start)?;
+    let mut state = match Checkpoint::open(checkpoints, &fingerprint, &start, config.optimizer.slots())? {
         Some(checkpoint) => checkpoint,
-        None => Checkpoint::new(checkpoints, run.fingerprint(&start)?, start)?,
+        None => Checkpoint::new(checkpoints, fingerprint, start)?,
     };
     run.go_on(&mut state)?;
     Ok(Trained { network: state.best.map_or(state.network, |best| best.network), history: state.history })
