@@ -80,7 +80,7 @@ impl Network {
                     output
                 }
                 (Op::Dropout { p }, Mode::Training { seed }) => ops::dropout(inputs[0], p, [seed, id.index() as u64]).at(&node.name)?,
-                _ => self.evaluate(id, images, &inputs)?,
+                _ => self.compute(id, images, &inputs)?,
             };
             tape.outputs.push(output);
         }

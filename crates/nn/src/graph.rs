@@ -60,7 +60,7 @@ impl Window {
         }
     }
 
-    const fn is_valid(self) -> bool {
+    pub(crate) const fn is_valid(self) -> bool {
         self.kernel > 0 && self.stride > 0 && self.dilation > 0
     }
 }

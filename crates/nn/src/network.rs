@@ -128,7 +128,7 @@ impl Network {
         let mut outputs: Vec<Option<Tensor>> = Vec::with_capacity(id.index() + 1);
         for now in self.graph.ids().take(id.index() + 1) {
             let inputs = self.graph.node(now).inputs.iter().filter_map(|input| outputs[input.index()].as_ref()).collect::<Vec<_>>();
-            let output = self.evaluate(now, images, &inputs)?;
+            let output = self.compute(now, images, &inputs)?;
             for &input in &self.graph.node(now).inputs {
                 if last_use(input) == Some(now) {
                     outputs[input.index()] = None;
@@ -143,14 +143,14 @@ impl Network {
     pub fn forward_all(&self, images: &Tensor) -> Result<Vec<Tensor>> {
         self.graph.ids().try_fold(Vec::with_capacity(self.graph.nodes().len()), |mut outputs: Vec<Tensor>, id| {
             let inputs: Vec<&Tensor> = self.graph.node(id).inputs.iter().map(|input| &outputs[input.index()]).collect();
-            let output = self.evaluate(id, images, &inputs)?;
+            let output = self.compute(id, images, &inputs)?;
             outputs.push(output);
             Ok(outputs)
         })
     }
 
     /// What a node gives for these inputs, as in use.
-    pub(crate) fn evaluate(&self, id: NodeId, images: &Tensor, inputs: &[&Tensor]) -> Result<Tensor> {
+    pub(crate) fn compute(&self, id: NodeId, images: &Tensor, inputs: &[&Tensor]) -> Result<Tensor> {
         let node = self.graph.node(id);
         let output = match node.op {
             Op::Input if images.dims().get(1..) == Some(&self.graph.input()) => Ok(images.clone()),

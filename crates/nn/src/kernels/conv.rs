@@ -255,7 +255,7 @@ pub(crate) fn backward_input<T: Element>(shape: &Shape, dy: &[T], weight: &[T]) 
 /// The gradient of a loss to the weights, summed over the images.
 pub(crate) fn backward_weight<T: Element>(shape: &Shape, x: &[T], dy: &[T]) -> Vec<T> {
     let (depth, channels) = (shape.depth(), shape.group_outputs());
-    let piece = shape.images.div_ceil(PIECES).next_multiple_of(shape.block());
+    let piece = shape.images.div_ceil(PIECES).max(1).next_multiple_of(shape.block());
     let pieces = x.par_chunks(piece * shape.input_image()).zip(dy.par_chunks(piece * shape.output_image()));
     let mut sums: Vec<Vec<T>> = pieces
         .map_init(Scratch::default, |scratch, (x, dy)| {

@@ -1,6 +1,6 @@
 use candle_core::{Result, Tensor};
 
-use super::{check, has_kernels, per_dtype, read, tensor};
+use super::{check, check_samples, has_kernels, per_dtype, read, tensor};
 use crate::graph::Window;
 use crate::kernels::conv::{self as kernel, Shape};
 
@@ -9,6 +9,8 @@ fn shape_of(x: &[usize], weight: &[usize], window: Window, groups: usize) -> Res
     let (&[images, channels, height, width], &[outputs, inputs, rows, columns]) = (x, weight) else {
         candle_core::bail!("convolution of {x:?} with {weight:?}: both need four dimensions")
     };
+    check_samples(x)?;
+    check(window.is_valid() && outputs > 0, || format!("no convolution to {outputs} channels has {window:?}"))?;
     let fits = rows == window.kernel && columns == window.kernel && groups > 0 && inputs * groups == channels && outputs % groups == 0;
     check(fits, || format!("weights {weight:?} do not fit images {x:?}, {window:?} and {groups} groups"))?;
     match (window.positions(height), window.positions(width)) {

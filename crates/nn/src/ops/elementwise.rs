@@ -1,6 +1,6 @@
 use candle_core::{Result, Tensor, WithDType};
 
-use super::{check, has_kernels, per_dtype, read, tensor};
+use super::{check, check_samples, has_kernels, per_dtype, read, tensor};
 use crate::kernels::{Element, elementwise as kernel};
 
 /// `max(x, 0)`.
@@ -25,7 +25,8 @@ pub fn relu_backward(y: &Tensor, dy: &Tensor) -> Result<Tensor> {
 /// Zeroes values with probability `p` and divides the others by `1 - p`. The choice depends on `key` and on a value's row and
 /// place alone, so that the same call passes a gradient back.
 pub fn dropout(x: &Tensor, p: f64, key: [u64; 2]) -> Result<Tensor> {
-    check((0.0..1.0).contains(&p) && x.rank() > 0, || format!("dropout with p = {p} on {:?}", x.dims()))?;
+    check_samples(x.dims())?;
+    check((0.0..1.0).contains(&p), || format!("dropout with p = {p}"))?;
     let width = x.dims()[1..].iter().product();
     if has_kernels(x) {
         return per_dtype!(x, T => tensor(read::<T, _>(&[x], |v| kernel::dropout(v[0], width, p, key))?, x.dims()));
@@ -68,8 +69,8 @@ pub fn stabilized_ratio(r: &Tensor, z: &Tensor, epsilon: f64) -> Result<Tensor> 
 /// Tensors `[N, C, ...]`, one after the other along the channels.
 pub fn concat(parts: &[&Tensor]) -> Result<Tensor> {
     let Some(first) = parts.first() else { candle_core::bail!("nothing to join") };
-    let fits =
-        parts.iter().all(|part| part.rank() >= 2 && part.dim(0).ok() == first.dim(0).ok() && part.dims().get(2..) == first.dims().get(2..));
+    parts.iter().try_for_each(|part| check_samples(part.dims()))?;
+    let fits = parts.iter().all(|part| part.dims()[0] == first.dims()[0] && part.dims()[2..] == first.dims()[2..]);
     check(fits, || "joined tensors must differ in their channels alone".into())?;
     if !has_kernels(first) {
         return Tensor::cat(parts, 1);
@@ -82,9 +83,9 @@ pub fn concat(parts: &[&Tensor]) -> Result<Tensor> {
 
 /// The parts of `[N, C, ...]` that have so many `channels` each: undoes [`concat()`].
 pub fn split(x: &Tensor, channels: &[usize]) -> Result<Vec<Tensor>> {
-    check(x.rank() >= 2 && channels.iter().sum::<usize>() == x.dims()[1], || {
-        format!("{channels:?} channels do not make up {:?}", x.dims())
-    })?;
+    check_samples(x.dims())?;
+    let fits = channels.iter().sum::<usize>() == x.dims()[1] && !channels.contains(&0);
+    check(fits, || format!("{channels:?} channels do not make up {:?}", x.dims()))?;
     let plane: usize = x.dims()[2..].iter().product();
     let width = x.dims()[1] * plane;
     let mut start = 0;

@@ -1,12 +1,13 @@
 use candle_core::{Result, Tensor};
 
-use super::{check, has_kernels, per_dtype, read, tensor};
+use super::{check, check_samples, has_kernels, per_dtype, read, tensor};
 use crate::kernels::linear as kernel;
 
 /// `x Wᵀ + b` of rows `[N, D]` with `weight` `[F, D]` and `bias` `[F]`.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let ((n, inputs), (outputs, depth)) = (x.dims2()?, weight.dims2()?);
-    let fits = depth == inputs && bias.is_none_or(|bias| bias.dims() == [outputs]);
+    check_samples(weight.dims())?;
+    let fits = outputs > 0 && depth == inputs && bias.is_none_or(|bias| bias.dims() == [outputs]);
     check(fits, || format!("weights {:?} and their bias do not fit rows {:?}", weight.dims(), x.dims()))?;
     if has_kernels(x) {
         let tensors: Vec<&Tensor> = [x, weight].into_iter().chain(bias).collect();
@@ -21,7 +22,8 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
 /// The gradient to the rows of a linear layer, from that to its output.
 pub fn linear_backward_input(dy: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let ((n, outputs), (rows, inputs)) = (dy.dims2()?, weight.dims2()?);
-    check(rows == outputs, || format!("weights {:?} do not fit the gradient {:?}", weight.dims(), dy.dims()))?;
+    check_samples(weight.dims())?;
+    check(rows == outputs && rows > 0, || format!("weights {:?} do not fit the gradient {:?}", weight.dims(), dy.dims()))?;
     if has_kernels(dy) {
         return per_dtype!(dy, T => tensor(read::<T, _>(&[dy, weight], |v| kernel::backward_input(inputs, outputs, v[0], v[1]))?, &[n, inputs]));
     }
@@ -31,6 +33,8 @@ pub fn linear_backward_input(dy: &Tensor, weight: &Tensor) -> Result<Tensor> {
 /// The gradient to the weights of a linear layer, summed over the rows.
 pub fn linear_backward_weight(x: &Tensor, dy: &Tensor) -> Result<Tensor> {
     let ((n, inputs), (rows, outputs)) = (x.dims2()?, dy.dims2()?);
+    check_samples(x.dims())?;
+    check_samples(dy.dims())?;
     check(n == rows, || format!("{n} rows and {rows} gradients"))?;
     if has_kernels(x) {
         return per_dtype!(x, T => tensor(read::<T, _>(&[x, dy], |v| kernel::backward_weight(inputs, outputs, v[0], v[1]))?, &[outputs, inputs]));

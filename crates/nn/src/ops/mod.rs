@@ -69,7 +69,38 @@ fn check(holds: bool, what: impl FnOnce() -> String) -> Result<()> {
     if holds { Ok(()) } else { Err(candle_core::Error::Msg(what())) }
 }
 
+/// Refuses samples without values; no samples at all are fine.
+fn check_samples(x: &[usize]) -> Result<()> {
+    check(x.len() >= 2 && !x[1..].contains(&0), || format!("{x:?} are no samples with values"))
+}
+
 /// A tensor of `value` with the type and device of another, of another shape.
 fn full_like(value: f32, shape: &[usize], other: &Tensor) -> Result<Tensor> {
     Tensor::full(value, shape, other.device())?.to_dtype(other.dtype())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Window;
+    use crate::testing::random;
+
+    #[test]
+    fn no_samples_are_fine_and_samples_without_values_are_errors() {
+        let window = Window::new(2).padding(1);
+        let (none, empty, weight) = (random(1, &[0, 2, 3, 3]), random(1, &[2, 0, 3, 0]), random(1, &[4, 2, 2, 2]));
+        let dy = random(1, &[0, 4, 4, 4]);
+        assert_eq!(conv2d(&none, &weight, None, window, 1).unwrap().dims(), [0, 4, 4, 4]);
+        assert_eq!(conv2d_backward_input(&dy, &weight, [3, 3], window, 1).unwrap().dims(), none.dims());
+        assert_eq!(conv2d_backward_weight(&none, &dy, window, 1).unwrap().dims(), weight.dims());
+        assert_eq!(max_pool2d(&none, window).unwrap().dims(), [0, 2, 4, 4]);
+        assert_eq!(linear(&random(1, &[0, 3]), &random(1, &[5, 3]), None).unwrap().dims(), [0, 5]);
+        assert_eq!(concat(&[&none, &none]).unwrap().dims(), [0, 4, 3, 3]);
+        assert!(conv2d(&empty, &random(1, &[4, 0, 2, 2]), None, window, 1).is_err());
+        assert!(conv2d(&none, &weight, None, Window { stride: 0, ..window }, 1).is_err());
+        assert!(max_pool2d(&empty, window).is_err() && avg_pool2d(&empty, window).is_err());
+        assert!(linear(&random(1, &[2, 0]), &random(1, &[5, 0]), None).is_err());
+        assert!(channel_sums(&empty).is_err() && channel_moments(&none).is_err() && dropout(&empty, 0.1, [0, 0]).is_err());
+        assert!(concat(&[&empty]).is_err() && split(&none, &[0, 2]).is_err());
+    }
 }

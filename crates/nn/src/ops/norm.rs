@@ -1,6 +1,6 @@
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::{check, has_kernels, per_dtype, read, tensor};
+use super::{check, check_samples, has_kernels, per_dtype, read, tensor};
 use crate::kernels::norm as kernel;
 
 /// Mean and biased variance of each channel over a batch, each `[C]`, in `f64` on the CPU.
@@ -16,7 +16,7 @@ pub struct Moments {
 
 /// Images `[N, C, ...]` as `[N, C, plane]`.
 fn dims(x: &Tensor) -> Result<(usize, usize, usize)> {
-    check(x.rank() >= 2, || format!("{:?} has no channels", x.dims()))?;
+    check_samples(x.dims())?;
     Ok((x.dim(0)?, x.dim(1)?, x.dims()[2..].iter().product()))
 }
 

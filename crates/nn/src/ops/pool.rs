@@ -1,12 +1,13 @@
 use candle_core::{Result, Tensor};
 
-use super::{check, full_like, has_kernels, per_dtype, read, tensor};
+use super::{check, check_samples, full_like, has_kernels, per_dtype, read, tensor};
 use crate::graph::Window;
 use crate::kernels::pool::{self as kernel, Shape};
 
 fn shape_of(x: &[usize], window: Window) -> Result<(Shape, [usize; 4])> {
     let &[n, c, height, width] = x else { candle_core::bail!("pools take [N, C, H, W], not {x:?}") };
-    check(2 * window.padding <= window.kernel && window.dilation == 1, || format!("no pool has {window:?}"))?;
+    check_samples(x)?;
+    check(window.is_valid() && 2 * window.padding <= window.kernel && window.dilation == 1, || format!("no pool has {window:?}"))?;
     match (window.positions(height), window.positions(width)) {
         (Some(h), Some(w)) => Ok((Shape { input: [height, width], output: [h, w], window }, [n, c, h, w])),
         _ => candle_core::bail!("{window:?} does not fit into images {x:?}"),

@@ -22,6 +22,9 @@ use self::schedule::{Moment, Schedule};
 use crate::augmentation::{Augmentation, Planes};
 use crate::{Architecture, AtPlace, Mode, Network, Tape, cross_entropy, device};
 
+/// Images of a batch whose loss is only looked at.
+const EVALUATED: usize = 64;
+
 /// How a net is trained.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -124,7 +127,7 @@ pub fn train(
 /// Loss and accuracy of a net on labelled images, as in use.
 pub fn evaluate(cx: &Context, network: &Network, images: &ImageSet) -> Result<Score> {
     let (mut loss, mut correct) = (0.0, 0);
-    for batch in images.batches(256) {
+    for batch in images.batches(EVALUATED) {
         cx.check()?;
         let batch = batch?;
         let part = cross_entropy(&network.forward(&network.images(&batch)?)?, &batch.labels)?;
