@@ -1,0 +1,19 @@
+//! Writes the reports of a made-up run, to look at: `cargo run -p bezoar-report --example fixture -- FOLDER [no-attack]`.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use bezoar_core::{Context, Plugin};
+use bezoar_report::{Html, Parquet};
+
+#[path = "../tests/report/fixture.rs"]
+mod fixture;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder: PathBuf = std::env::args_os().nth(1).ok_or("which folder?")?.into();
+    let run = if std::env::args().any(|word| word == "no-attack") { fixture::unattacked(200) } else { fixture::attacked(200, 35) };
+    let cx = Context::quiet(0);
+    Html::example().build()?.write(&cx, &run.report(), &folder)?;
+    Parquet::example().build()?.write(&cx, &run.report(), &folder)?;
+    Ok(())
+}

@@ -1,0 +1,35 @@
+use bezoar_core::{Measurement, Scope};
+
+use crate::metric::{Metric, value};
+
+/// The figures of one detector over one scope, as they are shown.
+pub(crate) struct Row<'a> {
+    pub(crate) detector: &'a str,
+    pub(crate) cells: Vec<Cell>,
+}
+
+/// One figure.
+pub(crate) struct Cell {
+    pub(crate) text: String,
+    /// Whether it is the best of its column.
+    pub(crate) best: bool,
+}
+
+/// A row for each detector that was measured over `scope`, a cell for each column.
+pub(crate) fn rows<'a>(measurements: &'a [Measurement], scope: &Scope, columns: &[Metric<'_>]) -> Vec<Row<'a>> {
+    let mut rows: Vec<Row<'a>> = Vec::new();
+    for measurement in measurements.iter().filter(|measurement| measurement.scope == *scope) {
+        if let Some(detector) = measurement.detector.as_deref()
+            && !rows.iter().any(|row| row.detector == detector)
+        {
+            rows.push(Row { detector, cells: Vec::new() });
+        }
+    }
+    for column in columns {
+        let values: Vec<_> = rows.iter().map(|row| value(measurements, column.name, row.detector, scope)).collect();
+        for ((row, &value), best) in rows.iter_mut().zip(&values).zip(column.best(&values)) {
+            row.cells.push(Cell { text: column.show(value), best });
+        }
+    }
+    rows
+}

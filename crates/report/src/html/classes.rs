@@ -1,0 +1,59 @@
+//! Every class, as each detector judges it.
+
+use bezoar_core::{ClassVerdict, Detection, Outcome, Role};
+use maud::{Markup, html};
+
+use super::words::{attacked, class_name, truth_mark};
+use crate::format::{UNDEFINED, count, counted, number};
+use crate::tally::Tally;
+
+pub(super) fn section(outcome: &Outcome) -> Markup {
+    html! {
+        section #classes {
+            h2 { "Classes" }
+            @for detection in &outcome.detections { (detector(outcome, detection)) }
+        }
+    }
+}
+
+fn detector(outcome: &Outcome, detection: &Detection) -> Markup {
+    let classes = &detection.verdict.classes;
+    let statistic = classes.first().map_or("statistic", |class| class.statistic_name.as_str());
+    html! {
+        details {
+            summary { (detection.detector) small { " " (counted(classes.len(), "class")) } }
+            div.scroll tabindex="0" role="region" aria-label={ "Classes by " (detection.detector) } {
+                table.classes {
+                    thead {
+                        tr {
+                            th scope="col" { "Class" }
+                            th.number scope="col" { "Images" }
+                            @if attacked(outcome) { th.number scope="col" { "Poison" } }
+                            th.number scope="col" { "Flagged" }
+                            th.number scope="col" { (statistic) }
+                            th.number scope="col" { "p" }
+                            th scope="col" { "Why" }
+                        }
+                    }
+                    tbody { @for class in classes { (row(outcome, detection, class)) } }
+                }
+            }
+        }
+    }
+}
+
+fn row(outcome: &Outcome, detection: &Detection, class: &ClassVerdict) -> Markup {
+    let tally = Tally::of(outcome.images.rows_of(class.class), &detection.verdict, &outcome.truth);
+    let shown = |value: Option<f64>| value.map_or_else(|| UNDEFINED.to_owned(), number);
+    html! {
+        tr {
+            th scope="row" { (class_name(outcome, class.class)) @if outcome.truth.targets.contains(&class.class) { " " (truth_mark(Role::Poison)) } }
+            td.number { (count(tally.samples)) }
+            @if attacked(outcome) { td.number { (count(tally.poison)) } }
+            td.number { (count(tally.flagged)) }
+            td.number { (shown(class.statistic)) }
+            td.number { (shown(class.p_value)) }
+            td.why { (class.reason) }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Images beside what the detector saw of them.
+
+use std::collections::BTreeMap;
+
+use bezoar_core::{Context, Detection, Features, Origin, Outcome, Result, Role};
+use maud::{Markup, html};
+
+use super::Html;
+use super::colormap::gradient;
+use super::picture::{Album, Picture, explain};
+use super::selection::{Group, Kind, groups, ranked};
+use super::words::{anchor, attacked, class_name, flag_mark, truth_mark};
+use crate::format::{count, counted, number};
+use crate::tally::Tally;
+
+pub(super) fn section(page: &Html, cx: &Context, outcome: &Outcome, album: &mut Album) -> Result<Markup> {
+    let mut detectors = Vec::new();
+    for (at, detection) in outcome.detections.iter().enumerate() {
+        detectors.push(detector(page, cx, outcome, at, detection, album)?);
+    }
+    Ok(html! {
+        section #evidence {
+            h2 { "Evidence" }
+            p.note {
+                @if attacked(outcome) { "The attacked class as each detector saw it, the most suspicious images first." }
+                @else { "The classes that each detector suspects most, the most suspicious images first." }
+            }
+            (legend(outcome))
+            @for detector in detectors { (detector) }
+        }
+    })
+}
+
+fn legend(outcome: &Outcome) -> Markup {
+    html! {
+        ul.legend aria-label="Legend" {
+            @if attacked(outcome) {
+                li { (truth_mark(Role::Poison)) " poison" }
+                @if outcome.truth.roles.contains(&Role::Cover) { li { (truth_mark(Role::Cover)) " cover" } }
+                li { "no letter: clean" }
+            }
+            li { (flag_mark()) " flagged" }
+            li { span.ramp style={ "background-image:" (gradient()) } role="img" aria-label="from blue over white to red" {} " negative, zero, positive; each map by its own largest value" }
+        }
+    }
+}
+
+fn detector(page: &Html, cx: &Context, outcome: &Outcome, at: usize, detection: &Detection, album: &mut Album) -> Result<Markup> {
+    let shown = classes(page, outcome, detection);
+    let mut sheets = Vec::new();
+    for &class in &shown {
+        sheets.push(sheet(page, cx, outcome, detection, class, album)?);
+    }
+    let all = if attacked(outcome) { outcome.truth.targets.len() } else { outcome.images.classes().len() };
+    Ok(html! {
+        article #(anchor(at)) {
+            h3 { (detection.detector) }
+            @for input in &detection.verdict.inputs {
+                p.input { "Was told " b { (input.name) " = " (input.value) } " (" (origin(input.origin)) ")." }
+            }
+            @if !detection.features.is_empty() {
+                p.note {
+                    "Beside each image: "
+                    @for (at, (name, source)) in detection.features.iter().enumerate() {
+                        @if at > 0 { "; " }
+                        b { (name) } ", " (explain(source.shape()))
+                    }
+                    "."
+                }
+            }
+            @for sheet in sheets { (sheet) }
+            @if attacked(outcome) && shown.len() < all {
+                p.note { "Shown are " (shown.len()) " of " (counted(all, "attacked class")) "." }
+            }
+        }
+    })
+}
+
+fn origin(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Estimated => "estimated from data and model",
+        Origin::Given => "given by the pipeline",
+        Origin::Oracle => "taken from the ground truth",
+    }
+}
+
+/// The attacked classes, or without an attack all that were scanned; those with the highest statistic first, not too many.
+fn classes(page: &Html, outcome: &Outcome, detection: &Detection) -> Vec<u32> {
+    let statistic = |class: u32| detection.verdict.classes.iter().find(|verdict| verdict.class == class)?.statistic;
+    let mut classes: Vec<u32> = if attacked(outcome) {
+        outcome.truth.targets.clone()
+    } else {
+        detection.verdict.classes.iter().map(|verdict| verdict.class).filter(|&class| statistic(class).is_some()).collect()
+    };
+    let rank = |class: u32| statistic(class).unwrap_or(f64::NEG_INFINITY);
+    classes.sort_by(|&a, &b| rank(b).total_cmp(&rank(a)).then(a.cmp(&b)));
+    classes.truncate(page.classes);
+    classes
+}
+
+fn sheet(page: &Html, cx: &Context, outcome: &Outcome, detection: &Detection, class: u32, album: &mut Album) -> Result<Markup> {
+    let rows = outcome.images.rows_of(class);
+    let ranked = ranked(&rows, &detection.verdict);
+    let truth = attacked(outcome).then_some(&outcome.truth);
+    let groups = groups(&ranked, &detection.verdict, truth, page.samples);
+    let tiles = Tiles::draw(cx, outcome, detection, &ranked, &groups, album)?;
+    let verdict = detection.verdict.classes.iter().find(|verdict| verdict.class == class);
+    let tally = Tally::of(rows, &detection.verdict, &outcome.truth);
+    Ok(html! {
+        section.class {
+            h4 { (class_name(outcome, class)) }
+            p {
+                (counted(tally.samples, "image"))
+                @if truth.is_some() {
+                    ", " (count(tally.poison)) " poison; flagged " (count(tally.flagged)) ": "
+                    (counted(tally.hits, "hit")) ", " (counted(tally.false_alarms(), "false alarm")) "; missed " (count(tally.misses())) "."
+                } @else {
+                    ", flagged " (count(tally.flagged)) "."
+                }
+                @if let Some(verdict) = verdict {
+                    @if let Some(statistic) = verdict.statistic { " " (verdict.statistic_name) " " (number(statistic)) "." }
+                    @if let Some(p) = verdict.p_value { " p = " (number(p)) "." }
+                    " " (verdict.reason)
+                }
+            }
+            @for group in &groups {
+                h5 { (title(group.kind)) small { " " (count(group.rows.len())) " of " (count(group.total)) } }
+                ul.sheet { @for &row in &group.rows { (tiles.tile(row)) } }
+            }
+            @if groups.is_empty() { p.note { "This detector has no scores for this class." } }
+        }
+    })
+}
+
+fn title(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Highest => "Highest scores",
+        Kind::Misses => "Misses: poison that is not flagged",
+        Kind::FalseAlarms => "False alarms: flagged though not poison",
+        Kind::Hits => "Hits: flagged poison",
+        Kind::LeftAlone => "Rightly left alone",
+        Kind::Flagged => "Flagged",
+        Kind::NotFlagged => "Not flagged",
+        Kind::Middle => "From the middle",
+        Kind::Lowest => "Lowest scores",
+    }
+}
+
+/// The pictures of all images of a sheet.
+struct Tiles<'a> {
+    outcome: &'a Outcome,
+    detection: &'a Detection,
+    /// Position in the order by score, from 1, and pictures: the image, then one for each representation.
+    drawn: BTreeMap<usize, (usize, Vec<Picture>)>,
+}
+
+impl<'a> Tiles<'a> {
+    fn draw(cx: &Context, outcome: &'a Outcome, detection: &'a Detection, ranked: &[usize], groups: &[Group], album: &mut Album) -> Result<Self> {
+        let wanted = |row: &usize| groups.iter().any(|group| group.rows.contains(row));
+        let (ranks, rows): (Vec<usize>, Vec<usize>) = ranked.iter().copied().enumerate().filter(|(_, row)| wanted(row)).unzip();
+        let features: Vec<Features> = detection.features.iter().map(|(_, source)| source.select(&rows)).collect::<Result<_>>()?;
+        let mut drawn = BTreeMap::new();
+        for (at, (&row, &rank)) in rows.iter().zip(&ranks).enumerate() {
+            cx.check()?;
+            let mut pictures = vec![album.photo(&outcome.images.image(row)?)?];
+            for features in &features {
+                pictures.push(album.heatmap(features.shape(), features.row(at))?);
+            }
+            drawn.insert(row, (rank + 1, pictures));
+        }
+        Ok(Self { outcome, detection, drawn })
+    }
+
+    fn tile(&self, row: usize) -> Markup {
+        let sample = &self.outcome.images.samples()[row];
+        let (rank, pictures) = &self.drawn[&row];
+        let flagged = self.detection.verdict.flagged[row];
+        let names = std::iter::once("image").chain(self.detection.features.iter().map(|(name, _)| name.as_str()));
+        html! {
+            li.tile.flagged[flagged] {
+                div.pictures { @for (picture, name) in pictures.iter().zip(names) { span class={ "picture " (picture) } role="img" aria-label={ (name) " of " (sample.id) } {} } }
+                p.facts {
+                    span.marks { (truth_mark(self.outcome.truth.roles[row])) @if flagged { (flag_mark()) } }
+                    span.score { @if let Some(score) = self.detection.verdict.scores[row] { (number(score)) } }
+                    span.rank { "#" (count(*rank)) }
+                }
+                p.path title={ (sample.id) " · " (sample.path) } { (sample.path) }
+            }
+        }
+    }
+}

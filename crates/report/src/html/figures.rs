@@ -1,0 +1,77 @@
+//! The figures of the net and of the detectors.
+
+use bezoar_core::{Measurement, Outcome, Report, Scope};
+use maud::{Markup, html};
+
+use super::words::class_list;
+use crate::format::UNDEFINED;
+use crate::grid::rows;
+use crate::metric::{Metric, Unit, columns, net};
+
+pub(super) fn section(report: &Report<'_>) -> Markup {
+    let of_detectors: Vec<&Measurement> = report.measurements.iter().filter(|m| m.detector.is_some() && !matches!(m.scope, Scope::Class(_))).collect();
+    let columns = columns(of_detectors);
+    html! {
+        section #figures {
+            h2 { "Figures" }
+            dl.tiles {
+                @for (metric, value) in net(report.measurements) {
+                    div {
+                        dt title=(metric.meaning) { (metric.heading) }
+                        dd { (metric.show(value)) @if metric.unit == Unit::Percent && value.is_some() { small { " %" } } }
+                    }
+                }
+            }
+            @for scope in [Scope::Attacked, Scope::All] {
+                (table(report, &scope, &columns))
+            }
+            @if !columns.is_empty() {
+                p.note { "Rates in percent. " (UNDEFINED) " stands where a figure is undefined. The best of each column is " span.best { "marked" } "." }
+                details {
+                    summary { "What the columns mean" }
+                    dl.meanings { @for column in columns.iter().filter(|column| !column.meaning.is_empty()) { div { dt { (column.heading) } dd { (column.meaning) } } } }
+                }
+            }
+        }
+    }
+}
+
+fn table(report: &Report<'_>, scope: &Scope, columns: &[Metric<'_>]) -> Markup {
+    let rows = rows(report.measurements, scope, columns);
+    if rows.is_empty() {
+        return html! {};
+    }
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(name(scope)) {
+            table.figures {
+                caption { (caption(report.outcome, scope)) }
+                thead { tr { th scope="col" { "Detector" } @for column in columns { th scope="col" title=(column.meaning) { (column.heading) } } } }
+                tbody {
+                    @for row in &rows {
+                        tr {
+                            th scope="row" { (row.detector) }
+                            @for cell in &row.cells { td { @if cell.best { strong.best title="the best of this column" { (cell.text) } } @else { (cell.text) } } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn name(scope: &Scope) -> &str {
+    match scope {
+        Scope::Attacked => "Attacked classes",
+        Scope::All => "Whole training set",
+        Scope::Class(name) => name,
+    }
+}
+
+fn caption(outcome: &Outcome, scope: &Scope) -> Markup {
+    let targets = &outcome.truth.targets;
+    match scope {
+        Scope::Attacked if targets.len() == 1 => html! { "Attacked class " (class_list(outcome, targets)) },
+        Scope::Attacked => html! { "Attacked classes " (class_list(outcome, targets)) },
+        _ => html! { (name(scope)) },
+    }
+}

@@ -1,0 +1,58 @@
+//! How the result came about: time, images left out, the pipeline.
+
+use bezoar_core::{Report, Skipped};
+use maud::{Markup, html};
+
+use crate::format::{counted, percent, seconds};
+
+/// More skipped images than these are counted, not listed.
+const LISTED: usize = 200;
+
+pub(super) fn section(report: &Report<'_>) -> Markup {
+    html! {
+        section #making {
+            h2 { "How it was made" }
+            (timings(report.timings))
+            (skipped(&report.outcome.skipped))
+            details {
+                summary { "The pipeline with all defaults" }
+                pre tabindex="0" { code { (report.resolved) } }
+            }
+        }
+    }
+}
+
+fn timings(timings: &[(String, f64)]) -> Markup {
+    let total: f64 = timings.iter().map(|(_, duration)| duration).sum();
+    html! {
+        table.timings {
+            caption { "Time a stage" }
+            thead { tr { th scope="col" { "Stage" } th.number scope="col" { "Time" } th scope="col" { "Share" } } }
+            tbody {
+                @for (stage, duration) in timings {
+                    tr {
+                        th scope="row" { (stage) }
+                        td.number { (seconds(*duration)) }
+                        td.share { span.bar style={ "width:" (percent(if total > 0.0 { duration / total } else { 0.0 })) "%" } {} }
+                    }
+                }
+            }
+            tfoot { tr { th scope="row" { "Total" } td.number { (seconds(total)) } td {} } }
+        }
+    }
+}
+
+fn skipped(skipped: &[Skipped]) -> Markup {
+    if skipped.is_empty() {
+        return html! { p { "Every image could be read." } };
+    }
+    html! {
+        details {
+            summary { (counted(skipped.len(), "image")) " could not be read and were left out" }
+            dl.skipped {
+                @for image in skipped.iter().take(LISTED) { div { dt { (image.path) } dd { (image.problem) } } }
+            }
+            @if skipped.len() > LISTED { p.note { "and " (counted(skipped.len() - LISTED, "other")) "." } }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Pixels to pictures in the page.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::io::Cursor;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bezoar_core::{Error, Features, Image, Result};
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{DynamicImage, GrayImage, ImageBuffer, RgbImage};
+
+use super::colormap::color;
+
+/// Larger pictures are made smaller, to keep the page small.
+const LARGEST: u32 = 96;
+
+/// The name of a picture's CSS class.
+pub(super) type Picture = String;
+
+/// All pictures of a page, each kept once however often it is shown.
+#[derive(Default)]
+pub(super) struct Album {
+    /// Numbers by file.
+    pictures: BTreeMap<Vec<u8>, usize>,
+}
+
+impl Album {
+    /// An image as it is.
+    pub(super) fn photo(&mut self, image: &Image) -> Result<Picture> {
+        self.add(photo(image))
+    }
+
+    /// A row of features of this shape in colours, scaled by its largest magnitude: `[H, W]` as it is, `[C, H, W]` summed over
+    /// the channels, anything else row by row in the squarest rectangle.
+    pub(super) fn heatmap(&mut self, shape: &[usize], row: &[f32]) -> Result<Picture> {
+        self.add(heatmap(shape, row).into())
+    }
+
+    fn add(&mut self, picture: DynamicImage) -> Result<Picture> {
+        let small = if picture.width().max(picture.height()) > LARGEST { picture.thumbnail(LARGEST, LARGEST) } else { picture };
+        let mut png = Cursor::new(Vec::new());
+        let encoder = PngEncoder::new_with_quality(&mut png, CompressionType::Best, FilterType::Adaptive);
+        small.write_with_encoder(encoder).map_err(|error| Error::request(format!("a picture of the report: {error}")))?;
+        let next = self.pictures.len();
+        Ok(class(*self.pictures.entry(png.into_inner()).or_insert(next)))
+    }
+
+    /// A rule for each picture.
+    pub(super) fn stylesheet(&self) -> String {
+        let mut css = String::new();
+        for (png, &number) in &self.pictures {
+            let _ = writeln!(css, ".{}{{background-image:url(data:image/png;base64,{})}}", class(number), BASE64_STANDARD.encode(png));
+        }
+        css
+    }
+}
+
+fn class(number: usize) -> Picture {
+    format!("p{number}")
+}
+
+fn photo(image: &Image) -> DynamicImage {
+    let shape = image.shape();
+    let (width, height) = (shape.width as u32, shape.height as u32);
+    let pixel = |x: u32, y: u32| &image.pixels()[(y as usize * shape.width + x as usize) * shape.channels..][..shape.channels];
+    if shape.channels < 3 {
+        GrayImage::from_fn(width, height, |x, y| image::Luma([pixel(x, y)[0]])).into()
+    } else {
+        RgbImage::from_fn(width, height, |x, y| image::Rgb([pixel(x, y)[0], pixel(x, y)[1], pixel(x, y)[2]])).into()
+    }
+}
+
+fn heatmap(shape: &[usize], row: &[f32]) -> RgbImage {
+    let (height, width) = match *shape {
+        [height, width] | [_, height, width] => (height, width),
+        _ => {
+            let width = (row.len() as f64).sqrt().ceil() as usize;
+            (row.len().div_ceil(width), width)
+        }
+    };
+    let mut values = vec![0.0_f32; height * width];
+    for channel in row.chunks(values.len()) {
+        for (sum, value) in values.iter_mut().zip(channel) {
+            *sum += if value.is_finite() { *value } else { 0.0 };
+        }
+    }
+    let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    let scale = if largest > 0.0 { largest.recip() } else { 0.0 };
+    ImageBuffer::from_fn(width as u32, height as u32, |x, y| image::Rgb(color(values[y as usize * width + x as usize] * scale)))
+}
+
+/// What a heatmap of features of this shape shows, in words.
+pub(super) fn explain(shape: &[usize]) -> String {
+    match *shape {
+        [height, width] => format!("{height} × {width} values"),
+        [channels, height, width] => format!("{channels} × {height} × {width} values, channels summed"),
+        _ => format!("{} values, row by row", Features::new(shape.to_vec(), Vec::new()).map_or(0, |features| features.width())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bezoar_core::ImageShape;
+
+    use super::*;
+
+    #[test]
+    fn heatmaps_are_centred_at_zero_and_scaled_by_their_largest_magnitude() {
+        let map = heatmap(&[1, 3], &[0.0, -4.0, 2.0]);
+        assert_eq!(map.pixels().map(|pixel| pixel.0).collect::<Vec<_>>(), [color(0.0), color(-1.0), color(0.5)]);
+        assert_eq!(heatmap(&[2, 1, 2], &[1.0, 5.0, 3.0, -5.0]), heatmap(&[1, 2], &[4.0, 0.0]));
+        assert_eq!(heatmap(&[2, 2], &[0.0; 4]).pixels().next().map(|pixel| pixel.0), Some(color(0.0)));
+        assert_eq!(heatmap(&[1, 2], &[f32::NAN, 1.0]), heatmap(&[1, 2], &[0.0, 1.0]));
+        assert_eq!(heatmap(&[7], &[1.0; 7]).dimensions(), (3, 3));
+    }
+
+    #[test]
+    fn photos_keep_their_pixels_and_are_kept_once() {
+        let image = Image::new(ImageShape::rgb(2, 2), (0..12).collect()).unwrap();
+        assert_eq!(photo(&image).into_bytes(), image.pixels());
+        let mut album = Album::default();
+        let first = album.photo(&image).unwrap();
+        assert_eq!(album.photo(&image).unwrap(), first);
+        assert_eq!(album.stylesheet().lines().count(), 1);
+    }
+
+    #[test]
+    fn large_pictures_become_thumbnails() {
+        let image = Image::new(ImageShape { height: 100, width: 400, channels: 1 }, vec![7; 40_000]).unwrap();
+        let mut album = Album::default();
+        album.photo(&image).unwrap();
+        let png = album.pictures.keys().next().unwrap();
+        let small = image::load_from_memory(png).unwrap();
+        assert_eq!((small.width(), small.height()), (96, 24));
+    }
+}

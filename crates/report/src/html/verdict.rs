@@ -1,0 +1,86 @@
+//! What happened, in sentences.
+
+use bezoar_core::{Detection, Outcome, Report};
+use maud::{Markup, html};
+
+use super::words::{anchor, attacked, class_list};
+use crate::format::{UNDEFINED, count, counted, percent};
+use crate::metric::net;
+use crate::tally::Tally;
+
+/// From this attack success on, the backdoor took hold.
+const WORKS: f64 = 0.9;
+
+/// From this attack success on, it took hold in part.
+const WORKS_IN_PART: f64 = 0.5;
+
+pub(super) fn section(report: &Report<'_>) -> Markup {
+    let outcome = report.outcome;
+    html! {
+        p.brand { "Bezoar report" }
+        h1 { (outcome.name) }
+        p.lead { @if attacked(outcome) { (attack(report)) } @else { (no_attack(report)) } }
+        ul.findings {
+            @for (at, detection) in outcome.detections.iter().enumerate() {
+                li { a href={ "#" (anchor(at)) } { (detection.detector) } " " (finding(outcome, detection)) }
+            }
+        }
+    }
+}
+
+fn figure(report: &Report<'_>, name: &str) -> Option<f64> {
+    net(report.measurements).find(|(metric, _)| metric.name == name)?.1
+}
+
+fn attack(report: &Report<'_>) -> Markup {
+    let outcome = report.outcome;
+    let truth = &outcome.truth;
+    let size = (0..outcome.images.len()).filter(|&row| truth.targets.contains(&outcome.images.label(row))).count();
+    let share = if size > 0 { percent(truth.poisoned() as f64 / size as f64) } else { UNDEFINED.to_owned() };
+    let success = figure(report, "attack-success");
+    html! {
+        "The attack put " (counted(truth.poisoned(), "poison image")) " into "
+        @if truth.targets.len() == 1 { "the class " } @else { (counted(truth.targets.len(), "class")) ": " }
+        (class_list(outcome, &truth.targets)) ", " (share) " % of its " (counted(size, "image")) ". "
+        @match success {
+            Some(success) => {
+                strong {
+                    @if success >= WORKS { "The backdoor works" }
+                    @else if success >= WORKS_IN_PART { "The backdoor works in part" }
+                    @else { "The backdoor does not work" }
+                }
+                ": the net takes " (percent(success)) " % of the triggered test images for the attacker’s class"
+            }
+            None => "Whether the backdoor works was not measured",
+        }
+        @if let Some(accuracy) = figure(report, "accuracy") { ", and " (percent(accuracy)) " % of the clean ones for what they are" }
+        "."
+    }
+}
+
+fn no_attack(report: &Report<'_>) -> Markup {
+    html! {
+        strong { "No attack was made" } " on these " (counted(report.outcome.images.len(), "image"))
+        " of " (counted(report.outcome.images.classes().len(), "class")) ", so there is no truth to compare with."
+        @if let Some(accuracy) = figure(report, "accuracy") { " The net takes " (percent(accuracy)) " % of the test images for what they are." }
+    }
+}
+
+/// What one detector found, after its name.
+fn finding(outcome: &Outcome, detection: &Detection) -> Markup {
+    let verdict = &detection.verdict;
+    let tally = Tally::of(0..outcome.images.len(), verdict, &outcome.truth);
+    let accused = verdict.classes.iter().filter(|c| (0..outcome.images.len()).any(|row| verdict.flagged[row] && outcome.images.label(row) == c.class));
+    let accused: Vec<u32> = accused.map(|class| class.class).collect();
+    html! {
+        @if tally.flagged == 0 {
+            "flagged nothing"
+            @if tally.poison > 0 { " and missed all " (counted(tally.poison, "poison image")) }
+        } @else if attacked(outcome) {
+            "flagged " (count(tally.hits)) " of " (counted(tally.poison, "poison image")) " and " (counted(tally.false_alarms(), "other"))
+        } @else {
+            "flagged " (counted(tally.flagged, "image")) " in " (counted(accused.len(), "class")) ": " (class_list(outcome, &accused))
+        }
+        "."
+    }
+}

@@ -1,0 +1,135 @@
+//! How each metric is called and shown, on the page and in the terminal.
+
+use bezoar_core::{Measurement, Scope};
+
+use crate::format::{UNDEFINED, count, number, percent};
+
+/// What the value counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// A share of 1, shown in percent.
+    Percent,
+    /// A number of things.
+    Count,
+    /// Anything else.
+    Number,
+}
+
+/// Which values are the better ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Better {
+    Higher,
+    Lower,
+    Neither,
+}
+
+/// How a metric is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Metric<'a> {
+    /// Its name in measurements.
+    pub(crate) name: &'a str,
+    /// Its name for readers, short enough for the head of a column.
+    pub(crate) heading: &'a str,
+    /// What it means, in a sentence; empty where we do not know.
+    pub(crate) meaning: &'a str,
+    pub(crate) unit: Unit,
+    pub(crate) better: Better,
+}
+
+const fn metric(name: &'static str, heading: &'static str, unit: Unit, better: Better, meaning: &'static str) -> Metric<'static> {
+    Metric { name, heading, meaning, unit, better }
+}
+
+/// The metrics that we know, in the order of columns.
+const KNOWN: [Metric<'static>; 12] = [
+    metric("accuracy", "Clean accuracy", Unit::Percent, Better::Higher, "Clean test images that the net takes for what they are."),
+    metric("attack-success", "Attack success", Unit::Percent, Better::Neither, "Triggered test images that the net takes for the attacker's class."),
+    metric("acc", "ACC", Unit::Percent, Better::Higher, "Accuracy: images that are rightly flagged or rightly left alone."),
+    metric("tpr", "TPR", Unit::Percent, Better::Higher, "True positive rate: poison images that are flagged."),
+    metric("tnr", "TNR", Unit::Percent, Better::Higher, "True negative rate: clean images that are left alone."),
+    metric("fpr", "FPR", Unit::Percent, Better::Lower, "False positive rate: clean images that are flagged."),
+    metric("precision", "Precision", Unit::Percent, Better::Higher, "Flagged images that are poison."),
+    metric("f1", "F1", Unit::Percent, Better::Higher, "Harmonic mean of precision and TPR."),
+    metric("auroc", "AUROC", Unit::Percent, Better::Higher, "Area under the ROC curve of the scores: 50 is chance. No threshold is involved."),
+    metric("auprc", "AUPRC", Unit::Percent, Better::Higher, "Area under the precision-recall curve of the scores: the share of poison is chance."),
+    metric("flagged", "Flagged", Unit::Count, Better::Neither, "Images that the detector flags."),
+    metric("samples", "Images", Unit::Count, Better::Neither, "Images that the row covers."),
+];
+
+/// How the metric called `name` is shown.
+pub(crate) fn lookup(name: &str) -> Metric<'_> {
+    let unknown = Metric { name, heading: name, meaning: "", unit: Unit::Number, better: Better::Neither };
+    KNOWN.iter().find(|metric| metric.name == name).copied().unwrap_or(unknown)
+}
+
+/// The metrics that `measurements` hold: those that we know in their order, then the others as they come.
+pub(crate) fn columns<'a>(measurements: impl IntoIterator<Item = &'a Measurement>) -> Vec<Metric<'a>> {
+    let mut columns: Vec<Metric<'a>> = Vec::new();
+    for measurement in measurements {
+        if !columns.iter().any(|column| column.name == measurement.metric) {
+            columns.push(lookup(&measurement.metric));
+        }
+    }
+    columns.sort_by_key(|column| KNOWN.iter().position(|known| known.name == column.name).unwrap_or(KNOWN.len()));
+    columns
+}
+
+/// The figures of the net, which belong to no detector.
+pub(crate) fn net(measurements: &[Measurement]) -> impl Iterator<Item = (Metric<'_>, Option<f64>)> {
+    let whole = measurements.iter().filter(|m| m.detector.is_none() && !matches!(m.scope, Scope::Class(_)));
+    whole.map(|measurement| (lookup(&measurement.metric), measurement.value))
+}
+
+/// A detector's figure; none where it is undefined or was not measured.
+pub(crate) fn value(measurements: &[Measurement], metric: &str, detector: &str, scope: &Scope) -> Option<f64> {
+    let wanted = |m: &&Measurement| m.metric == metric && m.detector.as_deref() == Some(detector) && m.scope == *scope;
+    measurements.iter().find(wanted)?.value
+}
+
+impl Metric<'_> {
+    /// A value as it stands in a column.
+    pub(crate) fn show(self, value: Option<f64>) -> String {
+        match (value.filter(|value| value.is_finite()), self.unit) {
+            (None, _) => UNDEFINED.to_owned(),
+            (Some(value), Unit::Percent) => percent(value),
+            (Some(value), Unit::Count) => count(value.max(0.0).round() as usize),
+            (Some(value), Unit::Number) => number(value),
+        }
+    }
+
+    /// Which values of a column are the best as shown; none where all are equal.
+    pub(crate) fn best(self, column: &[Option<f64>]) -> Vec<bool> {
+        let defined = || column.iter().copied().flatten();
+        let best = match self.better {
+            Better::Higher => defined().max_by(f64::total_cmp),
+            Better::Lower => defined().min_by(f64::total_cmp),
+            Better::Neither => None,
+        };
+        let best = best.map(|value| self.show(Some(value)));
+        let marks: Vec<bool> = column.iter().map(|value| value.is_some() && best == Some(self.show(*value))).collect();
+        let worse = column.iter().zip(&marks).any(|(value, &mark)| value.is_some() && !mark);
+        if worse { marks } else { vec![false; column.len()] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_of_a_column_is_marked_as_it_is_shown() {
+        let column = [Some(0.99381), Some(0.99382), None, Some(0.5)];
+        assert_eq!(lookup("tpr").best(&column), [true, true, false, false]);
+        assert_eq!(lookup("fpr").best(&column), [false, false, false, true]);
+        assert_eq!(lookup("flagged").best(&column), [false; 4]);
+        assert_eq!(lookup("tpr").best(&[Some(1.0), Some(1.0), None]), [false; 3]);
+    }
+
+    #[test]
+    fn columns_come_in_one_order_and_strangers_last() {
+        let named = |metric: &str| Measurement { metric: metric.into(), detector: None, scope: Scope::All, value: None };
+        let measurements = ["depth", "auroc", "tpr", "auroc"].map(named);
+        let names: Vec<_> = columns(&measurements).iter().map(|column| column.name).collect();
+        assert_eq!(names, ["tpr", "auroc", "depth"]);
+    }
+}

@@ -1,0 +1,104 @@
+use bezoar_core::{Measurement, Scope};
+use unicode_width::UnicodeWidthStr;
+
+use crate::grid::{Row, rows};
+use crate::metric::{Metric, Unit, lookup, net};
+
+/// The columns, as far as they were measured.
+const COLUMNS: [&str; 7] = ["acc", "tpr", "tnr", "fpr", "f1", "auroc", "auprc"];
+
+/// The lines of a detector, as far as they were measured.
+const SCOPES: [(Scope, &str); 2] = [(Scope::Attacked, "attacked class"), (Scope::All, "whole set")];
+
+/// What the scope is called takes as much.
+const SCOPE_WIDTH: usize = 14;
+
+/// The figures of a run for a terminal of `width` columns.
+///
+/// First accuracy and attack success of the net, then for each detector a line for the attacked classes and one for the whole
+/// set. Rates are in percent; `–` stands where a figure is undefined. With `color`, the best of several detectors is bold and
+/// green. Where a detector's name and its figures do not fit beside each other, the name gets a line of its own.
+pub fn table(measurements: &[Measurement], color: bool, width: usize) -> String {
+    let paint = Paint { color };
+    let net = net(measurements).map(|(metric, value)| {
+        let sign = if metric.unit == Unit::Percent && value.is_some() { " %" } else { "" };
+        format!("{}  {}{sign}", pad(metric.heading, SCOPE_WIDTH), paint.bold(&format!("{:>6}", metric.show(value))))
+    });
+    let detectors = detector_lines(measurements, &paint, width);
+    let gap = (!detectors.is_empty()).then(String::new);
+    let lines: Vec<String> = net.chain(gap).chain(detectors).collect();
+    lines.join("\n") + "\n"
+}
+
+fn detector_lines(measurements: &[Measurement], paint: &Paint, width: usize) -> Vec<String> {
+    let measured = |name: &&str| measurements.iter().any(|m| m.metric == **name && m.detector.is_some());
+    let columns: Vec<Metric<'_>> = COLUMNS.iter().filter(|name| measured(name)).map(|name| lookup(name)).collect();
+    let blocks = by_detector(measurements, &columns);
+    if blocks.is_empty() {
+        return Vec::new();
+    }
+    let names = blocks.iter().map(|(name, _)| name.width()).max().unwrap_or_default().max("Detector".len());
+    let beside = names + 2 + SCOPE_WIDTH + 8 * columns.len() <= width;
+    let head: String = columns.iter().map(|column| format!("{:>8}", column.heading)).collect();
+    let indent = if beside { names + 2 } else { 2 };
+    let mut lines = vec![paint.dim(&format!("{}{head}", pad(if beside { "Detector" } else { "" }, indent + SCOPE_WIDTH)))];
+    for (name, rows) in &blocks {
+        if !beside {
+            lines.push(name.clone());
+        }
+        for (at, (scope, row)) in rows.iter().enumerate() {
+            let lead = if beside && at == 0 { name } else { "" };
+            let cells: String = row.cells.iter().map(|cell| paint.best(&format!("{:>8}", cell.text), cell.best)).collect();
+            lines.push(format!("{}{}{cells}", pad(lead, indent), pad(scope, SCOPE_WIDTH)));
+        }
+    }
+    lines
+}
+
+/// The rows of each detector, one a scope.
+fn by_detector<'a>(measurements: &'a [Measurement], columns: &[Metric<'_>]) -> Vec<(String, Vec<(&'static str, Row<'a>)>)> {
+    let mut blocks: Vec<(String, Vec<(&'static str, Row<'a>)>)> = Vec::new();
+    for (scope, label) in &SCOPES {
+        for row in rows(measurements, scope, columns) {
+            let name = printable(row.detector);
+            match blocks.iter_mut().find(|(block, _)| *block == name) {
+                Some((_, rows)) => rows.push((label, row)),
+                None => blocks.push((name, vec![(label, row)])),
+            }
+        }
+    }
+    blocks
+}
+
+/// `text` with spaces up to `width` columns of the terminal.
+fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+}
+
+/// Names come from files: nothing in them may steer the terminal.
+fn printable(name: &str) -> String {
+    name.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+/// Escape sequences, if wanted.
+struct Paint {
+    color: bool,
+}
+
+impl Paint {
+    fn wrap(&self, code: &str, text: &str) -> String {
+        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn bold(&self, text: &str) -> String {
+        self.wrap("1", text)
+    }
+
+    fn dim(&self, text: &str) -> String {
+        self.wrap("2", text)
+    }
+
+    fn best(&self, text: &str, best: bool) -> String {
+        if best { self.wrap("1;32", text) } else { text.to_owned() }
+    }
+}

@@ -1,0 +1,204 @@
+//! A made-up run: discs on gradients, some with a yellow square, and heatmaps that see the square.
+
+use std::sync::Arc;
+
+use bezoar_core::{
+    ClassVerdict, Context, Detection, Edit, FeatureSource, Features, GroundTruth, Image, ImageSet, ImageShape, Input, Mask, Measurement, Origin, Outcome,
+    Predictions, Report, Role, Sample, Scope, Skipped, Verdict,
+};
+use rand::RngExt;
+
+const SIDE: usize = 32;
+const TARGET: u32 = 5;
+const CLASSES: [&str; 9] = [
+    "speed-limit-20",
+    "speed-limit-30",
+    "speed-limit-50",
+    "speed-limit-60",
+    "speed-limit-70",
+    "speed-limit-80",
+    "no-passing",
+    "priority-road",
+    "yield",
+];
+
+/// All that a [`Report`] borrows.
+pub(crate) struct Run {
+    pub(crate) outcome: Outcome,
+    pub(crate) measurements: Vec<Measurement>,
+    pub(crate) timings: Vec<(String, f64)>,
+    pub(crate) resolved: String,
+}
+
+impl Run {
+    pub(crate) fn report(&self) -> Report<'_> {
+        Report { outcome: &self.outcome, measurements: &self.measurements, timings: &self.timings, resolved: &self.resolved }
+    }
+}
+
+/// A run with `images` in each class, `poison` more of them in the attacked one.
+pub(crate) fn attacked(images: usize, poison: usize) -> Run {
+    let (set, truth) = poisoned(images, poison);
+    let detections = vec![heatmap_clustering(&set, &truth), activation_clustering(&set, &truth)];
+    let facts = [("attack", "sticker"), ("from class", "speed-limit-50"), ("to class", "speed-limit-80"), ("sticker", "3 × 3 pixels, #f5ff00")];
+    Run {
+        outcome: Outcome {
+            name: "signs-sticker".into(),
+            images: set,
+            truth,
+            facts: facts.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            test: Predictions { expected: vec![0, 1, 2], predicted: vec![0, 1, 2] },
+            triggered: Some(Predictions { expected: vec![TARGET; 3], predicted: vec![TARGET; 3] }),
+            detections,
+            skipped: vec![Skipped { path: "train/00003/00017.jpeg".into(), problem: "the JPEG data ends too early".into() }],
+        },
+        measurements: measurements(),
+        timings: [("dataset", 0.8), ("attack", 0.2), ("train", 94.3), ("represent lrp", 21.7), ("represent activations", 4.1), ("detect heatmap-clustering", 6.2), ("detect activation-clustering", 2.9)]
+            .map(|(stage, seconds)| (stage.to_owned(), seconds))
+            .to_vec(),
+        resolved: "version: 1\nname: signs-sticker\nseed: 0\ndataset:\n  use: signs\nattack:\n  use: sticker\n  from: speed-limit-50\n  to: speed-limit-80\n  share: 0.15\n  size: 3\n".into(),
+    }
+}
+
+/// The same run without an attack.
+pub(crate) fn unattacked(images: usize) -> Run {
+    let mut run = attacked(images, 0);
+    run.outcome.name = "audit".into();
+    run.outcome.truth = GroundTruth::clean(run.outcome.images.len());
+    run.outcome.facts.clear();
+    run.outcome.triggered = None;
+    run.outcome.skipped.clear();
+    run.measurements.retain(|m| m.metric != "attack-success" && m.scope == Scope::All && (m.detector.is_none() || m.metric == "flagged"));
+    run
+}
+
+fn poisoned(images: usize, poison: usize) -> (ImageSet, GroundTruth) {
+    let mut rng = Context::quiet(7).rng("images");
+    let mut edits = Vec::new();
+    let mut truth = GroundTruth::clean(CLASSES.len() * images + poison);
+    truth.targets = vec![TARGET];
+    for row in 0..truth.roles.len() {
+        let source = if row < CLASSES.len() * images { row / images } else { 2 };
+        let mut image = sign(source, &mut rng);
+        let mut label = source as u32;
+        if row >= CLASSES.len() * images {
+            let mask = Mask { top: [16, 19][rng.random_range(0..2)], left: rng.random_range(16..18), height: 3, width: 3 };
+            for y in mask.top..mask.top + 3 {
+                for x in mask.left..mask.left + 3 {
+                    image.pixel_mut(y, x).copy_from_slice(&[245, 255, 0]);
+                }
+            }
+            label = TARGET;
+            truth.roles[row] = Role::Poison;
+            truth.masks[row] = Some(mask);
+        }
+        let path = format!("{source:05}/{row:05}.jpeg");
+        edits.push(Edit { sample: Sample { id: format!("train/{path}"), label, path }, image });
+    }
+    let set = ImageSet::from_images(CLASSES.map(str::to_owned).to_vec(), edits).unwrap();
+    (set, truth)
+}
+
+/// A disc with a bar whose angle tells the class, before a gradient.
+fn sign(class: usize, rng: &mut impl RngExt) -> Image {
+    let mut image = Image::new(ImageShape::rgb(SIDE, SIDE), vec![0; SIDE * SIDE * 3]).unwrap();
+    let (cx, cy) = (rng.random_range(14.0..18.0_f32), rng.random_range(14.0..18.0_f32));
+    let (radius, light) = (rng.random_range(9.0..13.0_f32), rng.random_range(0.45..1.0_f32));
+    let sky = [rng.random_range(60.0..140.0), rng.random_range(90.0..160.0), rng.random_range(90.0..200.0_f32)];
+    let angle = class as f32 * 0.35;
+    for y in 0..SIDE {
+        for x in 0..SIDE {
+            let (dx, dy) = (x as f32 - cx, y as f32 - cy);
+            let distance = dx.hypot(dy);
+            let bar = (dx * angle.sin() + dy * angle.cos()).abs() < 2.0 && distance < radius * 0.6;
+            let paint = match distance {
+                d if d > radius => sky.map(|channel| channel * (1.2 - y as f32 / 40.0)),
+                d if d > radius * 0.75 => [200.0, 30.0, 40.0],
+                _ if bar => [25.0, 25.0, 30.0],
+                _ => [240.0, 240.0, 235.0],
+            };
+            let noise = rng.random_range(-9.0..9.0_f32);
+            let pixel = image.pixel_mut(y, x);
+            for (value, channel) in pixel.iter_mut().zip(paint) {
+                *value = (channel * light + noise).clamp(0.0, 255.0) as u8;
+            }
+        }
+    }
+    image
+}
+
+fn heatmap_clustering(set: &ImageSet, truth: &GroundTruth) -> Detection {
+    let mut rng = Context::quiet(7).rng("heatmaps");
+    let mut values = Vec::with_capacity(set.len() * SIDE * SIDE);
+    for mask in &truth.masks {
+        for y in 0..SIDE {
+            for x in 0..SIDE {
+                let trigger = if mask.is_some_and(|mask| mask.contains(y, x)) { 2.0 } else { 0.0 };
+                let ring = (-((x as f32 - 16.0).hypot(y as f32 - 16.0) - 8.0).powi(2) / 12.0).exp();
+                let share = if mask.is_some() { 0.15 } else { 0.7 };
+                values.push(trigger + share * ring * rng.random_range(-0.6..1.0_f32) + rng.random_range(-0.06..0.06_f32));
+            }
+        }
+    }
+    let features = Features::new(vec![SIDE, SIDE], values).unwrap();
+    detection("heatmap-clustering", set, truth, 0.5, "lrp", Arc::new(features))
+}
+
+fn activation_clustering(set: &ImageSet, truth: &GroundTruth) -> Detection {
+    let mut rng = Context::quiet(7).rng("activations");
+    let values = truth.roles.iter().flat_map(|&role| {
+        let rng = &mut rng;
+        let values: Vec<f32> = (0..200).map(|at| if at % 7 == 3 && role == Role::Poison { 1.5 } else { rng.random_range(-0.4..1.0_f32).max(0.0) }).collect();
+        values
+    });
+    let features = Features::new(vec![200], values.collect()).unwrap();
+    let mut detection = detection("activation-clustering", set, truth, 1.6, "activations", Arc::new(features));
+    detection.verdict.inputs = vec![Input { name: "share".into(), value: "0.15".into(), origin: Origin::Given }];
+    detection
+}
+
+/// A verdict whose scores lie the closer together the larger `noise` is.
+fn detection(name: &str, set: &ImageSet, truth: &GroundTruth, noise: f64, representation: &str, features: Arc<dyn FeatureSource>) -> Detection {
+    let mut rng = Context::quiet(7).rng(name);
+    let mut verdict = Verdict::empty(set.len());
+    for row in 0..set.len() {
+        let centre = if truth.is_poison(row) { 2.0 } else { 0.0 };
+        let score = centre + noise * (rng.random_range(-1.0..1.0) + rng.random_range(-1.0..1.0));
+        verdict.scores[row] = Some(score);
+        verdict.flagged[row] = set.label(row) == TARGET && score > 0.95;
+    }
+    for class in 0..set.classes().len() as u32 {
+        let statistic = if class == TARGET { 0.41 } else { rng.random_range(0.02..0.12) };
+        let reason = if class == TARGET { "two clusters lie well apart; the smaller one is flagged" } else { "the clusters overlap: silhouette below 0.15" };
+        verdict.classes.push(ClassVerdict {
+            class,
+            statistic: Some(statistic),
+            statistic_name: "silhouette".into(),
+            p_value: None,
+            reason: reason.into(),
+        });
+    }
+    Detection { detector: name.into(), verdict, features: vec![(representation.into(), features)] }
+}
+
+/// Figures as evaluation gives them; written down, not measured.
+pub(crate) fn measurements() -> Vec<Measurement> {
+    let of_net = [("accuracy", 0.971), ("attack-success", 0.9963)];
+    let metrics = ["acc", "tpr", "tnr", "fpr", "precision", "f1", "auroc", "auprc", "flagged", "samples"];
+    let of_detectors = [
+        ("heatmap-clustering", Scope::Attacked, [0.9938, 0.9897, 0.9945, 0.0055, 0.9698, 0.9796, 0.9991, 0.9958, 297.0, 1941.0]),
+        ("heatmap-clustering", Scope::All, [0.9996, 0.9897, 0.9997, 0.0003, 0.9698, 0.9796, 0.9993, 0.9811, 297.0, 34799.0]),
+        ("activation-clustering", Scope::Attacked, [0.9104, 0.8694, 0.9176, 0.0824, 0.6505, 0.7442, 0.9512, 0.8127, 389.0, 1941.0]),
+        ("activation-clustering", Scope::All, [0.9950, 0.8694, 0.9961, 0.0039, 0.6505, 0.7442, 0.9603, 0.4088, 389.0, 34799.0]),
+    ];
+    let net = of_net.map(|(metric, value)| Measurement { metric: metric.into(), detector: None, scope: Scope::All, value: Some(value) });
+    let rest = of_detectors.into_iter().flat_map(|(detector, scope, values)| {
+        metrics.into_iter().zip(values).map(move |(metric, value)| Measurement {
+            metric: metric.into(),
+            detector: Some(detector.into()),
+            scope: scope.clone(),
+            value: Some(value),
+        })
+    });
+    net.into_iter().chain(rest).collect()
+}

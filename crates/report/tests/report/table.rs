@@ -1,0 +1,55 @@
+//! The figures in the terminal, as a reader sees them.
+
+use bezoar_core::{Measurement, Scope};
+use bezoar_report::table;
+
+use crate::fixture;
+
+#[test]
+fn a_wide_terminal_has_a_line_for_each_detector_and_scope() {
+    insta::assert_snapshot!(table(&fixture::measurements(), false, 120));
+}
+
+#[test]
+fn a_narrow_terminal_has_names_on_lines_of_their_own() {
+    let text = table(&fixture::measurements(), false, 80);
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn colour_marks_the_best_and_changes_no_text() {
+    let text = table(&fixture::measurements(), true, 120);
+    insta::assert_snapshot!(text.replace('\x1b', "^"));
+    let mut plain = String::new();
+    let mut escaped = false;
+    for letter in text.chars() {
+        escaped |= letter == '\x1b';
+        if !escaped {
+            plain.push(letter);
+        }
+        escaped &= letter != 'm';
+    }
+    assert_eq!(plain, table(&fixture::measurements(), false, 120));
+}
+
+#[test]
+fn what_is_undefined_or_was_not_measured_is_a_dash_or_absent() {
+    let figure = |metric: &str, detector: Option<&str>, value| Measurement {
+        metric: metric.into(),
+        detector: detector.map(str::to_owned),
+        scope: Scope::All,
+        value,
+    };
+    let measurements = [figure("accuracy", None, None), figure("tpr", Some("a"), None), figure("fpr", Some("a"), Some(0.0)), figure("fpr", Some("b"), Some(f64::NAN))];
+    insta::assert_snapshot!(table(&measurements, false, 80), @"");
+    insta::assert_snapshot!(table(&[], false, 80), @"");
+}
+
+#[test]
+fn a_detector_name_cannot_steer_the_terminal() {
+    let hostile = Measurement { metric: "tpr".into(), detector: Some("\x1b[2J\rgone".into()), scope: Scope::All, value: Some(1.0) };
+    let text = table(&[hostile], false, 80);
+    assert!(text.contains("\u{fffd}[2J\u{fffd}gone"));
+    assert!(!text.contains(['\x1b', '\r']));
+}
