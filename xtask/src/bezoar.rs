@@ -17,7 +17,7 @@ pub(crate) fn take_option(arguments: &mut Vec<String>, name: &str) -> Result<Opt
 
 /// Builds the release binary. Says where it is.
 pub(crate) fn build(features: Option<&str>) -> Result<PathBuf> {
-    let mut build = self::command();
+    let mut build = cargo_command();
     build.args(["build", "--release", "--quiet", "--package", "bezoar-cli"]);
     build.args(features.iter().flat_map(|features| ["--features", features]));
     if !build.status().context("cargo does not start")?.success() {
@@ -45,10 +45,10 @@ pub(crate) fn output(arguments: &[&str]) -> Result<String> {
 
 /// Runs cargo in the repository's root.
 pub(crate) fn cargo(arguments: &[&str]) -> Result<ExitCode> {
-    Ok(code(command().args(arguments).status()?))
+    Ok(code(cargo_command().args(arguments).status()?))
 }
 
-fn command() -> Command {
+fn cargo_command() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(crate::root());
     command

@@ -100,7 +100,10 @@ impl Arguments {
             Command::Data(data) => data.run(terminal),
             Command::Runs => commands::runs::run(terminal, &places),
             Command::Cache(cache) => cache.run(terminal, &places),
-            Command::Completions(completions) => completions.run(terminal),
+            Command::Completions(completions) => {
+                completions.run(terminal);
+                Ok(())
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the user sees: results on stdout, everything else on stderr. The only place that prints.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one module that talks to the user")]
+#![expect(clippy::print_stderr, reason = "this is the one module that talks to the user")]
 
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
@@ -12,12 +12,14 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// The user's terminal, or the file or pipe in its place.
 pub(crate) struct Terminal {
+    interactive: bool,
     color: bool,
 }
 
 impl Terminal {
     pub(crate) fn new() -> Self {
-        Self { color: std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() }
+        let interactive = std::io::stderr().is_terminal();
+        Self { interactive, color: interactive && std::env::var_os("NO_COLOR").is_none() }
     }
 
     /// Whether results may be coloured.
@@ -26,6 +28,7 @@ impl Terminal {
     }
 
     /// A result. A reader that has gone away, as with `| head`, is no error.
+    #[expect(clippy::unused_self, reason = "only who holds the terminal may print")]
     pub(crate) fn result(&self, text: &str) {
         let mut out = std::io::stdout().lock();
         let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
@@ -48,7 +51,7 @@ impl Terminal {
 
     /// Progress bars on a terminal, plain lines without one.
     pub(crate) fn progress(&self) -> std::sync::Arc<dyn Progress> {
-        if std::io::stderr().is_terminal() { std::sync::Arc::new(Bars(MultiProgress::new())) } else { std::sync::Arc::new(Lines) }
+        if self.interactive { std::sync::Arc::new(Bars(MultiProgress::new())) } else { std::sync::Arc::new(Lines) }
     }
 }
 
@@ -96,7 +99,14 @@ const INTERVAL: Duration = Duration::from_secs(10);
 impl Progress for Lines {
     fn task(&self, label: &str, total: u64) -> Box<dyn Task> {
         let now = Instant::now();
-        Box::new(Line { label: label.to_owned(), total, done: AtomicU64::new(0), start: now, said: Mutex::new(now), remark: Mutex::default() })
+        Box::new(Line {
+            label: label.to_owned(),
+            total,
+            done: AtomicU64::new(0),
+            start: now,
+            said: Mutex::new(now),
+            remark: Mutex::default(),
+        })
     }
 
     fn note(&self, message: &str) {

@@ -42,7 +42,8 @@ impl Case {
     }
 
     fn pipeline(&self) -> String {
-        let spoiled = |line: &str| self.spoil.iter().find(|(start, _)| line.starts_with(start)).map_or(line.to_owned(), |(_, new)| (*new).to_owned());
+        let spoiled =
+            |line: &str| self.spoil.iter().find(|(start, _)| line.starts_with(start)).map_or(line.to_owned(), |(_, new)| (*new).to_owned());
         GOOD.lines().map(|line| spoiled(line) + "\n").collect()
     }
 
@@ -65,8 +66,10 @@ fn is_progress(line: &str) -> bool {
     line.split_once(": ").is_some_and(|(_, rest)| rest.split_once('/').is_some_and(|(done, _)| done.parse::<u64>().is_ok()))
 }
 
-const FOLDER: &[(&str, &str)] = &[("dataset", "dataset: { use: image-folder, root: images }"), ("attack", "attack: { use: sticker, from: a, to: b, share: 0.2 }")];
-const TABLE: &[(&str, &str)] = &[("dataset", "dataset: { use: parquet, root: tables }"), ("attack", "attack: { use: sticker, from: a, to: b, share: 0.2 }")];
+const FOLDER: &[(&str, &str)] =
+    &[("dataset", "dataset: { use: image-folder, root: images }"), ("attack", "attack: { use: sticker, from: a, to: b, share: 0.2 }")];
+const TABLE: &[(&str, &str)] =
+    &[("dataset", "dataset: { use: parquet, root: tables }"), ("attack", "attack: { use: sticker, from: a, to: b, share: 0.2 }")];
 
 /// Class folders with so many small images each.
 fn image_folder(root: &Path, classes: &[(&str, usize)]) {
@@ -101,15 +104,30 @@ const CASES: &[Case] = &[
     Case::yaml("a colour that is none", &[("attack", "attack: { use: sticker, from: a, to: b, share: 0.2, color: yellow }")]),
     Case::yaml("source = target", &[("attack", "attack: { use: sticker, from: stop, to: stop, share: 0.2 }")]),
     Case::yaml("a mistake deep inside a detector", &[("  - use", "  - { use: heatmap-clustering, cluster: { use: k-means, k: 0 } }")]),
-    Case::yaml("five mistakes at once", &[("version", "version: 2"), ("device", "device: gpu"), ("model", "model: { use: resnet }"), ("train", "train: { epochs: 0 }"), ("  - use", "  - use: heatmaps")]),
+    Case::yaml(
+        "five mistakes at once",
+        &[
+            ("version", "version: 2"),
+            ("device", "device: gpu"),
+            ("model", "model: { use: resnet }"),
+            ("train", "train: { epochs: 0 }"),
+            ("  - use", "  - use: heatmaps"),
+        ],
+    ),
     Case::yaml("a name that is no folder name", &[("name", "name: ../../etc")]),
     Case::set("a mistake in --set", &["--set", "attack.share=2"]),
     Case::set("a --set without a value", &["--set", "attack.share"]),
     Case::set("a --set into nowhere", &["--set", "detect.7.use=k-means"]),
     Case::yaml("a class that the data do not have", &[("attack", "attack: { use: sticker, from: speed-limit-55, to: stop, share: 0.2 }")]),
     Case::yaml("more poison than there are images", &[("attack", "attack: { use: sticker, from: speed-limit-50, to: stop, share: 0.9 }")]),
-    Case::yaml("a sticker outside the image", &[("attack", "attack: { use: sticker, from: stop, to: yield, share: 0.2, window: { top: [0, 31], left: [0, 31] } }")]),
-    Case::yaml("an unknown layer", &[("  - use", "  - { use: activation-clustering, represent: { use: activations, layer: penultimat } }")]),
+    Case::yaml(
+        "a sticker outside the image",
+        &[("attack", "attack: { use: sticker, from: stop, to: yield, share: 0.2, window: { top: [0, 31], left: [0, 31] } }")],
+    ),
+    Case::yaml(
+        "an unknown layer",
+        &[("  - use", "  - { use: activation-clustering, represent: { use: activations, layer: penultimat } }")],
+    ),
     Case::data("a data set that is not there", &[("dataset", "dataset: { use: gtsrb, root: nowhere }")], |_| {}),
     Case::data("an image folder that is not there", FOLDER, |_| {}),
     Case::data("an empty image folder", FOLDER, |root| fs::create_dir(root.join("images")).unwrap()),
@@ -127,11 +145,21 @@ const CASES: &[Case] = &[
         fs::write(root.join("tables/train-00000-of-00001.parquet"), b"PAR1 no more").unwrap();
     }),
     Case { what: "no pipeline file", spoil: &[], options: &[], prepare: |root| fs::remove_file(root.join("bad.yaml")).unwrap() },
-    Case { what: "a folder for a pipeline file", spoil: &[], options: &[], prepare: |root| {
-        fs::remove_file(root.join("bad.yaml")).unwrap();
-        fs::create_dir(root.join("bad.yaml")).unwrap();
-    } },
-    Case { what: "a pipeline file that is no text", spoil: &[], options: &[], prepare: |root| fs::write(root.join("bad.yaml"), [0xff, 0xfe, 0x00, 0x80]).unwrap() },
+    Case {
+        what: "a folder for a pipeline file",
+        spoil: &[],
+        options: &[],
+        prepare: |root| {
+            fs::remove_file(root.join("bad.yaml")).unwrap();
+            fs::create_dir(root.join("bad.yaml")).unwrap();
+        },
+    },
+    Case {
+        what: "a pipeline file that is no text",
+        spoil: &[],
+        options: &[],
+        prepare: |root| fs::write(root.join("bad.yaml"), [0xff, 0xfe, 0x00, 0x80]).unwrap(),
+    },
     Case { what: "an empty pipeline file", spoil: &[], options: &[], prepare: |root| fs::write(root.join("bad.yaml"), "").unwrap() },
     Case { what: "a file where the cache should be", spoil: &[], options: &["--cache", "bad.yaml"], prepare: |_| {} },
     Case::set("no thread at all", &["--threads", "0"]),

@@ -54,7 +54,7 @@ impl Workplace {
         let mut child = self.command().spawn().unwrap();
         let folder = self.path("cache").join(stage);
         let caught = |folder: &Path| folders(folder).iter().any(|entry| entry.extension().is_some_and(|end| end == "partial"));
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + Duration::from_mins(2);
         loop {
             if caught(&folder) {
                 child.kill().unwrap();
@@ -72,7 +72,8 @@ impl Workplace {
     /// When each finished stage was finished.
     fn finished(&self) -> BTreeMap<PathBuf, SystemTime> {
         let entries = folders(&self.path("cache")).into_iter().flat_map(|stage| folders(&stage));
-        let listed = entries.map(|entry| entry.join("entry.json")).filter(|list| !list.parent().unwrap().to_string_lossy().ends_with(".partial"));
+        let listed =
+            entries.map(|entry| entry.join("entry.json")).filter(|list| !list.parent().unwrap().to_string_lossy().ends_with(".partial"));
         listed.filter_map(|list| Some((list.clone(), std::fs::metadata(&list).ok()?.modified().ok()?))).collect()
     }
 }

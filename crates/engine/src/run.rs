@@ -65,8 +65,13 @@ pub struct StageCost {
 pub fn run(cx: &Context, pipeline: &Pipeline, places: &Places) -> Result<Finished> {
     let resolved = pipeline.resolved()?;
     let folder = runs::begin(&places.runs, pipeline, &resolved)?;
-    let mut run =
-        Run { cx, pipeline, store: Store::new(&places.cache), stages: Vec::new(), device: format!("{:?}", bezoar_nn::device(cx.device())?.location()) };
+    let mut run = Run {
+        cx,
+        pipeline,
+        store: Store::new(&places.cache),
+        stages: Vec::new(),
+        device: format!("{:?}", bezoar_nn::device(cx.device())?.location()),
+    };
 
     let (clean_key, splits) = run.dataset()?;
     let (poisoned_key, poisoned) = run.attack(&clean_key, &splits)?;

@@ -41,17 +41,36 @@ const fn metric(name: &'static str, heading: &'static str, unit: Unit, better: B
 }
 
 /// The metrics that we know, in the order of columns.
-const KNOWN: [Metric<'static>; 12] = [
+const KNOWN: [Metric<'static>; 13] = [
     metric("accuracy", "Clean accuracy", Unit::Percent, Better::Higher, "Clean test images that the net takes for what they are."),
-    metric("attack-success", "Attack success", Unit::Percent, Better::Neither, "Triggered test images that the net takes for the attacker's class."),
+    metric(
+        "attack-success",
+        "Attack success",
+        Unit::Percent,
+        Better::Neither,
+        "Triggered test images that the net takes for the attacker's class.",
+    ),
+    metric("poisoned", "Poison images", Unit::Count, Better::Neither, "Training images that carry the trigger and a wrong label."),
     metric("acc", "ACC", Unit::Percent, Better::Higher, "Accuracy: images that are rightly flagged or rightly left alone."),
     metric("tpr", "TPR", Unit::Percent, Better::Higher, "True positive rate: poison images that are flagged."),
     metric("tnr", "TNR", Unit::Percent, Better::Higher, "True negative rate: clean images that are left alone."),
     metric("fpr", "FPR", Unit::Percent, Better::Lower, "False positive rate: clean images that are flagged."),
     metric("precision", "Precision", Unit::Percent, Better::Higher, "Flagged images that are poison."),
     metric("f1", "F1", Unit::Percent, Better::Higher, "Harmonic mean of precision and TPR."),
-    metric("auroc", "AUROC", Unit::Percent, Better::Higher, "Area under the ROC curve of the scores: 50 is chance. No threshold is involved."),
-    metric("auprc", "AUPRC", Unit::Percent, Better::Higher, "Area under the precision-recall curve of the scores: the share of poison is chance."),
+    metric(
+        "auroc",
+        "AUROC",
+        Unit::Percent,
+        Better::Higher,
+        "Area under the ROC curve of the scores: 50 is chance. No threshold is involved.",
+    ),
+    metric(
+        "auprc",
+        "AUPRC",
+        Unit::Percent,
+        Better::Higher,
+        "Area under the precision-recall curve of the scores: the share of poison is chance.",
+    ),
     metric("flagged", "Flagged", Unit::Count, Better::Neither, "Images that the detector flags."),
     metric("samples", "Images", Unit::Count, Better::Neither, "Images that the row covers."),
 ];

@@ -39,7 +39,7 @@ fn detector_lines(measurements: &[Measurement], paint: &Paint, width: usize) -> 
     }
     let names = blocks.iter().map(|(name, _)| name.width()).max().unwrap_or_default().max("Detector".len());
     let beside = names + 2 + SCOPE_WIDTH + 8 * columns.len() <= width;
-    let head: String = columns.iter().map(|column| format!("{:>8}", column.heading)).collect();
+    let head = columns.iter().fold(String::new(), |head, column| head + &format!("{:>8}", column.heading));
     let indent = if beside { names + 2 } else { 2 };
     let mut lines = vec![paint.dim(&format!("{}{head}", pad(if beside { "Detector" } else { "" }, indent + SCOPE_WIDTH)))];
     for (name, rows) in &blocks {

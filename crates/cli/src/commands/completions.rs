@@ -1,4 +1,3 @@
-use bezoar_core::Error;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
@@ -11,10 +10,9 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run(self, terminal: &Terminal) -> Result<(), Error> {
+    pub(crate) fn run(self, terminal: &Terminal) {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut crate::Arguments::command(), "bezoar", &mut script);
         terminal.result(&String::from_utf8_lossy(&script));
-        Ok(())
     }
 }

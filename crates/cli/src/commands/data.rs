@@ -53,7 +53,15 @@ impl Data {
         match self.action {
             Action::List => {
                 for card in list()? {
-                    terminal.result(&format!("{:12} {}\n{:12} licence: {}\n{:12} {}", card.name, card.summary, "", card.licence, "", home(card).display()));
+                    terminal.result(&format!(
+                        "{:12} {}\n{:12} licence: {}\n{:12} {}",
+                        card.name,
+                        card.summary,
+                        "",
+                        card.licence,
+                        "",
+                        home(card).display()
+                    ));
                 }
             }
             Action::Fetch { name, edition } => {

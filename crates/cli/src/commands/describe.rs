@@ -134,7 +134,8 @@ fn kind_of(field: &Value, root: &Value) -> String {
         return values.iter().map(Value::to_string).collect::<Vec<_>>().join(" or ").replace('"', "");
     }
     if let Some(choices) = field["oneOf"].as_array() {
-        let values: Vec<_> = choices.iter().map(|choice| choice["const"].as_str().map_or_else(|| kind_of(choice, root), str::to_owned)).collect();
+        let values: Vec<_> =
+            choices.iter().map(|choice| choice["const"].as_str().map_or_else(|| kind_of(choice, root), str::to_owned)).collect();
         return values.join(" or ");
     }
     match &field["type"] {

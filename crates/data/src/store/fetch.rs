@@ -79,8 +79,8 @@ fn transfer(archive: &Archive, part: &Path, cx: &Context) -> Result<()> {
     let agent: Agent = Agent::config_builder()
         .http_status_as_error(false)
         .timeout_connect(Some(Duration::from_secs(30)))
-        .timeout_recv_response(Some(Duration::from_secs(60)))
-        .timeout_per_read(Some(Duration::from_secs(60)))
+        .timeout_recv_response(Some(Duration::from_mins(1)))
+        .timeout_per_read(Some(Duration::from_mins(1)))
         .user_agent(concat!("bezoar/", env!("CARGO_PKG_VERSION")))
         .build()
         .into();

@@ -155,7 +155,14 @@ struct Tiles<'a> {
 }
 
 impl<'a> Tiles<'a> {
-    fn draw(cx: &Context, outcome: &'a Outcome, detection: &'a Detection, ranked: &[usize], groups: &[Group], album: &mut Album) -> Result<Self> {
+    fn draw(
+        cx: &Context,
+        outcome: &'a Outcome,
+        detection: &'a Detection,
+        ranked: &[usize],
+        groups: &[Group],
+        album: &mut Album,
+    ) -> Result<Self> {
         let wanted = |row: &usize| groups.iter().any(|group| group.rows.contains(row));
         let (ranks, rows): (Vec<usize>, Vec<usize>) = ranked.iter().copied().enumerate().filter(|(_, row)| wanted(row)).unzip();
         let features: Vec<Features> = detection.features.iter().map(|(_, source)| source.select(&rows)).collect::<Result<_>>()?;

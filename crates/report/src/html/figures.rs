@@ -9,7 +9,8 @@ use crate::grid::rows;
 use crate::metric::{Metric, Unit, columns, net};
 
 pub(super) fn section(report: &Report<'_>) -> Markup {
-    let of_detectors: Vec<&Measurement> = report.measurements.iter().filter(|m| m.detector.is_some() && !matches!(m.scope, Scope::Class(_))).collect();
+    let of_detectors: Vec<&Measurement> =
+        report.measurements.iter().filter(|m| m.detector.is_some() && !matches!(m.scope, Scope::Class(_))).collect();
     let columns = columns(of_detectors);
     html! {
         section #figures {

@@ -52,8 +52,11 @@ pub(super) fn groups(ranked: &[usize], verdict: &Verdict, truth: Option<&GroundT
     let middle = &middle[..few.min(middle.len())];
 
     let by_score = [(Kind::Highest, highest), (Kind::Middle, middle), (Kind::Lowest, lowest)];
-    let mut groups: Vec<Group> =
-        by_score.into_iter().filter(|(_, rows)| !rows.is_empty()).map(|(kind, rows)| Group { kind, rows: rows.to_vec(), total: ranked.len() }).collect();
+    let mut groups: Vec<Group> = by_score
+        .into_iter()
+        .filter(|(_, rows)| !rows.is_empty())
+        .map(|(kind, rows)| Group { kind, rows: rows.to_vec(), total: ranked.len() })
+        .collect();
     let shown = |kind: Kind| groups.iter().flat_map(|group| &group.rows).any(|&row| outcome(row, verdict, truth) == kind);
 
     let outcomes = [Kind::Misses, Kind::FalseAlarms, Kind::Hits, Kind::LeftAlone, Kind::Flagged, Kind::NotFlagged];

@@ -70,7 +70,10 @@ fn no_attack(report: &Report<'_>) -> Markup {
 fn finding(outcome: &Outcome, detection: &Detection) -> Markup {
     let verdict = &detection.verdict;
     let tally = Tally::of(0..outcome.images.len(), verdict, &outcome.truth);
-    let accused = verdict.classes.iter().filter(|c| (0..outcome.images.len()).any(|row| verdict.flagged[row] && outcome.images.label(row) == c.class));
+    let accused = verdict
+        .classes
+        .iter()
+        .filter(|c| (0..outcome.images.len()).any(|row| verdict.flagged[row] && outcome.images.label(row) == c.class));
     let accused: Vec<u32> = accused.map(|class| class.class).collect();
     html! {
         @if tally.flagged == 0 {

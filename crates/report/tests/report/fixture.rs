@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bezoar_core::{
-    ClassVerdict, Context, Detection, Edit, FeatureSource, Features, GroundTruth, Image, ImageSet, ImageShape, Input, Mask, Measurement, Origin, Outcome,
-    Predictions, Report, Role, Sample, Scope, Skipped, Verdict,
+    ClassVerdict, Context, Detection, Edit, FeatureSource, Features, GroundTruth, Image, ImageSet, ImageShape, Input, Mask, Measurement,
+    Origin, Outcome, Predictions, Report, Role, Sample, Scope, Skipped, Verdict,
 };
 use rand::RngExt;
 
@@ -40,7 +40,8 @@ impl Run {
 pub(crate) fn attacked(images: usize, poison: usize) -> Run {
     let (set, truth) = poisoned(images, poison);
     let detections = vec![heatmap_clustering(&set, &truth), activation_clustering(&set, &truth)];
-    let facts = [("attack", "sticker"), ("from class", "speed-limit-50"), ("to class", "speed-limit-80"), ("sticker", "3 × 3 pixels, #f5ff00")];
+    let facts =
+        [("attack", "sticker"), ("from class", "speed-limit-50"), ("to class", "speed-limit-80"), ("sticker", "3 × 3 pixels, #f5ff00")];
     Run {
         outcome: Outcome {
             name: "signs-sticker".into(),
@@ -148,7 +149,8 @@ fn activation_clustering(set: &ImageSet, truth: &GroundTruth) -> Detection {
     let mut rng = Context::quiet(7).rng("activations");
     let values = truth.roles.iter().flat_map(|&role| {
         let rng = &mut rng;
-        let values: Vec<f32> = (0..200).map(|at| if at % 7 == 3 && role == Role::Poison { 1.5 } else { rng.random_range(-0.4..1.0_f32).max(0.0) }).collect();
+        let values: Vec<f32> =
+            (0..200).map(|at| if at % 7 == 3 && role == Role::Poison { 1.5 } else { rng.random_range(-0.4..1.0_f32).max(0.0) }).collect();
         values
     });
     let features = Features::new(vec![200], values.collect()).unwrap();
@@ -158,7 +160,14 @@ fn activation_clustering(set: &ImageSet, truth: &GroundTruth) -> Detection {
 }
 
 /// A verdict whose scores lie the closer together the larger `noise` is.
-fn detection(name: &str, set: &ImageSet, truth: &GroundTruth, noise: f64, representation: &str, features: Arc<dyn FeatureSource>) -> Detection {
+fn detection(
+    name: &str,
+    set: &ImageSet,
+    truth: &GroundTruth,
+    noise: f64,
+    representation: &str,
+    features: Arc<dyn FeatureSource>,
+) -> Detection {
     let mut rng = Context::quiet(7).rng(name);
     let mut verdict = Verdict::empty(set.len());
     for row in 0..set.len() {
@@ -169,7 +178,11 @@ fn detection(name: &str, set: &ImageSet, truth: &GroundTruth, noise: f64, repres
     }
     for class in 0..set.classes().len() as u32 {
         let statistic = if class == TARGET { 0.41 } else { rng.random_range(0.02..0.12) };
-        let reason = if class == TARGET { "two clusters lie well apart; the smaller one is flagged" } else { "the clusters overlap: silhouette below 0.15" };
+        let reason = if class == TARGET {
+            "two clusters lie well apart; the smaller one is flagged"
+        } else {
+            "the clusters overlap: silhouette below 0.15"
+        };
         verdict.classes.push(ClassVerdict {
             class,
             statistic: Some(statistic),

@@ -41,7 +41,12 @@ fn what_is_undefined_or_was_not_measured_is_a_dash_or_absent() {
         scope: Scope::All,
         value,
     };
-    let measurements = [figure("accuracy", None, None), figure("tpr", Some("a"), None), figure("fpr", Some("a"), Some(0.0)), figure("fpr", Some("b"), Some(f64::NAN))];
+    let measurements = [
+        figure("accuracy", None, None),
+        figure("tpr", Some("a"), None),
+        figure("fpr", Some("a"), Some(0.0)),
+        figure("fpr", Some("b"), Some(f64::NAN)),
+    ];
     insta::assert_snapshot!(table(&measurements, false, 80), @"");
     insta::assert_snapshot!(table(&[], false, 80), @"");
 }
