@@ -23,11 +23,12 @@ pub(crate) fn count(number: usize) -> String {
 
 /// A number of things by name: `1 image`, `2 images`.
 pub(crate) fn counted(number: usize, thing: &str) -> String {
-    let plural = match thing {
-        "class" => "classes".to_owned(),
-        _ => format!("{thing}s"),
+    let ending = match number {
+        1 => "",
+        _ if thing.ends_with('s') => "es",
+        _ => "s",
     };
-    format!("{} {}", count(number), if number == 1 { thing } else { &plural })
+    format!("{} {thing}{ending}", count(number))
 }
 
 /// Any number to four significant digits: `0.01235`, `12.35`, `1.235e9`.

@@ -1,4 +1,6 @@
-use bezoar_core::{GroundTruth, Verdict};
+use std::iter::Sum;
+
+use bezoar_core::{Outcome, Verdict};
 
 /// What the flags of one detector come to over some samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,16 +16,18 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn of(rows: impl IntoIterator<Item = usize>, verdict: &Verdict, truth: &GroundTruth) -> Self {
-        let mut tally = Self::default();
-        for row in rows {
-            let (poison, flagged) = (truth.is_poison(row), verdict.flagged[row]);
+    /// One for each class, by label.
+    pub(crate) fn by_class(outcome: &Outcome, verdict: &Verdict) -> Vec<Self> {
+        let mut tallies = vec![Self::default(); outcome.images.classes().len()];
+        for (row, sample) in outcome.images.samples().iter().enumerate() {
+            let (poison, flagged) = (outcome.truth.is_poison(row), verdict.flagged[row]);
+            let tally = &mut tallies[sample.label as usize];
             tally.samples += 1;
             tally.poison += usize::from(poison);
             tally.flagged += usize::from(flagged);
             tally.hits += usize::from(poison && flagged);
         }
-        tally
+        tallies
     }
 
     /// Poison that was not flagged.
@@ -34,5 +38,16 @@ impl Tally {
     /// Flagged though not poison.
     pub(crate) fn false_alarms(self) -> usize {
         self.flagged - self.hits
+    }
+}
+
+impl Sum for Tally {
+    fn sum<I: Iterator<Item = Self>>(tallies: I) -> Self {
+        tallies.fold(Self::default(), |sum, tally| Self {
+            samples: sum.samples + tally.samples,
+            poison: sum.poison + tally.poison,
+            flagged: sum.flagged + tally.flagged,
+            hits: sum.hits + tally.hits,
+        })
     }
 }

@@ -18,6 +18,7 @@ pub(super) fn section(outcome: &Outcome) -> Markup {
 
 fn detector(outcome: &Outcome, detection: &Detection) -> Markup {
     let classes = &detection.verdict.classes;
+    let tallies = Tally::by_class(outcome, &detection.verdict);
     let statistic = classes.first().map_or("statistic", |class| class.statistic_name.as_str());
     html! {
         details {
@@ -35,15 +36,14 @@ fn detector(outcome: &Outcome, detection: &Detection) -> Markup {
                             th scope="col" { "Why" }
                         }
                     }
-                    tbody { @for class in classes { (row(outcome, detection, class)) } }
+                    tbody { @for class in classes { (row(outcome, class, tallies.get(class.class as usize).copied().unwrap_or_default())) } }
                 }
             }
         }
     }
 }
 
-fn row(outcome: &Outcome, detection: &Detection, class: &ClassVerdict) -> Markup {
-    let tally = Tally::of(outcome.images.rows_of(class.class), &detection.verdict, &outcome.truth);
+fn row(outcome: &Outcome, class: &ClassVerdict, tally: Tally) -> Markup {
     let shown = |value: Option<f64>| value.map_or_else(|| UNDEFINED.to_owned(), number);
     html! {
         tr {

@@ -14,9 +14,10 @@ use crate::format::{count, counted, number};
 use crate::tally::Tally;
 
 pub(super) fn section(page: &Html, cx: &Context, outcome: &Outcome, album: &mut Album) -> Result<Markup> {
+    let evidence = Evidence { page, cx, outcome };
     let mut detectors = Vec::new();
     for (at, detection) in outcome.detections.iter().enumerate() {
-        detectors.push(detector(page, cx, outcome, at, detection, album)?);
+        detectors.push(evidence.detector(at, detection, album)?);
     }
     Ok(html! {
         section #evidence {
@@ -45,35 +46,96 @@ fn legend(outcome: &Outcome) -> Markup {
     }
 }
 
-fn detector(page: &Html, cx: &Context, outcome: &Outcome, at: usize, detection: &Detection, album: &mut Album) -> Result<Markup> {
-    let shown = classes(page, outcome, detection);
-    let mut sheets = Vec::new();
-    for &class in &shown {
-        sheets.push(sheet(page, cx, outcome, detection, class, album)?);
-    }
-    let all = if attacked(outcome) { outcome.truth.targets.len() } else { outcome.images.classes().len() };
-    Ok(html! {
-        article #(anchor(at)) {
-            h3 { (detection.detector) }
-            @for input in &detection.verdict.inputs {
-                p.input { "Was told " b { (input.name) " = " (input.value) } " (" (origin(input.origin)) ")." }
-            }
-            @if !detection.features.is_empty() {
-                p.note {
-                    "Beside each image: "
-                    @for (at, (name, source)) in detection.features.iter().enumerate() {
-                        @if at > 0 { "; " }
-                        b { (name) } ", " (explain(source.shape()))
+/// What the section is made from.
+struct Evidence<'a> {
+    page: &'a Html,
+    cx: &'a Context,
+    outcome: &'a Outcome,
+}
+
+impl Evidence<'_> {
+    fn detector(&self, at: usize, detection: &Detection, album: &mut Album) -> Result<Markup> {
+        let outcome = self.outcome;
+        let shown = self.classes(detection);
+        let tallies = Tally::by_class(outcome, &detection.verdict);
+        let mut sheets = Vec::new();
+        for &class in &shown {
+            let tally = tallies.get(class as usize).copied().unwrap_or_default();
+            sheets.push(self.sheet(detection, class, tally, album)?);
+        }
+        let targets = outcome.truth.targets.len();
+        Ok(html! {
+            article #(anchor(at)) {
+                h3 { (detection.detector) }
+                @for input in &detection.verdict.inputs {
+                    p.input { "Was told " b { (input.name) " = " (input.value) } " (" (origin(input.origin)) ")." }
+                }
+                @if !detection.features.is_empty() {
+                    p.note {
+                        "Beside each image: "
+                        @for (at, (name, source)) in detection.features.iter().enumerate() {
+                            @if at > 0 { "; " }
+                            b { (name) } ", " (explain(source.shape()))
+                        }
+                        "."
                     }
-                    "."
+                }
+                @for sheet in sheets { (sheet) }
+                @if shown.len() < targets {
+                    p.note { "Shown are " (shown.len()) " of " (counted(targets, "attacked class")) "." }
                 }
             }
-            @for sheet in sheets { (sheet) }
-            @if attacked(outcome) && shown.len() < all {
-                p.note { "Shown are " (shown.len()) " of " (counted(all, "attacked class")) "." }
+        })
+    }
+
+    /// The attacked classes, or without an attack all that were scanned; those with the highest statistic first, not too many.
+    fn classes(&self, detection: &Detection) -> Vec<u32> {
+        let statistic = |class: u32| detection.verdict.classes.iter().find(|verdict| verdict.class == class)?.statistic;
+        let mut classes: Vec<u32> = if attacked(self.outcome) {
+            self.outcome.truth.targets.clone()
+        } else {
+            detection.verdict.classes.iter().map(|verdict| verdict.class).filter(|&class| statistic(class).is_some()).collect()
+        };
+        let rank = |class: u32| statistic(class).unwrap_or(f64::NEG_INFINITY);
+        classes.sort_by(|&a, &b| rank(b).total_cmp(&rank(a)).then(a.cmp(&b)));
+        classes.truncate(self.page.classes);
+        classes
+    }
+
+    fn sheet(&self, detection: &Detection, class: u32, tally: Tally, album: &mut Album) -> Result<Markup> {
+        let outcome = self.outcome;
+        let ranked = ranked(&outcome.images.rows_of(class), &detection.verdict);
+        let truth = attacked(outcome).then_some(&outcome.truth);
+        let groups = groups(&ranked, &detection.verdict, truth, self.page.samples);
+        let tiles = Tiles::draw(self.cx, outcome, detection, &ranked, &groups, album)?;
+        let verdict = detection.verdict.classes.iter().find(|verdict| verdict.class == class);
+        Ok(html! {
+            section.class {
+                h4 { (class_name(outcome, class)) }
+                p {
+                    (counted(tally.samples, "image"))
+                    @if truth.is_some() {
+                        ", " (count(tally.poison)) " of them poison. Flagged " (count(tally.flagged)) ": "
+                        (counted(tally.hits, "hit")) " and " (counted(tally.false_alarms(), "false alarm")) ". Missed " (count(tally.misses())) "."
+                    } @else {
+                        ", flagged " (count(tally.flagged)) "."
+                    }
+                }
+                @if let Some(verdict) = verdict {
+                    p.note {
+                        @if let Some(statistic) = verdict.statistic { (verdict.statistic_name) " " (number(statistic)) " · " }
+                        @if let Some(p) = verdict.p_value { "p " (number(p)) " · " }
+                        (verdict.reason)
+                    }
+                }
+                @for group in &groups {
+                    h5 { (title(group.kind)) small { " " (count(group.rows.len())) " of " (count(group.total)) } }
+                    ul.sheet { @for &row in &group.rows { (tiles.tile(row)) } }
+                }
+                @if groups.is_empty() { p.note { "This detector has no scores for this class." } }
             }
-        }
-    })
+        })
+    }
 }
 
 fn origin(origin: Origin) -> &'static str {
@@ -82,54 +144,6 @@ fn origin(origin: Origin) -> &'static str {
         Origin::Given => "given by the pipeline",
         Origin::Oracle => "taken from the ground truth",
     }
-}
-
-/// The attacked classes, or without an attack all that were scanned; those with the highest statistic first, not too many.
-fn classes(page: &Html, outcome: &Outcome, detection: &Detection) -> Vec<u32> {
-    let statistic = |class: u32| detection.verdict.classes.iter().find(|verdict| verdict.class == class)?.statistic;
-    let mut classes: Vec<u32> = if attacked(outcome) {
-        outcome.truth.targets.clone()
-    } else {
-        detection.verdict.classes.iter().map(|verdict| verdict.class).filter(|&class| statistic(class).is_some()).collect()
-    };
-    let rank = |class: u32| statistic(class).unwrap_or(f64::NEG_INFINITY);
-    classes.sort_by(|&a, &b| rank(b).total_cmp(&rank(a)).then(a.cmp(&b)));
-    classes.truncate(page.classes);
-    classes
-}
-
-fn sheet(page: &Html, cx: &Context, outcome: &Outcome, detection: &Detection, class: u32, album: &mut Album) -> Result<Markup> {
-    let rows = outcome.images.rows_of(class);
-    let ranked = ranked(&rows, &detection.verdict);
-    let truth = attacked(outcome).then_some(&outcome.truth);
-    let groups = groups(&ranked, &detection.verdict, truth, page.samples);
-    let tiles = Tiles::draw(cx, outcome, detection, &ranked, &groups, album)?;
-    let verdict = detection.verdict.classes.iter().find(|verdict| verdict.class == class);
-    let tally = Tally::of(rows, &detection.verdict, &outcome.truth);
-    Ok(html! {
-        section.class {
-            h4 { (class_name(outcome, class)) }
-            p {
-                (counted(tally.samples, "image"))
-                @if truth.is_some() {
-                    ", " (count(tally.poison)) " poison; flagged " (count(tally.flagged)) ": "
-                    (counted(tally.hits, "hit")) ", " (counted(tally.false_alarms(), "false alarm")) "; missed " (count(tally.misses())) "."
-                } @else {
-                    ", flagged " (count(tally.flagged)) "."
-                }
-                @if let Some(verdict) = verdict {
-                    @if let Some(statistic) = verdict.statistic { " " (verdict.statistic_name) " " (number(statistic)) "." }
-                    @if let Some(p) = verdict.p_value { " p = " (number(p)) "." }
-                    " " (verdict.reason)
-                }
-            }
-            @for group in &groups {
-                h5 { (title(group.kind)) small { " " (count(group.rows.len())) " of " (count(group.total)) } }
-                ul.sheet { @for &row in &group.rows { (tiles.tile(row)) } }
-            }
-            @if groups.is_empty() { p.note { "This detector has no scores for this class." } }
-        }
-    })
 }
 
 fn title(kind: Kind) -> &'static str {
@@ -186,12 +200,12 @@ impl<'a> Tiles<'a> {
         html! {
             li.tile.flagged[flagged] {
                 div.pictures { @for (picture, name) in pictures.iter().zip(names) { span class={ "picture " (picture) } role="img" aria-label={ (name) " of " (sample.id) } {} } }
-                p.facts {
+                p.caption {
                     span.marks { (truth_mark(self.outcome.truth.roles[row])) @if flagged { (flag_mark()) } }
                     span.score { @if let Some(score) = self.detection.verdict.scores[row] { (number(score)) } }
                     span.rank { "#" (count(*rank)) }
                 }
-                p.path title={ (sample.id) " · " (sample.path) } { (sample.path) }
+                p.path title={ (sample.id) " · " (sample.path) } { bdi dir="ltr" { (sample.path) } }
             }
         }
     }

@@ -48,7 +48,7 @@ fn skipped(skipped: &[Skipped]) -> Markup {
     }
     html! {
         details {
-            summary { (counted(skipped.len(), "image")) " could not be read and were left out" }
+            summary { "Left out because unreadable: " (counted(skipped.len(), "image")) }
             dl.skipped {
                 @for image in skipped.iter().take(LISTED) { div { dt { (image.path) } dd { (image.problem) } } }
             }

@@ -99,15 +99,19 @@ impl Html {
                     nav aria-label="Sections" {
                         a href="#figures" { "Figures" }
                         @if words::attacked(outcome) { a href="#attack" { "Attack" } }
-                        a href="#evidence" { "Evidence" }
-                        a href="#classes" { "Classes" }
+                        @if !outcome.detections.is_empty() {
+                            a href="#evidence" { "Evidence" }
+                            a href="#classes" { "Classes" }
+                        }
                         a href="#making" { "How it was made" }
                     }
                     main {
                         (figures::section(report))
                         (attack::section(outcome))
-                        (evidence)
-                        (classes::section(outcome))
+                        @if !outcome.detections.is_empty() {
+                            (evidence)
+                            (classes::section(outcome))
+                        }
                         (making::section(report))
                     }
                     footer { p { "Bezoar " (env!("CARGO_PKG_VERSION")) } }

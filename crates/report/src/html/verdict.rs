@@ -35,7 +35,7 @@ fn figure(report: &Report<'_>, name: &str) -> Option<f64> {
 fn attack(report: &Report<'_>) -> Markup {
     let outcome = report.outcome;
     let truth = &outcome.truth;
-    let size = (0..outcome.images.len()).filter(|&row| truth.targets.contains(&outcome.images.label(row))).count();
+    let size = outcome.images.samples().iter().filter(|sample| truth.targets.contains(&sample.label)).count();
     let share = if size > 0 { percent(truth.poisoned() as f64 / size as f64) } else { UNDEFINED.to_owned() };
     let success = figure(report, "attack-success");
     html! {
@@ -68,22 +68,22 @@ fn no_attack(report: &Report<'_>) -> Markup {
 
 /// What one detector found, after its name.
 fn finding(outcome: &Outcome, detection: &Detection) -> Markup {
-    let verdict = &detection.verdict;
-    let tally = Tally::of(0..outcome.images.len(), verdict, &outcome.truth);
-    let accused = verdict
-        .classes
-        .iter()
-        .filter(|c| (0..outcome.images.len()).any(|row| verdict.flagged[row] && outcome.images.label(row) == c.class));
-    let accused: Vec<u32> = accused.map(|class| class.class).collect();
+    let tallies = Tally::by_class(outcome, &detection.verdict);
+    let whole: Tally = tallies.iter().copied().sum();
+    if attacked(outcome) {
+        let poison = counted(whole.poison, "poison image");
+        return html! {
+            @match (whole.hits, whole.misses()) {
+                (0, _) => { "flagged none of the " (poison) }
+                (_, 0) => { "flagged all " (poison) }
+                (hits, _) => { "flagged " (count(hits)) " of " (poison) }
+            }
+            @if whole.false_alarms() == 0 { " and nothing else." } @else { " and " (counted(whole.false_alarms(), "other")) "." }
+        };
+    }
+    let accused: Vec<u32> = (0..).zip(&tallies).filter(|(_, tally)| tally.flagged > 0).map(|(class, _)| class).collect();
     html! {
-        @if tally.flagged == 0 {
-            "flagged nothing"
-            @if tally.poison > 0 { " and missed all " (counted(tally.poison, "poison image")) }
-        } @else if attacked(outcome) {
-            "flagged " (count(tally.hits)) " of " (counted(tally.poison, "poison image")) " and " (counted(tally.false_alarms(), "other"))
-        } @else {
-            "flagged " (counted(tally.flagged, "image")) " in " (counted(accused.len(), "class")) ": " (class_list(outcome, &accused))
-        }
-        "."
+        @if accused.is_empty() { "flagged nothing." }
+        @else { "flagged " (counted(whole.flagged, "image")) " in " (counted(accused.len(), "class")) ": " (class_list(outcome, &accused)) "." }
     }
 }
