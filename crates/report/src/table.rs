@@ -26,8 +26,7 @@ pub fn table(measurements: &[Measurement], color: bool, width: usize) -> String 
     });
     let detectors = detector_lines(measurements, &paint, width);
     let gap = (!detectors.is_empty()).then(String::new);
-    let lines: Vec<String> = net.chain(gap).chain(detectors).collect();
-    lines.join("\n") + "\n"
+    net.chain(gap).chain(detectors).fold(String::new(), |text, line| text + &line + "\n")
 }
 
 fn detector_lines(measurements: &[Measurement], paint: &Paint, width: usize) -> Vec<String> {

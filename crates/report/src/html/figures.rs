@@ -19,7 +19,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                 @for (metric, value) in net(report.measurements) {
                     div {
                         dt title=(metric.meaning) { (metric.heading) }
-                        dd { (metric.show(value)) @if metric.unit == Unit::Percent && value.is_some() { small { " %" } } }
+                        dd { (metric.show(value)) @if metric.unit == Unit::Percent && value.is_some() { small { "\u{a0}%" } } }
                     }
                 }
             }

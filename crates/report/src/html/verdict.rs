@@ -41,7 +41,7 @@ fn attack(report: &Report<'_>) -> Markup {
     html! {
         "The attack put " (counted(truth.poisoned(), "poison image")) " into "
         @if truth.targets.len() == 1 { "the class " } @else { (counted(truth.targets.len(), "class")) ": " }
-        (class_list(outcome, &truth.targets)) ", " (share) " % of its " (counted(size, "image")) ". "
+        (class_list(outcome, &truth.targets)) ", " (share) "\u{a0}% of its " (counted(size, "image")) ". "
         @match success {
             Some(success) => {
                 strong {
@@ -49,11 +49,11 @@ fn attack(report: &Report<'_>) -> Markup {
                     @else if success >= WORKS_IN_PART { "The backdoor works in part" }
                     @else { "The backdoor does not work" }
                 }
-                ": the net takes " (percent(success)) " % of the triggered test images for the attacker’s class"
+                ": the net takes " (percent(success)) "\u{a0}% of the triggered test images for the attacker’s class"
             }
             None => "Whether the backdoor works was not measured",
         }
-        @if let Some(accuracy) = figure(report, "accuracy") { ", and " (percent(accuracy)) " % of the clean ones for what they are" }
+        @if let Some(accuracy) = figure(report, "accuracy") { ", and " (percent(accuracy)) "\u{a0}% of the clean ones for what they are" }
         "."
     }
 }
@@ -62,7 +62,7 @@ fn no_attack(report: &Report<'_>) -> Markup {
     html! {
         strong { "No attack was made" } " on these " (counted(report.outcome.images.len(), "image"))
         " of " (counted(report.outcome.images.classes().len(), "class")) ", so there is no truth to compare with."
-        @if let Some(accuracy) = figure(report, "accuracy") { " The net takes " (percent(accuracy)) " % of the test images for what they are." }
+        @if let Some(accuracy) = figure(report, "accuracy") { " The net takes " (percent(accuracy)) "\u{a0}% of the test images for what they are." }
     }
 }
 
