@@ -102,12 +102,15 @@ mod tests {
     }
 
     #[test]
-    fn without_truth_flags_alone_count() {
-        let verdict = verdict(&[Some(3.0), Some(2.0), Some(1.0)], &[false, false, true]);
-        let kinds: Vec<Kind> = groups(&[0, 1, 2], &verdict, None, 1).iter().map(|group| group.kind).collect();
-        assert_eq!(kinds, [Kind::Highest, Kind::Middle, Kind::Lowest]);
-        let kinds: Vec<Kind> = groups(&[2, 0, 1], &verdict, None, 1).iter().map(|group| group.kind).collect();
-        assert_eq!(kinds, [Kind::Highest, Kind::Middle, Kind::Lowest]);
+    fn without_truth_the_flagged_are_shown_wherever_they_rank() {
+        let scores: Vec<Option<f64>> = (0..10).map(|row| Some(-f64::from(row))).collect();
+        let ranks: Vec<usize> = (0..10).collect();
+        let kinds = |flagged_row: usize| -> Vec<Kind> {
+            let flagged: Vec<bool> = ranks.iter().map(|&row| row == flagged_row).collect();
+            groups(&ranks, &verdict(&scores, &flagged), None, 1).iter().map(|group| group.kind).collect()
+        };
+        assert_eq!(kinds(0), [Kind::Highest, Kind::Middle, Kind::Lowest]);
+        assert_eq!(kinds(2), [Kind::Highest, Kind::Flagged, Kind::Middle, Kind::Lowest]);
     }
 
     proptest! {
