@@ -33,7 +33,7 @@ pub struct Sticker {
     #[serde(default = "default_size")]
     #[schemars(range(min = 1, max = 3))]
     pub size: usize,
-    /// The sticker's colour.
+    /// The sticker's colour, as "#rrggbb".
     #[serde(default = "default_color")]
     #[schemars(regex(pattern = "^#[0-9a-fA-F]{6}$"))]
     pub color: String,
@@ -217,6 +217,10 @@ impl Attack for StickerAttack {
     fn poison(&self, cx: &Context, clean: &Splits) -> Result<Poisoned> {
         self.check_size(&clean.train)?;
         let (train, truth) = self.poison_set(cx, "training", &clean.train)?;
+        if truth.poisoned() == 0 {
+            return Err(Error::request(format!("a share of {} of class `{}` comes to no training image at all", self.share, self.to))
+                .with_help("raise `share` or choose a larger class for `to`"));
+        }
         let validation = clean.validation.as_ref().map(|set| self.poison_set(cx, "validation", set)).transpose()?;
         let facts = vec![
             ("attack".to_owned(), format!("{0}x{0} sticker, from {1} to {2}", self.size, self.from, self.to)),
@@ -284,6 +288,8 @@ mod tests {
         assert_eq!(unknown.poison(&Context::quiet(0), &splits([9, 9, 9])).unwrap_err().help(), Some("classes: a, b, c"));
         let too_many = sticker(0.9, 3).build().unwrap().poison(&Context::quiet(0), &splits([9, 9, 9])).unwrap_err();
         assert_eq!(too_many.to_string(), "a share of 0.9 of class `1` takes 81 training images of class `a`, which has 9");
+        let none = sticker(0.1, 3).build().unwrap().poison(&Context::quiet(0), &splits([9, 3, 9])).unwrap_err();
+        assert_eq!(none.to_string(), "a share of 0.1 of class `1` comes to no training image at all");
         let mut small = splits([9, 9, 9]);
         small.train = set([9, 9, 9], ImageShape::rgb(20, 20));
         assert!(sticker(0.1, 3).build().unwrap().poison(&Context::quiet(0), &small).is_err());
@@ -294,6 +300,7 @@ mod tests {
         #[test]
         fn it_poisons_what_it_promises_and_nothing_else(share in 0.01..0.5f64, size in 1..=3usize, targets in 1..60usize, seed: u64) {
             let clean = splits([80, targets, 5]);
+            prop_assume!(poison_count(share, targets) > 0);
             let poisoned = sticker(share, size).build().unwrap().poison(&Context::quiet(seed), &clean).unwrap();
             prop_assert_eq!(poisoned.truth.poisoned(), poison_count(share, targets));
             for row in 0..clean.train.len() {

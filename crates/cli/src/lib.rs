@@ -5,7 +5,7 @@
 //! bezoar_cli::main();
 //! ```
 //!
-//! One file a command in `commands`; [`terminal`] is the only place that prints.
+//! One file a command in `commands`; `terminal` is the only place that prints.
 
 mod commands;
 mod terminal;

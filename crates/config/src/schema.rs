@@ -36,6 +36,11 @@ impl<'a> Schema<'a> {
         description?.lines().next()
     }
 
+    /// The first line of what the documentation of the value itself says.
+    pub(crate) fn summary(&self) -> Option<&'a str> {
+        self.this["description"].as_str()?.lines().next()
+    }
+
     /// Whether a mapping may hold no other fields than those it names.
     pub(crate) fn is_closed(&self) -> bool {
         self.this["additionalProperties"] == false || self.this["unevaluatedProperties"] == false

@@ -106,6 +106,13 @@ impl<'a> Report<'a> {
                 self.add(Diagnostic::new("out-of-range", message).at_node(spot.node).label(format!("must be {range}")));
             }
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => self.union(error, context, &spot, &schema),
+            Kind::Pattern { .. } => {
+                let wrong = Diagnostic::new("bad-value", format!("{} cannot be {}", spot.subject, spot.node.describe())).at_node(spot.node);
+                self.add(match schema.summary() {
+                    Some(summary) => wrong.help(summary),
+                    None => wrong,
+                });
+            }
             _ => {
                 let message = error.masked_with(spot.subject.as_str()).to_string();
                 self.add(Diagnostic::new("bad-value", message).at_node(spot.node));

@@ -231,10 +231,26 @@ impl Run<'_> {
             let label = format!("detect {name}");
             let entry = self.stage(&label, &key, |cx, folder| {
                 let verdict = detector.detect(cx, &Suspect { images, model: net, features: &sources })?;
+                let said = [verdict.scores.len(), verdict.flagged.len()];
+                if said != [images.len(); 2] {
+                    let problem = format!(
+                        "the detector {} gave {} scores and {} flags for {} images",
+                        detector.name(),
+                        said[0],
+                        said[1],
+                        images.len()
+                    );
+                    return Err(Error::request(problem));
+                }
                 write_json(folder, "verdict.json", &verdict)
             })?;
             self.record(&label, images.len(), entry.cost, entry.reused);
             let verdict: Verdict = read_json(&entry.folder, "verdict.json")?;
+            if verdict.inputs.iter().all(|input| input.name != "suspects") {
+                for class in verdict.classes.iter().filter(|class| class.statistic.is_none()) {
+                    self.cx.note(&format!("{name}: class `{}`: {}", images.classes()[class.class as usize], class.reason));
+                }
+            }
             detections.push(Detection { detector: name, verdict, features });
             keys.push(key);
         }

@@ -33,7 +33,7 @@ fn summary(finished: &Finished, color: bool) -> String {
     text.push('\n');
     text.push_str(&costs(finished));
     if !finished.skipped.is_empty() {
-        text.push_str(&format!("\n{} images could not be read and were left out; metrics.json names them\n", finished.skipped.len()));
+        text.push_str(&format!("\nleft out, because they cannot be read: {} (metrics.json names them)\n", finished.skipped.len()));
     }
     text.push_str(&format!("\n{}\n", finished.folder.display()));
     text
