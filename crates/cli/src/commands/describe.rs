@@ -44,6 +44,7 @@ struct Page {
     paper: Option<&'static str>,
     fields: Vec<Field>,
     example: String,
+    package: &'static str,
     source: String,
 }
 
@@ -62,6 +63,7 @@ impl Page {
             paper: plugin.paper,
             fields: fields(&plugin.schema()),
             example: example(plugin),
+            package: plugin.package,
             source: format!("{} {}, {}:{}", plugin.package, plugin.version, plugin.file, plugin.line),
         }
     }
@@ -92,7 +94,7 @@ impl Page {
             let meaning = field.description.replace('\n', " ").replace('|', "\\|");
             page += &format!("| `{}` | {} | {meaning} |\n", field.name, field.facts.replace('|', "\\|"));
         }
-        page + &format!("\n```yaml\n{}```\n\nCrate: {}\n", self.example, self.source)
+        page + &format!("\n```yaml\n{}```\n\nCrate: {}\n", self.example, self.package)
     }
 }
 
