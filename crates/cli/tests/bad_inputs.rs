@@ -167,6 +167,24 @@ const CASES: &[Case] = &[
     Case::set("no thread at all", &["--threads", "0"]),
 ];
 
+/// What a test cannot do everywhere: it takes another user, or a file system of its own.
+const BY_HAND: &str = "
+## By hand
+
+A folder without rights (`chmod 000 images/a`, as a user who is not root), exit code 1:
+
+```text
+error: images/a: Permission denied (os error 13)
+```
+
+A full disk (`mount -t tmpfs -o size=2m tmpfs small`, then `bezoar eval pipelines/quickstart.yaml --cache small/cache`), exit code 1; with more
+room the same command goes on:
+
+```text
+error: small/cache/dataset/8e7bfa31f5d00838119db8d8bbe89123.partial/train.safetensors: No space left on device (os error 28)
+```
+";
+
 fn page() -> String {
     let mut page = "# Bad inputs and what each gets\n\nMade and checked by `cargo test -p bezoar-cli --test bad_inputs`. Exit code 2: the request is wrong and \
                     nothing ran; 1: something went wrong on the way; \
@@ -180,7 +198,7 @@ fn page() -> String {
         let options = if case.options.is_empty() { String::new() } else { format!(", with `{}`", case.options.join(" ")) };
         write!(page, "\n## {}. {}{options}\n\nExit code {code}\n\n```text\n{said}\n```\n", number + 1, case.what).unwrap();
     }
-    page
+    page + BY_HAND
 }
 
 #[test]
