@@ -1,45 +1,18 @@
-//! The preset, with a representation that stands in for `activations`.
-
-use std::sync::Arc;
+//! The preset, as YAML builds it.
 
 use bezoar_activation_clustering::ActivationClustering;
-use bezoar_core::{Classifier, Context, Detector, Error, Features, ImageSet, Part, Plugin, Representation, Result, register};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use bezoar_attribution as _;
+use bezoar_core::{Context, Detector, Features, ImageSet, Part, Plugin};
 use serde_json::json;
 
 #[path = "../../../crates/clustering/tests/support/mod.rs"]
 mod support;
 
-#[derive(Serialize, Deserialize, JsonSchema)]
-struct Activations {}
-
-impl Plugin for Activations {
-    type Kind = dyn Representation;
-    const NAME: &'static str = "activations";
-
-    fn example() -> Self {
-        Self {}
-    }
-
-    fn build(self) -> Result<Arc<dyn Representation>> {
-        Ok(Arc::new(self))
-    }
-}
-
-impl Representation for Activations {
-    fn represent(&self, _: &Context, _: &dyn Classifier, _: &ImageSet, _: &mut dyn FnMut(Features) -> Result<()>) -> Result<()> {
-        Err(Error::request("nobody asks"))
-    }
-}
-
-register!(Activations);
-
 #[test]
 fn all_parts_have_defaults_and_the_resolved_block_shows_them() {
     let expected = json!({
         "use": "activation-clustering",
-        "represent": { "use": "activations" },
+        "represent": { "use": "activations", "layer": "penultimate" },
         "process": [],
         "reduce": { "use": "pca", "dimensions": 10 },
         "cluster": { "use": "k-means", "k": 2, "restarts": 10, "iterations": 300, "tolerance": 1e-4 },

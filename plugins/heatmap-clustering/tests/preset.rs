@@ -1,42 +1,12 @@
-//! The preset, with a representation that stands in for `lrp`.
+//! The preset, as YAML builds it.
 
-use std::sync::Arc;
-
-use bezoar_core::{Classifier, Context, Detector, Error, Features, ImageSet, Part, Plugin, Registry, Representation, Result, register};
+use bezoar_attribution as _;
+use bezoar_core::{Context, Detector, Features, ImageSet, Part, Plugin, Registry};
 use bezoar_heatmap_clustering::HeatmapClustering;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 #[path = "../../../crates/clustering/tests/support/mod.rs"]
 mod support;
-
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Lrp {
-    composite: String,
-}
-
-impl Plugin for Lrp {
-    type Kind = dyn Representation;
-    const NAME: &'static str = "lrp";
-
-    fn example() -> Self {
-        Self { composite: "epsilon".to_owned() }
-    }
-
-    fn build(self) -> Result<Arc<dyn Representation>> {
-        Ok(Arc::new(self))
-    }
-}
-
-impl Representation for Lrp {
-    fn represent(&self, _: &Context, _: &dyn Classifier, _: &ImageSet, _: &mut dyn FnMut(Features) -> Result<()>) -> Result<()> {
-        Err(Error::request("nobody asks"))
-    }
-}
-
-register!(Lrp);
 
 fn preset(fields: Value) -> Part<dyn Detector> {
     let mut block = json!({ "use": HeatmapClustering::NAME });
@@ -49,7 +19,7 @@ fn preset(fields: Value) -> Part<dyn Detector> {
 fn all_parts_have_defaults_and_the_resolved_block_shows_them() {
     let expected = json!({
         "use": "heatmap-clustering",
-        "represent": { "use": "lrp", "composite": "epsilon" },
+        "represent": { "use": "lrp", "composite": "epsilon", "epsilon": 1e-6, "target": "label", "channels": "sum" },
         "process": [{ "use": "min-max" }, { "use": "unit-mass" }],
         "reduce": null,
         "cluster": { "use": "k-means", "k": 2, "restarts": 10, "iterations": 300, "tolerance": 1e-4 },
@@ -64,7 +34,7 @@ fn all_parts_have_defaults_and_the_resolved_block_shows_them() {
 #[test]
 fn parts_are_replaced_one_by_one() {
     let replacements = json!({
-        "represent": { "use": "lrp", "composite": "other" },
+        "represent": { "use": "lrp", "composite": "epsilon-plus" },
         "process": [],
         "reduce": { "use": "pca", "dimensions": 3 },
         "cluster": { "use": "hdbscan" },

@@ -1,40 +1,13 @@
-//! The detector, with a representation that stands in for `activations`.
+//! The detector, as YAML builds it.
 
-use std::sync::Arc;
-
-use bezoar_core::{Classifier, Context, Detector, Error, Features, ImageSet, Origin, Part, Plugin, Representation, Result, register};
+use bezoar_attribution as _;
+use bezoar_core::{Context, Detector, Features, ImageSet, Origin, Part, Plugin};
 use bezoar_spectral_signatures::SpectralSignatures;
 use proptest::prelude::*;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 #[path = "../../../crates/clustering/tests/support/mod.rs"]
 mod support;
-
-#[derive(Serialize, Deserialize, JsonSchema)]
-struct Activations {}
-
-impl Plugin for Activations {
-    type Kind = dyn Representation;
-    const NAME: &'static str = "activations";
-
-    fn example() -> Self {
-        Self {}
-    }
-
-    fn build(self) -> Result<Arc<dyn Representation>> {
-        Ok(Arc::new(self))
-    }
-}
-
-impl Representation for Activations {
-    fn represent(&self, _: &Context, _: &dyn Classifier, _: &ImageSet, _: &mut dyn FnMut(Features) -> Result<()>) -> Result<()> {
-        Err(Error::request("nobody asks"))
-    }
-}
-
-register!(Activations);
 
 fn detector(share: f64) -> Part<dyn Detector> {
     Part::from_json(json!({ "use": SpectralSignatures::NAME, "share": share })).unwrap()
@@ -48,7 +21,7 @@ fn the_share_must_be_given_and_is_told() {
     for share in [0.0, 1.0, -0.1] {
         assert!(Part::<dyn Detector>::from_json(json!({ "use": SpectralSignatures::NAME, "share": share })).is_err());
     }
-    assert_eq!(detector(0.1).block()["represent"], json!({ "use": "activations" }));
+    assert_eq!(detector(0.1).block()["represent"], json!({ "use": "activations", "layer": "penultimate" }));
     let features = Features::new(vec![1], (0..6).map(|row| row as f32).collect()).unwrap();
     let verdict = support::detect(&Context::quiet(0), &*detector(0.1), &support::images(1, &[0; 6]), features).unwrap();
     assert_eq!((verdict.inputs[0].name.as_str(), verdict.inputs[0].value.as_str()), ("share", "0.1"));
