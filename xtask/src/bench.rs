@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
 /// Runs the pipelines with an empty cache and writes what each stage cost to docs/benchmarks.md.
 fn pipelines(options: &[&str]) -> Result<ExitCode> {
     let mut page = format!(
-        "# What the stages cost\n\nMeasured by `cargo xtask bench pipelines{}`: each pipeline with an empty cache, on {}. \
+        "# What the stages cost\n\nMeasured by `cargo xtask bench pipelines{}`: each pipeline with an empty cache, on {}.\n\
          Seconds are wall time; the peak is the most memory that the process held during the stage.\n",
         options.iter().map(|option| format!(" {option}")).collect::<String>(),
         machine()
