@@ -1,21 +1,20 @@
-//! 2-d convolution and its two gradients: windows are laid out as columns of a matrix (im2col), GEMM does the rest.
-
-use std::ops::Range;
+//! 2-d convolution and its two gradients, each as sums over taps (see [`tile`](super::tile)).
+//!
+//! For the taps to be plain offsets, planes are copied to *sheets* first: the border becomes zeros, and with a stride the pixels
+//! that a weight meets come to lie side by side, one sheet for each remainder by the stride. The sheets of some small images lie one
+//! after the other, so that vectors are full.
 
 use rayon::prelude::*;
 
-use super::gemm::{Matrix, MatrixMut, Write, multiply};
-use super::{Element, reachable};
+use super::Element;
+use super::tile::{LANES, SLACK, accumulate, correlate, panels};
 use crate::graph::Window;
 
-/// Values of the column matrix that one GEMM should get: large enough to repay packing the weights, small enough for the cache.
-const TILE: usize = 1 << 18;
-
-/// Positions that one GEMM should get at least: small images share one.
-const POSITIONS: usize = 64;
+/// Positions that are worth working on together: small images share a block.
+const POSITIONS: usize = 512;
 
 /// Pieces into which a batch's weight gradient is cut at most; each is summed in order, then all are.
-const PIECES: usize = 16;
+const PIECES: usize = 8;
 
 /// The sizes of a convolution.
 #[derive(Clone, Copy, Debug)]
@@ -29,35 +28,13 @@ pub(crate) struct Shape {
     pub(crate) window: Window,
 }
 
-/// Some images' output rows, all that one GEMM treats.
-struct Tile {
-    images: usize,
-    rows: Range<usize>,
-    positions: usize,
-}
-
-/// Memory that a thread uses again for each of its blocks.
-#[derive(Default)]
-struct Scratch<T> {
-    columns: Vec<T>,
-    output: Vec<T>,
-}
-
 impl Shape {
-    fn input_plane(&self) -> usize {
-        self.input[1] * self.input[2]
-    }
-
-    fn output_plane(&self) -> usize {
-        self.output[1] * self.output[2]
-    }
-
     fn input_image(&self) -> usize {
-        self.input[0] * self.input_plane()
+        self.input.iter().product()
     }
 
     fn output_image(&self) -> usize {
-        self.output[0] * self.output_plane()
+        self.output.iter().product()
     }
 
     /// Input channels of a group.
@@ -70,215 +47,321 @@ impl Shape {
         self.output[0] / self.groups
     }
 
-    /// Input values under a window: rows of the column matrix.
-    fn depth(&self) -> usize {
-        self.group_inputs() * self.window.kernel * self.window.kernel
+    fn cells(&self) -> usize {
+        self.window.kernel * self.window.kernel
     }
 
     fn weights(&self) -> usize {
-        self.output[0] * self.depth()
-    }
-
-    /// Images that one GEMM treats together.
-    ///
-    /// The last of a batch may be fewer: their GEMM has the same size, for a GEMM's rounding depends on its size, and the result
-    /// for an image must not depend on its batch.
-    fn block(&self) -> usize {
-        POSITIONS.div_ceil(self.output_plane())
-    }
-
-    /// Whether an image is its own column matrix.
-    fn is_pointwise(&self) -> bool {
-        self.window == Window::new(1)
-    }
-
-    fn tiles(&self, images: usize) -> impl Iterator<Item = Tile> + use<> {
-        let [_, height, width] = self.output;
-        let whole = images > 1 || self.is_pointwise();
-        let rows = if whole { height } else { (TILE / (self.depth() * width)).clamp(1, height) };
-        (0..height).step_by(rows).map(move |start| {
-            let rows = start..(start + rows).min(height);
-            Tile { images, positions: images * rows.len() * width, rows }
-        })
-    }
-
-    /// The output channels of `group` in `tile` of a block of output images, as a matrix: in place for one image, else gathered.
-    fn gather<'a, T: Element>(&self, tile: &Tile, group: usize, block: &'a [T], scratch: &'a mut Vec<T>) -> Matrix<'a, T> {
-        let (channels, plane) = (self.group_outputs(), self.output_plane());
-        if tile.images == 1 {
-            let start = group * channels * plane + tile.rows.start * self.output[2];
-            return Matrix::new(&block[start..], channels, tile.positions, plane);
-        }
-        scratch.resize(channels * tile.positions, T::ZERO);
-        for (image, values) in block.chunks_exact(self.output_image()).enumerate() {
-            for channel in 0..channels {
-                let from = &values[(group * channels + channel) * plane..][..plane];
-                scratch[channel * tile.positions + image * plane..][..plane].copy_from_slice(from);
-            }
-        }
-        Matrix::new(scratch, channels, tile.positions, tile.positions)
-    }
-
-    /// The column matrix of `group` in `tile` of a block of input images.
-    fn columns<'a, T: Element>(&self, tile: &Tile, group: usize, block: &'a [T], scratch: &'a mut Vec<T>) -> Matrix<'a, T> {
-        let (channels, plane) = (self.group_inputs(), self.input_plane());
-        if tile.images == 1 && self.is_pointwise() {
-            return Matrix::new(&block[group * channels * plane..], channels, tile.positions, plane);
-        }
-        scratch.resize(self.depth() * tile.positions, T::ZERO);
-        for (image, values) in block.chunks_exact(self.input_image()).enumerate() {
-            let values = &values[group * channels * plane..][..channels * plane];
-            self.each_line(tile, image, |line, at| {
-                let to = &mut scratch[at..][..self.output[2]];
-                let Some(source) = line.source else { return to.fill(T::ZERO) };
-                let from = &values[source..];
-                to[..line.inside.start].fill(T::ZERO);
-                to[line.inside.end..].fill(T::ZERO);
-                let to = &mut to[line.inside];
-                if self.window.stride == 1 {
-                    to.copy_from_slice(&from[..to.len()]);
-                } else {
-                    to.iter_mut().zip(from.iter().step_by(self.window.stride)).for_each(|(to, from)| *to = *from);
-                }
-            });
-        }
-        Matrix::new(scratch, self.depth(), tile.positions, tile.positions)
-    }
-
-    /// Adds a column matrix back to where its values came from: the transpose of [`columns`](Self::columns).
-    fn scatter_columns<T: Element>(&self, tile: &Tile, group: usize, columns: &[T], block: &mut [T]) {
-        let (channels, plane) = (self.group_inputs(), self.input_plane());
-        for (image, values) in block.chunks_exact_mut(self.input_image()).enumerate() {
-            let values = &mut values[group * channels * plane..][..channels * plane];
-            self.each_line(tile, image, |line, at| {
-                let Some(source) = line.source else { return };
-                let from = &columns[at..][..self.output[2]][line.inside];
-                let to = &mut values[source..];
-                if self.window.stride == 1 {
-                    to.iter_mut().zip(from).for_each(|(to, from)| *to += *from);
-                } else {
-                    to.iter_mut().step_by(self.window.stride).zip(from).for_each(|(to, from)| *to += *from);
-                }
-            });
-        }
-    }
-
-    /// Calls `visit` with each line of the column matrix that belongs to one output row of `image`, and the place of its first value.
-    fn each_line(&self, tile: &Tile, image: usize, mut visit: impl FnMut(Line, usize)) {
-        let Window { kernel, stride, padding, dilation } = self.window;
-        let [_, height, width] = self.input;
-        let offset = image * tile.rows.len() * self.output[2];
-        for row in 0..self.depth() {
-            let (channel, ky, kx) = (row / (kernel * kernel), row / kernel % kernel, row % kernel);
-            let inside = reachable(kx * dilation, padding, stride, width, self.output[2]);
-            for (line, y) in tile.rows.clone().enumerate() {
-                let top = (y * stride + ky * dilation).checked_sub(padding).filter(|&top| top < height);
-                let left = inside.start * stride + kx * dilation;
-                let source = top.filter(|_| !inside.is_empty()).map(|top| (channel * height + top) * width + left - padding);
-                visit(Line { source, inside: inside.clone() }, row * tile.positions + offset + line * self.output[2]);
-            }
-        }
+        self.output[0] * self.group_inputs() * self.cells()
     }
 }
 
-/// Where a line of the column matrix comes from.
-struct Line {
-    /// The first value that is inside the image, if any is.
-    source: Option<usize>,
-    /// The positions whose value is inside the image.
-    inside: Range<usize>,
+/// Every `step`th pixel of a plane both ways, from a first one on that may lie outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Grid {
+    first: [isize; 2],
+    step: usize,
+}
+
+impl Grid {
+    const WHOLE: Self = Self { first: [0, 0], step: 1 };
+
+    /// The numbers of the grid's rows (`side` 0) or columns (1) that are inside a plane, of the first `count`.
+    fn inside(&self, side: usize, size: usize, count: usize) -> std::ops::Range<usize> {
+        let step = self.step as isize;
+        let before = |pixel: isize| ((pixel - self.first[side] + step - 1).div_euclid(step)).clamp(0, count as isize) as usize;
+        before(0)..before(size as isize)
+    }
+
+    /// The place in a plane of `columns` columns of a pixel of the grid that is inside.
+    fn place(&self, row: usize, column: usize, columns: usize) -> usize {
+        let at = |side: usize, number: usize| (self.first[side] + (number * self.step) as isize) as usize;
+        at(0, row) * columns + at(1, column)
+    }
+}
+
+/// Channels of planes, and the grids by which their pixels come to lie on sheets.
+#[derive(Clone, Debug)]
+struct Side {
+    channels: usize,
+    plane: [usize; 2],
+    grids: Vec<Grid>,
+}
+
+impl Side {
+    fn image(&self) -> usize {
+        self.channels * self.plane[0] * self.plane[1]
+    }
+}
+
+/// One value that a sum takes: which weight meets which pixel, seen from a position.
+#[derive(Clone, Copy, Debug)]
+struct Tap {
+    /// Of the source, in its group.
+    channel: usize,
+    /// Cell of the kernel.
+    cell: usize,
+    /// Which of the source's grids.
+    grid: usize,
+    /// From the position to the pixel, on the sheet.
+    offset: usize,
+}
+
+/// A convolution or its transpose as sums over taps.
+#[derive(Clone, Debug)]
+struct Sums {
+    source: Side,
+    target: Side,
+    groups: usize,
+    /// Rows and columns of a sheet.
+    sheet: [usize; 2],
+    /// Rows and columns of positions.
+    positions: [usize; 2],
+    /// The taps of each of the target's grids.
+    taps: Vec<Vec<Tap>>,
+}
+
+impl Sums {
+    /// The convolution: input to output.
+    fn forward(shape: &Shape) -> Self {
+        let Window { kernel, stride, padding, dilation } = shape.window;
+        let [_, height, width] = shape.output;
+        let ahead = (kernel - 1) * dilation / stride;
+        let sheet = [height + ahead, width + ahead];
+        let mut grids = Vec::new();
+        let mut taps = Vec::new();
+        for channel in 0..shape.group_inputs() {
+            for cell in 0..shape.cells() {
+                let steps = [cell / kernel, cell % kernel].map(|step| step * dilation);
+                let grid = Grid { first: steps.map(|step| (step % stride) as isize - padding as isize), step: stride };
+                let known = grids.iter().position(|other| *other == grid).unwrap_or_else(|| {
+                    grids.push(grid);
+                    grids.len() - 1
+                });
+                taps.push(Tap { channel, cell, grid: known, offset: steps[0] / stride * sheet[1] + steps[1] / stride });
+            }
+        }
+        Self {
+            source: Side { channels: shape.input[0], plane: [shape.input[1], shape.input[2]], grids },
+            target: Side { channels: shape.output[0], plane: [height, width], grids: vec![Grid::WHOLE] },
+            groups: shape.groups,
+            sheet,
+            positions: [height, width],
+            taps: vec![taps],
+        }
+    }
+
+    /// The transposed convolution: output to input.
+    ///
+    /// A pixel of the input meets the cells whose remainder by the stride is its own; so each remainder is a grid with taps of its
+    /// own.
+    fn transposed(shape: &Shape) -> Self {
+        let Window { kernel, stride, padding, dilation } = shape.window;
+        let [_, height, width] = shape.input;
+        let (skipped, back) = (padding / stride, (kernel - 1) * dilation / stride);
+        let border = back.saturating_sub(skipped);
+        let positions = [height, width].map(|size| (size - 1 + padding) / stride - skipped + 1);
+        let sheet = positions.map(|positions| positions + skipped + border);
+        let remainders = (0..stride).flat_map(|row| (0..stride).map(move |column| [row, column]));
+        let (grids, taps) = remainders
+            .map(|remainder| {
+                let first = remainder.map(|remainder| (skipped * stride + remainder) as isize - padding as isize);
+                let taps = (0..shape.group_outputs()).flat_map(|channel| (0..shape.cells()).map(move |cell| (channel, cell)));
+                let taps = taps.filter_map(|(channel, cell)| {
+                    let steps = [cell / kernel, cell % kernel].map(|step| step * dilation);
+                    let [row, column] = steps.map(|step| skipped + border - step / stride);
+                    let meets = steps.map(|step| step % stride) == remainder;
+                    meets.then(|| Tap { channel, cell, grid: 0, offset: row * sheet[1] + column })
+                });
+                (Grid { first, step: stride }, taps.collect())
+            })
+            .unzip();
+        let grid = Grid { first: [-(border as isize); 2], step: 1 };
+        Self {
+            source: Side { channels: shape.output[0], plane: [shape.output[1], shape.output[2]], grids: vec![grid] },
+            target: Side { channels: shape.input[0], plane: [height, width], grids },
+            groups: shape.groups,
+            sheet,
+            positions,
+            taps,
+        }
+    }
+
+    fn sheet_len(&self) -> usize {
+        self.sheet[0] * self.sheet[1]
+    }
+
+    /// Images of a block.
+    fn block(&self) -> usize {
+        POSITIONS.div_ceil(self.sheet_len())
+    }
+
+    /// Positions of a block of `images`, from the first to the last.
+    fn span(&self, images: usize) -> usize {
+        (images - 1) * self.sheet_len() + (self.positions[0] - 1) * self.sheet[1] + self.positions[1]
+    }
+
+    fn source_channels(&self) -> usize {
+        self.source.channels / self.groups
+    }
+
+    fn target_channels(&self) -> usize {
+        self.target.channels / self.groups
+    }
+
+    /// The taps of one of the target's grids as offsets into the sheets of a block of `images`.
+    fn offsets(&self, grid: usize, images: usize) -> Vec<usize> {
+        let sheets = self.source.grids.len();
+        let place = |tap: &Tap| (tap.channel * sheets + tap.grid) * self.stride(images) + tap.offset;
+        self.taps[grid].iter().map(place).collect()
+    }
+
+    /// The weights of a group and one of the target's grids, panel by panel; `weight` gives that of a target channel and a tap.
+    fn pack<T: Element>(&self, grid: usize, weight: impl Fn(usize, &Tap) -> T) -> Vec<T> {
+        let weight = &weight;
+        let panel = |(row, width): (usize, usize)| {
+            self.taps[grid].iter().flat_map(move |tap| (row..row + width).map(move |row| weight(row, tap)))
+        };
+        panels(self.target_channels()).flat_map(panel).collect()
+    }
+
+    /// Values from the sheets of one channel and grid to the next, for blocks of `images`.
+    fn stride(&self, images: usize) -> usize {
+        (images * self.sheet_len()).next_multiple_of(LANES)
+    }
+
+    /// Copies the source's channels of a group to sheets.
+    fn spread<T: Element>(&self, images: &[T], group: usize, sheets: &mut Vec<T>) {
+        let count = images.len() / self.source.image();
+        let [height, width] = self.source.plane;
+        let (grids, stride) = (&self.source.grids, self.stride(count));
+        sheets.resize(self.source_channels() * grids.len() * stride + SLACK, T::ZERO);
+        for (number, sheets) in sheets.chunks_exact_mut(stride).take(self.source_channels() * grids.len()).enumerate() {
+            let (channel, grid) = (group * self.source_channels() + number / grids.len(), grids[number % grids.len()]);
+            let (rows, columns) = (grid.inside(0, height, self.sheet[0]), grid.inside(1, width, self.sheet[1]));
+            let (sheets, gap) = sheets.split_at_mut(count * self.sheet_len());
+            gap.fill(T::ZERO);
+            for (sheet, image) in sheets.chunks_exact_mut(self.sheet_len()).zip(images.chunks_exact(self.source.image())) {
+                let plane = &image[channel * height * width..];
+                for (row, line) in sheet.chunks_exact_mut(self.sheet[1]).enumerate() {
+                    if !rows.contains(&row) || columns.is_empty() {
+                        line.fill(T::ZERO);
+                        continue;
+                    }
+                    line[..columns.start].fill(T::ZERO);
+                    line[columns.end..].fill(T::ZERO);
+                    let pixels = &plane[grid.place(row, columns.start, width)..];
+                    let line = &mut line[columns.clone()];
+                    match grid.step {
+                        1 => line.copy_from_slice(&pixels[..line.len()]),
+                        step => line.iter_mut().zip(pixels.iter().step_by(step)).for_each(|(to, from)| *to = *from),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Copies sums back to the planes of the target's channels of a group, and adds each channel's bias.
+    fn collect<T: Element>(&self, sums: &[T], stride: usize, group: usize, grid: usize, bias: Option<&[T]>, images: &mut [T]) {
+        let [height, width] = self.target.plane;
+        let grid = self.target.grids[grid];
+        let (rows, columns) = (grid.inside(0, height, self.positions[0]), grid.inside(1, width, self.positions[1]));
+        if columns.is_empty() {
+            return;
+        }
+        for (image, planes) in images.chunks_exact_mut(self.target.image()).enumerate() {
+            let planes = &mut planes[group * self.target_channels() * height * width..];
+            for (channel, plane) in planes.chunks_exact_mut(height * width).take(self.target_channels()).enumerate() {
+                let sums = &sums[channel * stride + image * self.sheet_len()..];
+                let bias = bias.map_or(T::ZERO, |bias| bias[group * self.target_channels() + channel]);
+                for row in rows.clone() {
+                    let sums = &sums[row * self.sheet[1]..][columns.clone()];
+                    let pixels = &mut plane[grid.place(row, columns.start, width)..];
+                    match grid.step {
+                        1 => pixels.iter_mut().zip(sums).for_each(|(to, sum)| *to = *sum + bias),
+                        step => pixels.iter_mut().step_by(step).zip(sums).for_each(|(to, sum)| *to = *sum + bias),
+                    }
+                }
+            }
+        }
+    }
+
+    /// All images' sums. `weight` gives that of a group's target channel and a tap.
+    fn run<T: Element>(&self, source: &[T], weight: impl Fn(usize, usize, &Tap) -> T, bias: Option<&[T]>) -> Vec<T> {
+        let mut target = vec![T::ZERO; source.len() / self.source.image() * self.target.image()];
+        let grids = 0..self.target.grids.len();
+        let packed: Vec<Vec<T>> = (0..self.groups)
+            .flat_map(|group| grids.clone().map(move |grid| (group, grid)))
+            .map(|(group, grid)| self.pack(grid, |row, tap| weight(group, row, tap)))
+            .collect();
+        let blocks = target.par_chunks_mut(self.block() * self.target.image()).zip(source.par_chunks(self.block() * self.source.image()));
+        blocks.for_each_init(Scratch::default, |scratch, (target, source)| {
+            let images = source.len() / self.source.image();
+            let span = self.span(images);
+            let stride = span + SLACK;
+            scratch.sums.resize(self.target_channels() * stride, T::ZERO);
+            for group in 0..self.groups {
+                self.spread(source, group, &mut scratch.sheets);
+                for grid in grids.clone() {
+                    let weights = &packed[group * grids.len() + grid];
+                    correlate(weights, &scratch.sheets, &self.offsets(grid, images), span, &mut scratch.sums, stride);
+                    self.collect(&scratch.sums, stride, group, grid, bias, target);
+                }
+            }
+        });
+        target
+    }
+}
+
+/// Memory that a thread uses again for each of its blocks.
+#[derive(Default)]
+struct Scratch<T> {
+    sheets: Vec<T>,
+    sums: Vec<T>,
 }
 
 /// `y[n, o] = b[o] + Σ w[o, c, i, j] x[n, c, ..]`.
 pub(crate) fn forward<T: Element>(shape: &Shape, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
-    let (depth, channels, plane) = (shape.depth(), shape.group_outputs(), shape.output_plane());
-    let mut y = vec![T::ZERO; shape.images * shape.output_image()];
-    let blocks = y.par_chunks_mut(shape.block() * shape.output_image()).zip(x.par_chunks(shape.block() * shape.input_image()));
-    blocks.for_each_init(Scratch::default, |scratch, (y, x)| {
-        if let Some(bias) = bias {
-            y.chunks_exact_mut(plane).zip(bias.iter().cycle()).for_each(|(y, bias)| y.fill(*bias));
-        }
-        let write = if bias.is_some() { Write::Add } else { Write::Replace };
-        for tile in shape.tiles(shape.block()) {
-            for group in 0..shape.groups {
-                let columns = shape.columns(&tile, group, x, &mut scratch.columns);
-                let weight = Matrix::new(&weight[group * channels * depth..], channels, depth, depth);
-                if tile.images == 1 {
-                    let start = group * channels * plane + tile.rows.start * shape.output[2];
-                    multiply(weight, columns, &mut MatrixMut::new(&mut y[start..], channels, tile.positions, plane), write);
-                    continue;
-                }
-                scratch.output.resize(channels * tile.positions, T::ZERO);
-                multiply(
-                    weight,
-                    columns,
-                    &mut MatrixMut::new(&mut scratch.output, channels, tile.positions, tile.positions),
-                    Write::Replace,
-                );
-                for (image, y) in y.chunks_exact_mut(shape.output_image()).enumerate() {
-                    for channel in 0..channels {
-                        let from = &scratch.output[channel * tile.positions + image * plane..][..plane];
-                        let to = &mut y[(group * channels + channel) * plane..][..plane];
-                        to.iter_mut().zip(from).for_each(|(to, from)| *to += *from);
-                    }
-                }
-            }
-        }
-    });
-    y
+    let (inputs, outputs, cells) = (shape.group_inputs(), shape.group_outputs(), shape.cells());
+    let at = |group, row, tap: &Tap| weight[((group * outputs + row) * inputs + tap.channel) * cells + tap.cell];
+    Sums::forward(shape).run(x, at, bias)
 }
 
 /// The gradient of a loss to the input, from its gradient `dy` to the output: the transposed convolution.
 pub(crate) fn backward_input<T: Element>(shape: &Shape, dy: &[T], weight: &[T]) -> Vec<T> {
-    let (depth, channels) = (shape.depth(), shape.group_outputs());
-    let mut dx = vec![T::ZERO; shape.images * shape.input_image()];
-    let blocks = dx.par_chunks_mut(shape.block() * shape.input_image()).zip(dy.par_chunks(shape.block() * shape.output_image()));
-    blocks.for_each_init(Scratch::default, |scratch, (dx, dy)| {
-        for tile in shape.tiles(shape.block()) {
-            for group in 0..shape.groups {
-                let dy = shape.gather(&tile, group, dy, &mut scratch.output);
-                let weight = Matrix::new(&weight[group * channels * depth..], channels, depth, depth).transposed();
-                if tile.images == 1 && shape.is_pointwise() {
-                    let dx = &mut dx[group * depth * shape.input_plane()..];
-                    multiply(weight, dy, &mut MatrixMut::new(dx, depth, tile.positions, tile.positions), Write::Replace);
-                    continue;
-                }
-                scratch.columns.resize(depth * tile.positions, T::ZERO);
-                multiply(weight, dy, &mut MatrixMut::new(&mut scratch.columns, depth, tile.positions, tile.positions), Write::Replace);
-                shape.scatter_columns(&tile, group, &scratch.columns, dx);
-            }
-        }
-    });
-    dx
+    let (inputs, outputs, cells) = (shape.group_inputs(), shape.group_outputs(), shape.cells());
+    let at = |group, row, tap: &Tap| weight[((group * outputs + tap.channel) * inputs + row) * cells + tap.cell];
+    Sums::transposed(shape).run(dy, at, None)
 }
 
 /// The gradient of a loss to the weights, summed over the images.
 pub(crate) fn backward_weight<T: Element>(shape: &Shape, x: &[T], dy: &[T]) -> Vec<T> {
-    let (depth, channels) = (shape.depth(), shape.group_outputs());
-    let piece = shape.images.div_ceil(PIECES).max(1).next_multiple_of(shape.block());
+    let sums = Sums::forward(shape);
+    let outputs = Sums { source: Side { grids: vec![Grid::WHOLE], ..sums.target.clone() }, ..sums.clone() };
+    let group_weights = shape.weights() / shape.groups;
+    let piece = shape.images.div_ceil(PIECES).max(1).next_multiple_of(sums.block());
     let pieces = x.par_chunks(piece * shape.input_image()).zip(dy.par_chunks(piece * shape.output_image()));
-    let mut sums: Vec<Vec<T>> = pieces
-        .map_init(Scratch::default, |scratch, (x, dy)| {
+    let mut totals: Vec<Vec<T>> = pieces
+        .map_init(Default::default, |(inputs, gradients): &mut (Vec<T>, Vec<T>), (x, dy)| {
             let mut dw = vec![T::ZERO; shape.weights()];
-            for (x, dy) in x.chunks(shape.block() * shape.input_image()).zip(dy.chunks(shape.block() * shape.output_image())) {
-                for tile in shape.tiles(x.len() / shape.input_image()) {
-                    for group in 0..shape.groups {
-                        let columns = shape.columns(&tile, group, x, &mut scratch.columns).transposed();
-                        let dy = shape.gather(&tile, group, dy, &mut scratch.output);
-                        let dw = &mut dw[group * channels * depth..];
-                        multiply(dy, columns, &mut MatrixMut::new(dw, channels, depth, depth), Write::Add);
-                    }
+            for (x, dy) in x.chunks(sums.block() * shape.input_image()).zip(dy.chunks(sums.block() * shape.output_image())) {
+                let images = x.len() / shape.input_image();
+                let taps = sums.offsets(0, images);
+                for (group, dw) in dw.chunks_exact_mut(group_weights).enumerate() {
+                    sums.spread(x, group, inputs);
+                    outputs.spread(dy, group, gradients);
+                    accumulate(gradients, sums.stride(images), inputs, &taps, sums.span(images), dw);
                 }
             }
             dw
         })
         .collect();
-    let Some((total, rest)) = sums.split_first_mut() else { return vec![T::ZERO; shape.weights()] };
+    let Some((total, rest)) = totals.split_first_mut() else { return vec![T::ZERO; shape.weights()] };
     let chunk = super::GRAIN;
     total.par_chunks_mut(chunk).enumerate().for_each(|(number, total)| {
         for part in rest.iter() {
             total.iter_mut().zip(&part[number * chunk..]).for_each(|(total, part)| *total += *part);
         }
     });
-    sums.swap_remove(0)
+    totals.swap_remove(0)
 }

@@ -4,48 +4,17 @@
 //! and adds up in a fixed order: results do not depend on the number of threads.
 
 pub(crate) mod conv;
+mod element;
 pub(crate) mod elementwise;
 mod gemm;
 pub(crate) mod linear;
 pub(crate) mod norm;
 pub(crate) mod pool;
+mod tile;
 
 use std::ops::Range;
 
-use candle_core::FloatDType;
-
-/// A type of number that the kernels work on.
-pub(crate) trait Element: FloatDType + Default + std::iter::Sum {
-    const ZERO: Self;
-    const ONE: Self;
-    /// Below every other number.
-    const LOWEST: Self;
-    const NAN: Self;
-
-    fn root(self) -> Self;
-}
-
-impl Element for f32 {
-    const ZERO: Self = 0.0;
-    const ONE: Self = 1.0;
-    const LOWEST: Self = Self::NEG_INFINITY;
-    const NAN: Self = Self::NAN;
-
-    fn root(self) -> Self {
-        self.sqrt()
-    }
-}
-
-impl Element for f64 {
-    const ZERO: Self = 0.0;
-    const ONE: Self = 1.0;
-    const LOWEST: Self = Self::NEG_INFINITY;
-    const NAN: Self = Self::NAN;
-
-    fn root(self) -> Self {
-        self.sqrt()
-    }
-}
+pub(crate) use self::element::Element;
 
 /// The positions of `0..positions` for which `position * stride + shift - padding` is in `0..size`.
 fn reachable(shift: usize, padding: usize, stride: usize, size: usize, positions: usize) -> Range<usize> {

@@ -1,0 +1,66 @@
+//! The types of number that the kernels work on.
+
+use candle_core::FloatDType;
+use pulp::Simd;
+
+/// A type of number, and its vectors.
+pub(crate) trait Element: FloatDType + Default + std::iter::Sum {
+    const ZERO: Self;
+    const ONE: Self;
+    /// Below every other number.
+    const LOWEST: Self;
+    const NAN: Self;
+
+    /// Several numbers that one instruction works on.
+    type Vector<S: Simd>: Copy;
+
+    fn root(self) -> Self;
+
+    /// Numbers in a vector.
+    fn lanes<S: Simd>() -> usize {
+        size_of::<Self::Vector<S>>() / size_of::<Self>()
+    }
+
+    fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
+
+    /// `a * b + c`, rounded once where the processor can.
+    fn multiply_add<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>, c: Self::Vector<S>) -> Self::Vector<S>;
+
+    /// The sum of all lanes.
+    fn total<S: Simd>(simd: S, vector: Self::Vector<S>) -> Self;
+}
+
+macro_rules! element {
+    ($number:ident, $vector:ident, $splat:ident, $multiply_add:ident, $sum:ident) => {
+        impl Element for $number {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const LOWEST: Self = Self::NEG_INFINITY;
+            const NAN: Self = Self::NAN;
+
+            type Vector<S: Simd> = S::$vector;
+
+            fn root(self) -> Self {
+                self.sqrt()
+            }
+
+            #[inline(always)]
+            fn splat<S: Simd>(simd: S, value: Self) -> S::$vector {
+                simd.$splat(value)
+            }
+
+            #[inline(always)]
+            fn multiply_add<S: Simd>(simd: S, a: S::$vector, b: S::$vector, c: S::$vector) -> S::$vector {
+                simd.$multiply_add(a, b, c)
+            }
+
+            #[inline(always)]
+            fn total<S: Simd>(simd: S, vector: S::$vector) -> Self {
+                simd.$sum(vector)
+            }
+        }
+    };
+}
+
+element!(f32, f32s, splat_f32s, mul_add_e_f32s, reduce_sum_f32s);
+element!(f64, f64s, splat_f64s, mul_add_e_f64s, reduce_sum_f64s);

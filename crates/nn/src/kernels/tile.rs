@@ -1,0 +1,206 @@
+//! The innermost loops of convolutions, on the widest vectors that the processor has.
+//!
+//! A convolution is a sum of shifted planes: position `p` of an output plane is `Σ_t w_t x[o_t + p]`, where the *tap* `o_t` says how
+//! far the `t`-th weight looks from the position. Planes lie row after row, so that one vector holds neighbouring positions and a
+//! tap is an offset, whatever the kernel's size. Several rows of the result are worked out together, so that each value that is
+//! loaded serves several products, and all sums stay in registers.
+#![expect(unsafe_code, reason = "vectors are read and written through pointers, their bounds checked once for all taps")]
+#![expect(clippy::inline_always, reason = "vector code is compiled into the caller that knows the processor")]
+
+use std::array::from_fn;
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::Element;
+
+/// Vectors of positions, or taps, that are worked on together.
+const VECTORS: usize = 3;
+
+/// Numbers in the longest vector.
+pub(crate) const LANES: usize = 16;
+
+/// Values that a plane must have beyond its last position: vectors may reach that far.
+pub(crate) const SLACK: usize = VECTORS * LANES;
+
+/// Cuts the rows of a matrix into panels of 8, 4, 2 or 1: the first row of each, and how many.
+pub(crate) fn panels(rows: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let width = [8, 4, 2, 1].into_iter().find(|width| start + width <= rows)?;
+        start += width;
+        Some((start - width, width))
+    })
+}
+
+/// `target[i][p] = Σ_t weights[i][t] source[taps[t] + p]` for each position `p`; rows of the target are `stride` values apart.
+///
+/// Weights lie panel by panel, in a panel tap by tap. Up to [`SLACK`] values beyond the positions are overwritten. Each sum adds
+/// its taps in order, so that its rounding depends on nothing else.
+pub(crate) fn correlate<T: Element>(weights: &[T], source: &[T], taps: &[usize], positions: usize, target: &mut [T], stride: usize) {
+    let rows = target.len() / stride;
+    assert!(weights.len() == rows * taps.len(), "not a weight for each row and tap");
+    assert!(reach(taps, positions) <= source.len(), "a tap beyond the source");
+    assert!(positions + SLACK <= stride, "positions beyond the target");
+    Arch::new().dispatch(Correlate { weights, source, taps, rows, positions, target, stride });
+}
+
+/// `sums[i][t] += Σ_p left[i][p] right[taps[t] + p]`; left rows are `stride` values apart, and zero beyond the positions up to the
+/// next multiple of [`LANES`].
+pub(crate) fn accumulate<T: Element>(left: &[T], stride: usize, right: &[T], taps: &[usize], positions: usize, sums: &mut [T]) {
+    let rows = sums.len() / taps.len().max(1);
+    assert!(reach(taps, positions) <= right.len(), "a tap beyond the right side");
+    assert!(positions.next_multiple_of(LANES) <= stride && rows * stride <= left.len(), "positions beyond the left side");
+    Arch::new().dispatch(Accumulate { left, stride, right, taps, rows, positions, sums });
+}
+
+/// How many values the taps of all positions may touch.
+fn reach(taps: &[usize], positions: usize) -> usize {
+    taps.iter().max().map_or(0, |tap| tap + positions + SLACK)
+}
+
+struct Correlate<'a, T> {
+    weights: &'a [T],
+    source: &'a [T],
+    taps: &'a [usize],
+    rows: usize,
+    positions: usize,
+    target: &'a mut [T],
+    stride: usize,
+}
+
+impl<T: Element> WithSimd for Correlate<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for position in (0..self.positions).step_by(VECTORS * T::lanes::<S>()) {
+            for (row, width) in panels(self.rows) {
+                let weights = &self.weights[row * self.taps.len()..][..width * self.taps.len()];
+                let tile = Weighted { taps: self.taps, weights, width, source: &self.source[position..] };
+                let target = &mut self.target[row * self.stride + position..];
+                // SAFETY: `correlate` saw to it that source and target hold all vectors of all positions, for each tap and row.
+                unsafe {
+                    match width {
+                        8 if S::REGISTER_COUNT < 32 => {
+                            tile.sum::<S, 4>(simd, 0, target, self.stride);
+                            tile.sum::<S, 4>(simd, 4, &mut target[4 * self.stride..], self.stride);
+                        }
+                        8 => tile.sum::<S, 8>(simd, 0, target, self.stride),
+                        4 => tile.sum::<S, 4>(simd, 0, target, self.stride),
+                        2 => tile.sum::<S, 2>(simd, 0, target, self.stride),
+                        _ => tile.sum::<S, 1>(simd, 0, target, self.stride),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A panel of weights over some positions of a source.
+#[derive(Clone, Copy)]
+struct Weighted<'a, T> {
+    taps: &'a [usize],
+    weights: &'a [T],
+    width: usize,
+    source: &'a [T],
+}
+
+impl<T: Element> Weighted<'_, T> {
+    /// Writes `ROWS` rows of sums, from the panel's row `first` on.
+    ///
+    /// # Safety
+    /// From each tap on, the source has `VECTORS` vectors, and so has each row of the target; `first + ROWS <= width`, and the
+    /// panel has `width` weights a tap.
+    #[inline(always)]
+    unsafe fn sum<S: Simd, const ROWS: usize>(self, simd: S, first: usize, target: &mut [T], stride: usize) {
+        let lanes = T::lanes::<S>();
+        let mut sums = [[T::splat(simd, T::ZERO); VECTORS]; ROWS];
+        let mut weight = self.weights.as_ptr().wrapping_add(first);
+        for &tap in self.taps {
+            // SAFETY: the caller's promise; vectors are plain numbers, and read and written unaligned.
+            unsafe {
+                let source = self.source.as_ptr().add(tap);
+                let values: [T::Vector<S>; VECTORS] = from_fn(|vector| source.add(vector * lanes).cast::<T::Vector<S>>().read_unaligned());
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let weight = T::splat(simd, *weight.add(row));
+                    for (sum, value) in sums.iter_mut().zip(values) {
+                        *sum = T::multiply_add(simd, weight, value, *sum);
+                    }
+                }
+            }
+            weight = weight.wrapping_add(self.width);
+        }
+        for (row, sums) in sums.into_iter().enumerate() {
+            for (vector, sum) in sums.into_iter().enumerate() {
+                // SAFETY: as above.
+                unsafe { target.as_mut_ptr().add(row * stride + vector * lanes).cast::<T::Vector<S>>().write_unaligned(sum) };
+            }
+        }
+    }
+}
+
+struct Accumulate<'a, T> {
+    left: &'a [T],
+    stride: usize,
+    right: &'a [T],
+    taps: &'a [usize],
+    rows: usize,
+    positions: usize,
+    sums: &'a mut [T],
+}
+
+impl<T: Element> WithSimd for Accumulate<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        for (row, width) in panels(self.rows) {
+            for tap in (0..self.taps.len()).step_by(VECTORS) {
+                // SAFETY: `accumulate` saw to it that both sides hold all vectors of all positions, for each row and tap.
+                unsafe {
+                    match width {
+                        8 if S::REGISTER_COUNT < 32 => {
+                            self.tile::<S, 4>(simd, row, tap);
+                            self.tile::<S, 4>(simd, row + 4, tap);
+                        }
+                        8 => self.tile::<S, 8>(simd, row, tap),
+                        4 => self.tile::<S, 4>(simd, row, tap),
+                        2 => self.tile::<S, 2>(simd, row, tap),
+                        _ => self.tile::<S, 1>(simd, row, tap),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<T: Element> Accumulate<'_, T> {
+    /// Adds to the sums of `ROWS` rows and `VECTORS` taps; at the end of the taps the last is taken again, and not added.
+    ///
+    /// # Safety
+    /// From each row's and each tap's beginning on, there are `positions` values and a vector.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const ROWS: usize>(&mut self, simd: S, row: usize, tap: usize) {
+        let lanes = T::lanes::<S>();
+        let taps = &self.taps[tap..self.taps.len().min(tap + VECTORS)];
+        let left: [*const T; ROWS] = from_fn(|number| self.left[(row + number) * self.stride..].as_ptr());
+        let right: [*const T; VECTORS] = from_fn(|number| self.right[taps[number.min(taps.len() - 1)]..].as_ptr());
+        let mut sums = [[T::splat(simd, T::ZERO); VECTORS]; ROWS];
+        for position in (0..self.positions).step_by(lanes) {
+            // SAFETY: the caller's promise; vectors are plain numbers, and read unaligned.
+            unsafe {
+                let right: [T::Vector<S>; VECTORS] = from_fn(|number| right[number].add(position).cast::<T::Vector<S>>().read_unaligned());
+                for (sums, left) in sums.iter_mut().zip(left) {
+                    let left = left.add(position).cast::<T::Vector<S>>().read_unaligned();
+                    for (sum, right) in sums.iter_mut().zip(right) {
+                        *sum = T::multiply_add(simd, left, right, *sum);
+                    }
+                }
+            }
+        }
+        for (number, sums) in sums.into_iter().enumerate() {
+            let totals = &mut self.sums[(row + number) * self.taps.len() + tap..][..taps.len()];
+            totals.iter_mut().zip(sums).for_each(|(total, sum)| *total += T::total(simd, sum));
+        }
+    }
+}
