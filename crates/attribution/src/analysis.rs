@@ -1,6 +1,9 @@
+use std::ops::Range;
+
 use bezoar_core::{Error, Result};
-use bezoar_nn::{AtPlace, Graph, Network, NodeId, Op, ops};
+use bezoar_nn::{Array, AtPlace, Graph, Memory, Network, NodeId, Op, ops};
 use candle_core::{DType, Tensor};
+use rayon::prelude::*;
 
 use crate::step::{Seen, Step};
 use crate::{Composite, LayerKind};
@@ -11,6 +14,7 @@ pub struct Analysis {
     network: Network,
     /// One for each node but the input.
     steps: Vec<Step>,
+    memory: Memory,
 }
 
 /// What the net says of some images, and why.
@@ -42,7 +46,7 @@ impl Analysis {
             Step::prepare(rule, composite.stabilizer(rule), &network, id).at(&node.name)
         };
         let steps = graph.ids().skip(1).map(prepare).collect::<Result<_>>()?;
-        Ok(Self { network, steps })
+        Ok(Self { network, steps, memory: Memory::default() })
     }
 
     /// The net that is explained.
@@ -50,29 +54,43 @@ impl Analysis {
         &self.network
     }
 
-    /// Explains images `[N, C, H, W]`. `target` says how much relevance each score starts with, `[N, classes]`, from the scores.
-    pub fn explain(&self, images: &Tensor, target: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Explained> {
-        self.explain_observed(images, target, &mut |_, _| Ok(()))
+    /// Explains images `[N, C, H, W]`. `target` says how much relevance each score of some images, the rows in the range, starts with:
+    /// `[rows, classes]`, from their scores.
+    ///
+    /// On the CPU a few images at a time go forth and back, so that what the layers hand on stays in the cache.
+    pub fn explain(&self, images: &Tensor, target: impl Fn(&Tensor, Range<usize>) -> Result<Tensor> + Sync) -> Result<Explained> {
+        let count = images.dims().first().copied().unwrap_or_default();
+        let block = if images.device().is_cpu() { self.network.block() } else { count.max(1) };
+        let starts = (0..count).into_par_iter().step_by(block);
+        let parts = starts.map(|start| {
+            let rows = start..count.min(start + block);
+            let images = images.narrow(0, start, rows.len()).and_then(|images| Array::new(&images, &self.memory)).at("input")?;
+            self.explain_block(&images, |scores| target(scores, rows), &mut |_, _| Ok(()))
+        });
+        let (scores, relevance): (Vec<Array>, Vec<Array>) = parts.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        let stack = |parts: &[Array]| Array::stack(parts).at("input");
+        Ok(Explained { scores: stack(&scores)?, relevance: stack(&relevance)? })
     }
 
-    /// As [`explain`](Self::explain); `observe` sees each layer from the last to the first, with the relevance that it hands on
+    /// Scores and relevance of some images; `observe` sees each layer from the last to the first, with the relevance that it hands on
     /// to each of its inputs.
-    fn explain_observed(
+    fn explain_block(
         &self,
-        images: &Tensor,
+        images: &Array,
         target: impl FnOnce(&Tensor) -> Result<Tensor>,
-        observe: &mut dyn FnMut(NodeId, &[Tensor]) -> Result<()>,
-    ) -> Result<Explained> {
+        observe: &mut dyn FnMut(NodeId, &[Array]) -> Result<()>,
+    ) -> Result<(Array, Array)> {
         let graph = self.network.graph();
         let mut outputs = self.network.forward_all(images)?;
         let scores = outputs[graph.output().index()].clone();
-        let nonnegative = nonnegative(graph, smallest(images).at("input")? >= 0.0);
-        let mut relevance: Vec<Option<Tensor>> = vec![None; outputs.len()];
-        relevance[graph.output().index()] = Some(target(&scores)?);
+        let nonnegative = nonnegative(graph, is_nonnegative(images).at("input")?);
+        let mut relevance: Vec<Option<Array>> = vec![None; outputs.len()];
+        let start = target(&scores.to_tensor().at("scores")?)?;
+        relevance[graph.output().index()] = Some(Array::new(&start, &self.memory).at("target")?);
         for (id, step) in graph.ids().skip(1).zip(&self.steps).rev() {
             let node = graph.node(id);
             let (Some(output), Some(own)) = (outputs.pop(), relevance[id.index()].take()) else { continue };
-            let inputs: Vec<&Tensor> = node.inputs.iter().map(|input| &outputs[input.index()]).collect();
+            let inputs: Vec<&Array> = node.inputs.iter().map(|input| &outputs[input.index()]).collect();
             let seen = Seen { inputs: &inputs, output: &output, nonnegative: node.inputs.iter().all(|input| nonnegative[input.index()]) };
             let handed_on = step.back(&seen, &own).at(&node.name)?;
             observe(id, &handed_on)?;
@@ -85,7 +103,7 @@ impl Analysis {
             }
         }
         let relevance = relevance.swap_remove(0).ok_or_else(|| Error::request("the scores do not depend on the image"))?;
-        Ok(Explained { scores, relevance })
+        Ok((scores, relevance))
     }
 
     /// Why the explanation of an image `[1, C, H, W]` has values that are no finite numbers: an error that names the first layer
@@ -94,13 +112,14 @@ impl Analysis {
         let graph = self.network.graph();
         let place = |id: NodeId| format!("sample {sample:?}, layer `{}`", graph.node(id).name);
         let search = || {
-            for (id, output) in graph.ids().zip(self.network.forward_all(image)?) {
+            let image = Array::new(image, &self.memory).at("input")?;
+            for (id, output) in graph.ids().zip(self.network.forward_all(&image)?) {
                 if !is_finite(&output).at(&graph.node(id).name)? {
                     return Err(Error::data(place(id), "the layer's output is not finite")
                         .with_help("the net's weights are broken; train it again, with a lower rate perhaps"));
                 }
             }
-            self.explain_observed(image, target, &mut |id, handed_on| {
+            self.explain_block(&image, target, &mut |id, handed_on| {
                 if handed_on.iter().map(is_finite).collect::<candle_core::Result<Vec<_>>>().at(&graph.node(id).name)?.contains(&false) {
                     return Err(Error::data(place(id), "the relevance that the layer hands on is not finite")
                         .with_help("raise `epsilon`, or choose another composite"));
@@ -127,10 +146,10 @@ fn nonnegative(graph: &Graph, images: bool) -> Vec<bool> {
     })
 }
 
-fn smallest(values: &Tensor) -> candle_core::Result<f64> {
-    values.min_all()?.to_dtype(DType::F64)?.to_scalar()
+fn is_nonnegative(values: &Array) -> candle_core::Result<bool> {
+    Ok(values.to_tensor()?.min_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()? >= 0.0)
 }
 
-fn is_finite(values: &Tensor) -> candle_core::Result<bool> {
-    Ok(values.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?.iter().all(|value| value.is_finite()))
+fn is_finite(values: &Array) -> candle_core::Result<bool> {
+    Ok(values.to_tensor()?.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?.iter().all(|value| value.is_finite()))
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bezoar_core::{Classifier, Context, Error, Features, ImageSet, Plugin, Representation, Result, register};
-use bezoar_nn::{AtPlace, Graph, Network, features};
+use bezoar_nn::{AtPlace, Network, features};
 use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -104,11 +104,11 @@ impl Representation for Lrp {
         let analysis = Analysis::new(network.fold_batch_norm()?, &self.composite())?;
         let progress = cx.task("heatmaps", images.len() as u64);
         let mut done = 0;
-        for batch in images.batches(batch_size(analysis.network().graph())) {
+        for batch in images.batches(BATCH) {
             cx.check()?;
             let batch = batch?;
             let pixels = analysis.network().images(&batch)?;
-            let explained = analysis.explain(&pixels, |scores| self.target.relevance(scores, &batch.labels))?;
+            let explained = analysis.explain(&pixels, |scores, rows| self.target.relevance(scores, &batch.labels[rows]))?;
             let rows = self.rows(&explained.relevance)?;
             if let Some(row) = features(&explained.scores)?.first_not_finite().or_else(|| rows.first_not_finite()) {
                 let image = pixels.narrow(0, row, 1).at("input")?;
@@ -123,11 +123,5 @@ impl Representation for Lrp {
     }
 }
 
-/// Bytes that the activations of a batch may take: few enough to stay near the caches.
-const MEMORY: usize = 64 << 20;
-
-/// Images that are explained together.
-fn batch_size(graph: &Graph) -> usize {
-    let values: usize = graph.ids().map(|id| graph.shape(id).iter().product::<usize>()).sum();
-    (MEMORY / (values * size_of::<f32>())).clamp(1, 64)
-}
+/// Images that are read and handed on together.
+const BATCH: usize = 64;

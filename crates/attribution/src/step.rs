@@ -1,6 +1,7 @@
 //! A rule made ready for one layer.
 
-use bezoar_nn::{Network, NodeId, Op, Window, ops};
+use bezoar_nn::ops::Convolution;
+use bezoar_nn::{Array, Network, NodeId, Op, Window, ops};
 use candle_core::{Result, Tensor, bail};
 
 use crate::{Part, Rule, Term};
@@ -23,7 +24,7 @@ pub(crate) enum Step {
 /// A layer whose output is a weighted sum of its input.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Map {
-    Conv2d { window: Window, groups: usize },
+    Conv2d,
     Linear,
     Affine,
     AvgPool(Window),
@@ -34,14 +35,15 @@ pub(crate) enum Map {
 #[derive(Debug)]
 pub(crate) struct Prepared {
     term: Term,
+    convolution: Option<Convolution>,
     weight: Option<Tensor>,
     bias: Option<Tensor>,
 }
 
 /// What one layer saw and gave.
 pub(crate) struct Seen<'a> {
-    pub(crate) inputs: &'a [&'a Tensor],
-    pub(crate) output: &'a Tensor,
+    pub(crate) inputs: &'a [&'a Array],
+    pub(crate) output: &'a Array,
     /// Whether no input is negative anywhere.
     pub(crate) nonnegative: bool,
 }
@@ -54,7 +56,7 @@ impl Step {
             (_, Op::MaxPool { window }) => return Ok(Self::MaxPool(window)),
             (_, Op::Concat) => return Ok(Self::Concat),
             (_, Op::Flatten) => return Ok(Self::Flatten),
-            (_, Op::Conv2d { window, groups, .. }) => Map::Conv2d { window, groups },
+            (_, Op::Conv2d { .. }) => Map::Conv2d,
             (_, Op::Linear { .. }) => Map::Linear,
             (_, Op::BatchNorm { .. }) => Map::Affine,
             (_, Op::AvgPool { window }) => Map::AvgPool(window),
@@ -68,19 +70,23 @@ impl Step {
         let prepare = |&term: &Term| {
             let weight = weight.as_ref().map(|weight| term.weight.of(weight)).transpose()?;
             let bias = term.bias.zip(bias.as_ref()).map(|(part, bias)| part.of(bias)).transpose()?;
-            Ok(Prepared { term, weight, bias })
+            let convolution = match (network.graph().node(id).op, &weight) {
+                (Op::Conv2d { window, groups, .. }, Some(weight)) => Some(Convolution::new(weight.clone(), window, groups)),
+                _ => None,
+            };
+            Ok(Prepared { term, convolution, weight, bias })
         };
         let terms = rule.terms().iter().map(prepare).collect::<Result<_>>()?;
         Ok(Self::Share { map, terms, stabilizer })
     }
 
     /// The relevance of each input, from that of the output.
-    pub(crate) fn back(&self, seen: &Seen<'_>, relevance: &Tensor) -> Result<Vec<Tensor>> {
+    pub(crate) fn back(&self, seen: &Seen<'_>, relevance: &Array) -> Result<Vec<Array>> {
         let input = seen.inputs[0];
         match self {
             Self::Pass => Ok(vec![relevance.clone()]),
             Self::MaxPool(window) => Ok(vec![ops::max_pool2d_backward(input, relevance, *window)?]),
-            Self::Concat => ops::split(relevance, &seen.inputs.iter().map(|input| input.dim(1)).collect::<Result<Vec<_>>>()?),
+            Self::Concat => ops::split(relevance, &seen.inputs.iter().map(|input| input.dims()[1]).collect::<Vec<_>>()),
             Self::Flatten => Ok(vec![relevance.reshape(input.dims())?]),
             Self::Share { map, terms, stabilizer } => {
                 let terms: Vec<&Prepared> = terms.iter().filter(|term| !(seen.nonnegative && term.term.input == Part::Negative)).collect();
@@ -92,22 +98,26 @@ impl Step {
 }
 
 /// What the terms of a rule give together.
-fn denominator(map: Map, terms: &[&Prepared], seen: &Seen<'_>) -> Result<Tensor> {
+fn denominator(map: Map, terms: &[&Prepared], seen: &Seen<'_>) -> Result<Array> {
     match terms {
         [only] if only.term == Term::WHOLE => Ok(seen.output.clone()),
         _ => sum(terms.iter().map(|term| map.forward(&term.term.input.of_input(seen.inputs[0], seen.nonnegative)?, term))),
     }
 }
 
-fn sum(mut tensors: impl Iterator<Item = Result<Tensor>>) -> Result<Tensor> {
-    let Some(first) = tensors.next() else { bail!("a rule without terms") };
-    tensors.try_fold(first?, |sum, tensor| ops::add(&sum, &tensor?))
+fn sum(mut terms: impl Iterator<Item = Result<Array>>) -> Result<Array> {
+    let Some(first) = terms.next() else { bail!("a rule without terms") };
+    terms.try_fold(first?, |sum, term| ops::add(&sum, &term?))
 }
 
 impl Prepared {
     /// The relevance that an input gets through this term when each unit of output is worth `share`.
-    fn give(&self, map: Map, input: &Tensor, share: &Tensor, nonnegative: bool) -> Result<Tensor> {
+    fn give(&self, map: Map, input: &Array, share: &Array, nonnegative: bool) -> Result<Array> {
         ops::product(&self.term.input.of_input(input, nonnegative)?, &map.transposed(share, input.dims(), self)?)
+    }
+
+    fn convolution(&self) -> Result<&Convolution> {
+        self.convolution.as_ref().ok_or_else(|| candle_core::Error::Msg("is no convolution".into()))
     }
 
     fn weight(&self) -> Result<&Tensor> {
@@ -116,21 +126,21 @@ impl Prepared {
 }
 
 impl Map {
-    fn forward(self, x: &Tensor, term: &Prepared) -> Result<Tensor> {
+    fn forward(self, x: &Array, term: &Prepared) -> Result<Array> {
         let bias = term.bias.as_ref();
         match self {
-            Self::Conv2d { window, groups } => ops::conv2d(x, term.weight()?, bias, window, groups),
+            Self::Conv2d => term.convolution()?.forward(x, bias, false),
             Self::Linear => ops::linear(x, term.weight()?, bias),
             Self::Affine | Self::AvgPool(_) | Self::Sum => bail!("no rule changes this layer"),
         }
     }
 
     /// The transpose of the map, without bias.
-    fn transposed(self, share: &Tensor, input: &[usize], term: &Prepared) -> Result<Tensor> {
+    fn transposed(self, share: &Array, input: &[usize], term: &Prepared) -> Result<Array> {
         match self {
-            Self::Conv2d { window, groups } => ops::conv2d_backward_input(share, term.weight()?, [input[2], input[3]], window, groups),
+            Self::Conv2d => term.convolution()?.backward_input(share, [input[2], input[3]]),
             Self::Linear => ops::linear_backward_input(share, term.weight()?),
-            Self::Affine => ops::channel_affine(share, term.weight()?, &term.weight()?.zeros_like()?),
+            Self::Affine => ops::channel_affine(share, term.weight()?, &term.weight()?.zeros_like()?, false),
             Self::AvgPool(window) => ops::avg_pool2d_backward(share, [input[2], input[3]], window),
             Self::Sum => Ok(share.clone()),
         }
@@ -147,10 +157,11 @@ impl Part {
     }
 
     /// The same of an input that may be known to have no negative values.
-    fn of_input(self, values: &Tensor, nonnegative: bool) -> Result<Tensor> {
+    fn of_input(self, values: &Array, nonnegative: bool) -> Result<Array> {
         match self {
+            Self::Whole => Ok(values.clone()),
             Self::Positive if nonnegative => Ok(values.clone()),
-            _ => self.of(values),
+            Self::Positive | Self::Negative => ops::side(values, self == Self::Negative),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Images a second of whole nets: scores, and training steps without augmentation and optimizer.
 
 use bezoar_models::{CompactCnn, PaperInception};
-use bezoar_nn::{Architecture, Mode, Network, cross_entropy};
+use bezoar_nn::{Architecture, Array, Memory, Mode, Network, cross_entropy};
 use candle_core::{Device, Tensor};
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -34,10 +34,10 @@ fn forward(bencher: Bencher<'_, '_>, name: &str) {
 
 #[divan::bench(args = NETS)]
 fn gradients(bencher: Bencher<'_, '_>, name: &str) {
-    let (net, images) = (net(name), images());
+    let (net, images) = (net(name), Array::new(&images(), &Memory::default()).unwrap());
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         let tape = net.record(&images, Mode::Training { seed: 0 }).unwrap();
-        let loss = cross_entropy(tape.scores().unwrap(), &[7; BATCH]).unwrap();
+        let loss = cross_entropy(&tape.scores().unwrap(), &[7; BATCH]).unwrap();
         net.parameter_gradients(tape, &loss.gradient).unwrap()
     });
 }

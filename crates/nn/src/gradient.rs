@@ -10,8 +10,8 @@ use bezoar_core::{Error, Result};
 use candle_core::Tensor;
 
 use crate::graph::{NodeId, Op};
-use crate::ops::Moments;
-use crate::{AtPlace, Network, ops};
+use crate::ops::{BatchNorm, Moments};
+use crate::{Array, AtPlace, Network, ops};
 
 /// How batch norm and dropout behave in a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct Tape {
     mode: Mode,
-    outputs: Vec<Tensor>,
+    outputs: Vec<Array>,
     moments: BTreeMap<NodeId, Moments>,
 }
 
@@ -38,8 +38,8 @@ impl Tape {
     ///
     /// # Errors
     /// Never, for a tape of [`Network::record`].
-    pub fn scores(&self) -> Result<&Tensor> {
-        self.outputs.last().ok_or_else(|| Error::request("an empty pass"))
+    pub fn scores(&self) -> Result<Tensor> {
+        self.outputs.last().ok_or_else(|| Error::request("an empty pass"))?.to_tensor().at("scores")
     }
 
     /// The moments of the batch at each batch norm, for its running statistics; empty outside training.
@@ -58,29 +58,29 @@ enum Wanted {
 /// The gradients of one node.
 struct Local {
     /// To each input; none when the images are not wanted and no input depends on parameters.
-    inputs: Vec<Tensor>,
+    inputs: Vec<Array>,
     /// To `weight` and `bias`, where it has them.
     parameters: Vec<(&'static str, Tensor)>,
 }
 
 impl Network {
     /// Passes images `[N, C, H, W]` through the net and keeps what each node gives.
-    pub fn record(&self, images: &Tensor, mode: Mode) -> Result<Tape> {
+    pub fn record(&self, images: &Array, mode: Mode) -> Result<Tape> {
         let graph = self.graph();
         let mut tape = Tape { mode, outputs: Vec::with_capacity(graph.nodes().len()), moments: BTreeMap::new() };
         for id in graph.ids() {
             let node = graph.node(id);
-            let inputs: Vec<&Tensor> = node.inputs.iter().map(|input| &tape.outputs[input.index()]).collect();
+            let inputs: Vec<&Array> = node.inputs.iter().map(|input| &tape.outputs[input.index()]).collect();
             let output = match (node.op, mode) {
                 (Op::BatchNorm { eps, .. }, Mode::Training { .. }) => {
                     let moments = ops::channel_moments(inputs[0]).at(&node.name)?;
-                    let affine = self.batch_normal(&moments, eps).and_then(|normal| self.norm_affine(id, normal));
-                    let output = affine.and_then(|[scale, shift]| ops::channel_affine(inputs[0], &scale, &shift)).at(&node.name)?;
+                    let [scale, shift] = self.batch_affine(id, &moments, eps).at(&node.name)?;
+                    let output = ops::channel_affine(inputs[0], &scale, &shift, self.is_fused(id)).at(&node.name)?;
                     tape.moments.insert(id, moments);
                     output
                 }
                 (Op::Dropout { p }, Mode::Training { seed }) => ops::dropout(inputs[0], p, [seed, id.index() as u64]).at(&node.name)?,
-                _ => self.compute(id, images, &inputs)?,
+                _ => self.compute(id, images, &inputs, self.is_fused(id))?,
             };
             tape.outputs.push(output);
         }
@@ -94,18 +94,20 @@ impl Network {
 
     /// The gradient of a loss to the images, from its gradient to the scores.
     pub fn image_gradient(&self, tape: Tape, scores: &Tensor) -> Result<Tensor> {
-        self.backward(tape, scores, Wanted::Images)?.0.ok_or_else(|| Error::request("the scores do not depend on the images"))
+        let gradient = self.backward(tape, scores, Wanted::Images)?.0;
+        gradient.ok_or_else(|| Error::request("the scores do not depend on the images"))?.to_tensor().at("input")
     }
 
-    fn backward(&self, mut tape: Tape, scores: &Tensor, wanted: Wanted) -> Result<(Option<Tensor>, BTreeMap<String, Tensor>)> {
+    fn backward(&self, mut tape: Tape, scores: &Tensor, wanted: Wanted) -> Result<(Option<Array>, BTreeMap<String, Tensor>)> {
         let graph = self.graph();
-        if scores.dims() != tape.scores()?.dims() {
-            return Err(Error::request(format!("a gradient {:?} for scores {:?}", scores.dims(), tape.scores()?.dims())));
+        let given = tape.outputs.last().map(Array::dims).unwrap_or_default();
+        if scores.dims() != given {
+            return Err(Error::request(format!("a gradient {:?} for scores {given:?}", scores.dims())));
         }
         let needed = self.needed(wanted);
         let mut parameters = BTreeMap::new();
-        let mut gradients: Vec<Option<Tensor>> = vec![None; graph.nodes().len()];
-        gradients[graph.output().index()] = Some(scores.clone());
+        let mut gradients: Vec<Option<Array>> = vec![None; graph.nodes().len()];
+        gradients[graph.output().index()] = Some(tape.outputs[0].like(scores).at("scores")?);
         for id in graph.ids().skip(1).rev() {
             let output = tape.outputs.pop();
             let (Some(output), Some(gradient), true) = (output, gradients[id.index()].take(), needed[id.index()]) else { continue };
@@ -144,30 +146,32 @@ impl Network {
         &self,
         id: NodeId,
         tape: &Tape,
-        y: &Tensor,
-        dy: &Tensor,
+        y: &Array,
+        dy: &Array,
         wanted: Wanted,
         passes_on: bool,
     ) -> candle_core::Result<Local> {
         let node = self.graph().node(id);
-        let inputs: Vec<&Tensor> = node.inputs.iter().map(|input| &tape.outputs[input.index()]).collect();
+        let inputs: Vec<&Array> = node.inputs.iter().map(|input| &tape.outputs[input.index()]).collect();
         if let (Op::BatchNorm { eps, .. }, Some(moments)) = (node.op, tape.moments.get(&id)) {
-            let [dx, dw, db] = ops::batch_norm_backward(inputs[0], dy, moments, eps, self.weight(id)?)?;
+            let affine = self.batch_affine(id, moments, eps)?;
+            let norm = BatchNorm { moments, eps, weight: self.weight(id)?, rectified: self.is_fused(id).then_some(&affine) };
+            let (dx, [dw, db]) = norm.backward(inputs[0], dy)?;
             return Ok(Local { inputs: vec![dx], parameters: vec![("weight", dw), ("bias", db)] });
         }
         let parameters = if wanted == Wanted::Parameters { self.own_gradients(id, inputs[0], dy)? } else { Vec::new() };
-        let inputs = if passes_on { self.input_gradients(id, tape.mode, &inputs, y, dy)? } else { Vec::new() };
+        let inputs = if passes_on { self.input_gradients(id, tape, &inputs, y, dy)? } else { Vec::new() };
         Ok(Local { inputs, parameters })
     }
 
     /// The gradients to a node's own parameters; for batch norm, with its running statistics.
-    fn own_gradients(&self, id: NodeId, x: &Tensor, dy: &Tensor) -> candle_core::Result<Vec<(&'static str, Tensor)>> {
+    fn own_gradients(&self, id: NodeId, x: &Array, dy: &Array) -> candle_core::Result<Vec<(&'static str, Tensor)>> {
         let (weight, has_bias) = match self.graph().node(id).op {
             Op::Conv2d { window, groups, bias, .. } => (ops::conv2d_backward_weight(x, dy, window, groups)?, bias),
             Op::Linear { bias, .. } => (ops::linear_backward_weight(x, dy)?, bias),
             Op::BatchNorm { eps, .. } => {
                 let [deviation, center] = self.running_normal(id, eps)?;
-                (ops::channel_sums(&(dy * ops::channel_affine(x, &deviation, &center)?)?)?, true)
+                (ops::channel_sums(&ops::product(dy, &ops::channel_affine(x, &deviation, &center, false)?)?)?, true)
             }
             _ => return Ok(Vec::new()),
         };
@@ -179,21 +183,23 @@ impl Network {
     }
 
     /// The gradients to a node's inputs; for batch norm, with its running statistics.
-    fn input_gradients(&self, id: NodeId, mode: Mode, inputs: &[&Tensor], y: &Tensor, dy: &Tensor) -> candle_core::Result<Vec<Tensor>> {
+    fn input_gradients(&self, id: NodeId, tape: &Tape, inputs: &[&Array], y: &Array, dy: &Array) -> candle_core::Result<Vec<Array>> {
         let x = inputs[0];
-        let size = || Ok::<_, candle_core::Error>([x.dim(2)?, x.dim(3)?]);
-        let dx = match (self.graph().node(id).op, mode) {
+        let size = || [x.dims()[2], x.dims()[3]];
+        let node = self.graph().node(id);
+        let dx = match (node.op, tape.mode) {
             (Op::Add, _) => return Ok(vec![dy.clone(); inputs.len()]),
-            (Op::Concat, _) => return ops::split(dy, &inputs.iter().map(|input| input.dim(1)).collect::<candle_core::Result<Vec<_>>>()?),
-            (Op::Conv2d { window, groups, .. }, _) => ops::conv2d_backward_input(dy, self.weight(id)?, size()?, window, groups)?,
+            (Op::Concat, _) => return ops::split(dy, &inputs.iter().map(|input| input.dims()[1]).collect::<Vec<_>>()),
+            (Op::Conv2d { .. }, _) => self.convolution(id)?.backward_input(dy, size())?,
             (Op::Linear { .. }, _) => ops::linear_backward_input(dy, self.weight(id)?)?,
             (Op::BatchNorm { eps, .. }, _) => {
                 let [scale, shift] = self.running_affine(id, eps)?;
-                ops::channel_affine(dy, &scale, &shift.zeros_like()?)?
+                ops::channel_affine(dy, &scale, &shift.zeros_like()?, false)?
             }
+            (Op::Relu, _) if self.is_fused(id) && tape.moments.contains_key(&node.inputs[0]) => dy.clone(),
             (Op::Relu, _) => ops::relu_backward(y, dy)?,
             (Op::MaxPool { window }, _) => ops::max_pool2d_backward(x, dy, window)?,
-            (Op::AvgPool { window }, _) => ops::avg_pool2d_backward(dy, size()?, window)?,
+            (Op::AvgPool { window }, _) => ops::avg_pool2d_backward(dy, size(), window)?,
             (Op::Flatten, _) => dy.reshape(x.dims())?,
             (Op::Dropout { p }, Mode::Training { seed }) => ops::dropout(dy, p, [seed, id.index() as u64])?,
             (Op::Dropout { .. } | Op::Input, _) => dy.clone(),
@@ -207,7 +213,7 @@ mod tests {
     use candle_core::DType;
 
     use super::*;
-    use crate::testing::{both_ways, check_gradient, distance, dot, net, random};
+    use crate::testing::{array, both_ways, check_gradient, distance, dot, net, random};
 
     #[test]
     fn gradients_of_a_whole_net_equal_finite_differences() {
@@ -215,10 +221,10 @@ mod tests {
         let (images, scores) = (random(1, &[5, 2, 9, 8]), random(2, &[5, 4]));
         both_ways(|| {
             for mode in [Mode::Use, Mode::Training { seed: 3 }] {
-                let loss = |net: &Network, images: &Tensor| dot(net.record(images, mode).unwrap().scores().unwrap(), &scores);
-                let gradient = net.image_gradient(net.record(&images, mode).unwrap(), &scores).unwrap();
+                let loss = |net: &Network, images: &Tensor| dot(&net.record(&array(images), mode).unwrap().scores().unwrap(), &scores);
+                let gradient = net.image_gradient(net.record(&array(&images), mode).unwrap(), &scores).unwrap();
                 check_gradient(&images, &gradient, |images| loss(&net, images));
-                let gradients = net.parameter_gradients(net.record(&images, mode).unwrap(), &scores).unwrap();
+                let gradients = net.parameter_gradients(net.record(&array(&images), mode).unwrap(), &scores).unwrap();
                 for parameter in net.graph().parameters() {
                     let Some(gradient) = gradients.get(&parameter.name) else {
                         assert!(!parameter.role.is_trained(), "{} has no gradient", parameter.name);
@@ -240,8 +246,8 @@ mod tests {
     fn a_pass_in_use_equals_forward() {
         let net = net(DType::F32);
         let images = random(1, &[3, 2, 9, 8]).to_dtype(DType::F32).unwrap();
-        let tape = net.record(&images, Mode::Use).unwrap();
-        assert!(distance(tape.scores().unwrap(), &net.forward(&images).unwrap()) == 0.0);
+        let tape = net.record(&array(&images), Mode::Use).unwrap();
+        assert!(distance(&tape.scores().unwrap(), &net.forward(&images).unwrap()) == 0.0);
         assert!(tape.moments().is_empty());
     }
 }

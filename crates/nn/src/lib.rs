@@ -8,6 +8,7 @@
 //! Not here: architectures (see `bezoar-models`), relevance and heatmaps (see `bezoar-attribution`).
 
 mod architecture;
+mod array;
 pub mod augmentation;
 mod files;
 mod fold;
@@ -22,6 +23,7 @@ mod testing;
 mod training;
 
 pub use architecture::Architecture;
+pub use array::{Array, Memory};
 pub use gradient::{Mode, Tape};
 pub use graph::{Graph, GraphBuilder, Node, NodeId, Op, Parameter, Role, Window};
 pub use loss::{Loss, cross_entropy};

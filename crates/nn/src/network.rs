@@ -6,18 +6,23 @@ use std::collections::BTreeMap;
 use bezoar_core::{Batch, Classifier, Error, Features, ImageShape, Result};
 use candle_core::{DType, Device, Tensor};
 use rand::{Rng, RngExt};
+use rayon::prelude::*;
 
+use crate::array::has_kernels;
 use crate::augmentation::to_planes;
 use crate::graph::{Graph, NodeId, Op, Parameter, Role};
-use crate::{AtPlace, ops};
+use crate::ops::Convolution;
+use crate::{Array, AtPlace, Memory, ops};
 
 /// A [`Graph`], a tensor for each of its parameters, and the device where they live.
 #[derive(Clone, Debug)]
 pub struct Network {
     graph: Graph,
     parameters: BTreeMap<String, Tensor>,
+    convolutions: BTreeMap<NodeId, Convolution>,
     device: Device,
     dtype: DType,
+    memory: Memory,
 }
 
 impl Network {
@@ -43,7 +48,17 @@ impl Network {
         if let Some(name) = parameters.keys().find(|name| expected.iter().all(|wanted| wanted.name != **name)) {
             return Err(Error::data(name, "no layer of the net has this parameter"));
         }
-        Ok(Self { graph, parameters, device, dtype })
+        let mut network = Self { graph, parameters, convolutions: BTreeMap::new(), device, dtype, memory: Memory::default() };
+        network.prepare_convolutions();
+        Ok(network)
+    }
+
+    fn prepare_convolutions(&mut self) {
+        let convolutions = self.graph.ids().filter_map(|id| match self.graph.node(id).op {
+            Op::Conv2d { window, groups, .. } => Some((id, Convolution::new(self.parameter(id, "weight")?.clone(), window, groups))),
+            _ => None,
+        });
+        self.convolutions = convolutions.collect();
     }
 
     /// A net with fresh parameters, as PyTorch's layers begin: weights and biases of convolutions and linear layers uniform
@@ -98,6 +113,7 @@ impl Network {
     /// Puts new values in the place of parameters that the net has.
     pub(crate) fn replace(&mut self, parameters: BTreeMap<String, Tensor>) {
         self.parameters.extend(parameters);
+        self.prepare_convolutions();
     }
 
     /// Images as the net takes them: `[N, C, H, W]`, values in 0..=1.
@@ -122,14 +138,41 @@ impl Network {
         self.forward_to(images, self.graph.output())
     }
 
-    /// What a node gives for images `[N, C, H, W]`; later nodes are not computed, and outputs are dropped once used.
+    /// What a node gives for images `[N, C, H, W]`; later nodes are not computed.
+    ///
+    /// On the CPU a few images at a time go through the whole net, so that what its layers hand on stays in the cache.
     pub fn forward_to(&self, images: &Tensor, id: NodeId) -> Result<Tensor> {
+        let count = images.dims().first().copied().unwrap_or_default();
+        if !has_kernels(images) || count == 0 {
+            let output = self.pass(&Array::new(images, &self.memory).at("input")?, id)?;
+            return output.to_tensor().at(&self.graph.node(id).name);
+        }
+        let block = self.block();
+        let starts = (0..count).into_par_iter().step_by(block);
+        let outputs = starts.map(|start| {
+            let images = images.narrow(0, start, block.min(count - start));
+            self.pass(&images.and_then(|images| Array::new(&images, &self.memory)).at("input")?, id)
+        });
+        let outputs: Vec<Array> = outputs.collect::<Result<_>>()?;
+        Array::stack(&outputs).at(&self.graph.node(id).name)
+    }
+
+    /// Images that go through the net together on one thread, so that their values fit a core's cache.
+    pub fn block(&self) -> usize {
+        /// Values that a core's cache holds.
+        const CACHED: usize = 1 << 18;
+        let values: usize = self.graph.ids().map(|id| self.graph.shape(id).iter().product::<usize>()).sum();
+        (CACHED / values).clamp(1, 64)
+    }
+
+    fn pass(&self, images: &Array, id: NodeId) -> Result<Array> {
         let last_use = |id: NodeId| self.graph.consumers(id).last();
-        let mut outputs: Vec<Option<Tensor>> = Vec::with_capacity(id.index() + 1);
+        let mut outputs: Vec<Option<Array>> = Vec::with_capacity(id.index() + 1);
         for now in self.graph.ids().take(id.index() + 1) {
-            let inputs = self.graph.node(now).inputs.iter().filter_map(|input| outputs[input.index()].as_ref()).collect::<Vec<_>>();
-            let output = self.compute(now, images, &inputs)?;
-            for &input in &self.graph.node(now).inputs {
+            let node = self.graph.node(now);
+            let inputs = node.inputs.iter().filter_map(|input| outputs[input.index()].as_ref()).collect::<Vec<_>>();
+            let output = self.compute(now, images, &inputs, self.is_fused(now) && (now != id || node.op == Op::Relu))?;
+            for &input in &node.inputs {
                 if last_use(input) == Some(now) {
                     outputs[input.index()] = None;
                 }
@@ -140,17 +183,32 @@ impl Network {
     }
 
     /// What every node gives for images `[N, C, H, W]`, in the order of the nodes.
-    pub fn forward_all(&self, images: &Tensor) -> Result<Vec<Tensor>> {
-        self.graph.ids().try_fold(Vec::with_capacity(self.graph.nodes().len()), |mut outputs: Vec<Tensor>, id| {
-            let inputs: Vec<&Tensor> = self.graph.node(id).inputs.iter().map(|input| &outputs[input.index()]).collect();
-            let output = self.compute(id, images, &inputs)?;
+    pub fn forward_all(&self, images: &Array) -> Result<Vec<Array>> {
+        self.graph.ids().try_fold(Vec::with_capacity(self.graph.nodes().len()), |mut outputs: Vec<Array>, id| {
+            let inputs: Vec<&Array> = self.graph.node(id).inputs.iter().map(|input| &outputs[input.index()]).collect();
+            let output = self.compute(id, images, &inputs, false)?;
             outputs.push(output);
             Ok(outputs)
         })
     }
 
-    /// What a node gives for these inputs, as in use.
-    pub(crate) fn compute(&self, id: NodeId, images: &Tensor, inputs: &[&Tensor]) -> Result<Tensor> {
+    /// Whether a ReLU and the layer before it, whose output nobody else wants, are done at once; asked of either.
+    pub(crate) fn is_fused(&self, id: NodeId) -> bool {
+        let node = self.graph.node(id);
+        match node.op {
+            Op::Relu => {
+                matches!(self.graph.node(node.inputs[0]).op, Op::Conv2d { .. } | Op::BatchNorm { .. }) && self.is_fused(node.inputs[0])
+            }
+            Op::Conv2d { .. } | Op::BatchNorm { .. } => {
+                let mut consumers = self.graph.consumers(id);
+                consumers.next().is_some_and(|next| self.graph.node(next).op == Op::Relu) && consumers.next().is_none()
+            }
+            _ => false,
+        }
+    }
+
+    /// What a node gives for these inputs, as in use; `fused`, a ReLU is done by the layer before it.
+    pub(crate) fn compute(&self, id: NodeId, images: &Array, inputs: &[&Array], fused: bool) -> Result<Array> {
         let node = self.graph.node(id);
         let output = match node.op {
             Op::Input if images.dims().get(1..) == Some(&self.graph.input()) => Ok(images.clone()),
@@ -158,22 +216,28 @@ impl Network {
                 let [c, h, w] = self.graph.input();
                 return Err(Error::request(format!("the net takes images [N, {c}, {h}, {w}], not {:?}", images.dims())));
             }
-            Op::Conv2d { window, groups, .. } => {
-                self.weight(id).and_then(|weight| ops::conv2d(inputs[0], weight, self.parameter(id, "bias"), window, groups))
+            Op::Conv2d { .. } => {
+                self.convolution(id).and_then(|convolution| convolution.forward(inputs[0], self.parameter(id, "bias"), fused))
             }
             Op::Linear { .. } => self.weight(id).and_then(|weight| ops::linear(inputs[0], weight, self.parameter(id, "bias"))),
             Op::BatchNorm { eps, .. } => {
-                self.running_affine(id, eps).and_then(|[scale, shift]| ops::channel_affine(inputs[0], &scale, &shift))
+                self.running_affine(id, eps).and_then(|[scale, shift]| ops::channel_affine(inputs[0], &scale, &shift, fused))
             }
+            Op::Relu if fused => Ok(inputs[0].clone()),
             Op::Relu => ops::relu(inputs[0]),
             Op::MaxPool { window } => ops::max_pool2d(inputs[0], window),
             Op::AvgPool { window } => ops::avg_pool2d(inputs[0], window),
             Op::Add => inputs[1..].iter().try_fold(inputs[0].clone(), |sum, input| ops::add(&sum, input)),
             Op::Concat => ops::concat(inputs),
-            Op::Flatten => inputs[0].flatten_from(1),
+            Op::Flatten => inputs[0].reshape(&[inputs[0].dims()[0], inputs[0].dims()[1..].iter().product()]),
             Op::Dropout { .. } => Ok(inputs[0].clone()),
         };
         output.at(&node.name)
+    }
+
+    /// The weights of a convolution, ready for use.
+    pub(crate) fn convolution(&self, id: NodeId) -> candle_core::Result<&Convolution> {
+        self.convolutions.get(&id).ok_or_else(|| candle_core::Error::Msg("is no convolution".into()))
     }
 
     /// The parameter `weight` of a weighted node or batch norm; [`Network::new`] saw to it that it is there.
@@ -196,7 +260,7 @@ impl Network {
     }
 
     /// What makes a channel's mean in this batch 0 and its variance 1, as a factor and a summand.
-    pub(crate) fn batch_normal(&self, moments: &ops::Moments, eps: f64) -> candle_core::Result<[Tensor; 2]> {
+    fn batch_normal(&self, moments: &ops::Moments, eps: f64) -> candle_core::Result<[Tensor; 2]> {
         let deviation: Vec<f64> = moments.variance.iter().map(|variance| 1.0 / (variance + eps).sqrt()).collect();
         let center: Vec<f64> = moments.mean.iter().zip(&deviation).map(|(mean, deviation)| -mean * deviation).collect();
         let tensor =
@@ -204,8 +268,13 @@ impl Network {
         Ok([tensor(deviation)?, tensor(center)?])
     }
 
+    /// Batch norm in training as a factor and a summand a channel.
+    pub(crate) fn batch_affine(&self, id: NodeId, moments: &ops::Moments, eps: f64) -> candle_core::Result<[Tensor; 2]> {
+        self.norm_affine(id, self.batch_normal(moments, eps)?)
+    }
+
     /// Batch norm's own factor and summand after a normalisation.
-    pub(crate) fn norm_affine(&self, id: NodeId, [factor, summand]: [Tensor; 2]) -> candle_core::Result<[Tensor; 2]> {
+    fn norm_affine(&self, id: NodeId, [factor, summand]: [Tensor; 2]) -> candle_core::Result<[Tensor; 2]> {
         let [Some(weight), Some(bias)] = ["weight", "bias"].map(|what| self.parameter(id, what)) else {
             candle_core::bail!("has no weight and bias")
         };

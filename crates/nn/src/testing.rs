@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::Network;
 use crate::graph::{GraphBuilder, NodeId, Op, Role, Window};
+use crate::{Array, Memory, Network};
 
 /// Values uniform in -1..1, the same for the same seed.
 pub(crate) fn values(seed: u64, len: usize) -> Vec<f64> {
@@ -14,25 +14,53 @@ pub(crate) fn values(seed: u64, len: usize) -> Vec<f64> {
     (0..len).map(|_| rng.random_range(-1.0..1.0)).collect()
 }
 
-/// A tensor of [`values`].
-pub(crate) fn random(seed: u64, shape: &[usize]) -> Tensor {
-    Tensor::from_vec(values(seed, shape.iter().product()), shape, &Device::Cpu).unwrap()
+/// A tensor of these values.
+pub(crate) fn tensor(values: &[f64], shape: &[usize]) -> Tensor {
+    Tensor::from_slice(values, shape, &Device::Cpu).unwrap()
 }
 
-/// The largest difference of two tensors.
-pub(crate) fn distance(a: &Tensor, b: &Tensor) -> f64 {
+/// A tensor of [`values`].
+pub(crate) fn random(seed: u64, shape: &[usize]) -> Tensor {
+    tensor(&values(seed, shape.iter().product()), shape)
+}
+
+/// The array of a tensor, as the layers take it.
+pub(crate) fn array(tensor: &Tensor) -> Array {
+    Array::new(tensor, &Memory::default()).unwrap()
+}
+
+/// A tensor or an array.
+pub(crate) trait AsTensor {
+    fn as_tensor(&self) -> Tensor;
+}
+
+impl AsTensor for Tensor {
+    fn as_tensor(&self) -> Tensor {
+        self.clone()
+    }
+}
+
+impl AsTensor for Array {
+    fn as_tensor(&self) -> Tensor {
+        self.to_tensor().unwrap()
+    }
+}
+
+/// The largest difference of two tensors or arrays.
+pub(crate) fn distance(a: &impl AsTensor, b: &impl AsTensor) -> f64 {
+    let (a, b) = (&a.as_tensor(), &b.as_tensor());
     assert_eq!(a.dims(), b.dims());
     let host = |t: &Tensor| t.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
     host(a).iter().zip(host(b)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
 /// `Σ a b`.
-pub(crate) fn dot(a: &Tensor, b: &Tensor) -> f64 {
-    (a * b).unwrap().sum_all().unwrap().to_scalar().unwrap()
+pub(crate) fn dot(a: &impl AsTensor, b: &impl AsTensor) -> f64 {
+    (a.as_tensor() * b.as_tensor()).unwrap().sum_all().unwrap().to_scalar().unwrap()
 }
 
 /// Checks a gradient against central differences of `f` along some directions.
-pub(crate) fn check_gradient(x: &Tensor, gradient: &Tensor, f: impl Fn(&Tensor) -> f64) {
+pub(crate) fn check_gradient(x: &Tensor, gradient: &impl AsTensor, f: impl Fn(&Tensor) -> f64) {
     let step = 1e-6;
     for seed in 0..3 {
         let direction = random(1000 + seed, x.dims());

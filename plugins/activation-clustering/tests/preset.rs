@@ -2,7 +2,7 @@
 
 use bezoar_activation_clustering::ActivationClustering;
 use bezoar_attribution as _;
-use bezoar_core::{Context, Detector, Features, ImageSet, Part, Plugin};
+use bezoar_core::{Context, Detector, Features, Part, Plugin};
 use serde_json::json;
 
 #[path = "../../../crates/clustering/tests/support/mod.rs"]

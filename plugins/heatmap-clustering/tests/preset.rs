@@ -1,7 +1,7 @@
 //! The preset, as YAML builds it.
 
 use bezoar_attribution as _;
-use bezoar_core::{Context, Detector, Features, ImageSet, Part, Plugin, Registry};
+use bezoar_core::{Context, Detector, Features, Part, Plugin, Registry};
 use bezoar_heatmap_clustering::HeatmapClustering;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! The detector, as YAML builds it.
 
 use bezoar_attribution as _;
-use bezoar_core::{Context, Detector, Features, ImageSet, Origin, Part, Plugin};
+use bezoar_core::{Context, Detector, Features, Origin, Part, Plugin};
 use bezoar_spectral_signatures::SpectralSignatures;
 use proptest::prelude::*;
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! Whole nets: conservation and identities that must hold whatever the weights.
 
 use bezoar_attribution::Composite;
-use bezoar_nn::{Graph, Mode, Network};
+use bezoar_nn::{Array, Graph, Memory, Mode, Network};
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
 
@@ -56,8 +56,8 @@ proptest! {
         let graph = inception(PLAIN);
         let net = network(graph.clone(), seed);
         let (images, start) = (images(&graph, seed), one_hot(&graph, seed));
-        let tape = net.record(&images, Mode::Use).unwrap();
-        let scores = host(tape.scores().unwrap());
+        let tape = net.record(&Array::new(&images, &Memory::default()).unwrap(), Mode::Use).unwrap();
+        let scores = host(&tape.scores().unwrap());
         // LRP starts with 1 where the gradient starts with 1 for a score of any size.
         let start_scores: Vec<f64> = host(&start).iter().zip(scores).map(|(start, score)| start * score).collect();
         let scaled = Tensor::from_vec(start_scores, start.dims(), &Device::Cpu).unwrap();

@@ -27,7 +27,7 @@ fn relevances_are_zennits() {
             // One set of images in 0..1, where z⁺ takes its shorter way, and one with both signs.
             for images in ["images", "signed"] {
                 let pixels = arrays[images].to_dtype(dtype).unwrap();
-                let explained = analysis.explain(&pixels, |scores| Target::Label.relevance(scores, &labels)).unwrap();
+                let explained = analysis.explain(&pixels, |scores, rows| Target::Label.relevance(scores, &labels[rows])).unwrap();
                 let off = |found: &Tensor, expected: &str| distance(&host(found), &host(&arrays[&format!("{images}.{expected}")]));
                 assert!(off(&explained.scores, "scores") < tolerance, "scores of {images} in {dtype:?}");
                 let error = off(&explained.relevance, name);

@@ -107,9 +107,9 @@ struct Tap {
     offset: usize,
 }
 
-/// A convolution or its transpose as sums over taps.
+/// A convolution or its transpose, as sums over taps.
 #[derive(Clone, Debug)]
-struct Sums {
+pub(crate) struct Correlation {
     source: Side,
     target: Side,
     groups: usize,
@@ -119,11 +119,13 @@ struct Sums {
     positions: [usize; 2],
     /// The taps of each of the target's grids.
     taps: Vec<Vec<Tap>>,
+    /// From the weights of one channel of the target, and of the source, to those of the next.
+    weight_steps: [usize; 2],
 }
 
-impl Sums {
-    /// The convolution: input to output.
-    fn forward(shape: &Shape) -> Self {
+impl Correlation {
+    /// The convolution: `y[n, o] = b[o] + Σ w[o, c, i, j] x[n, c, ..]`.
+    pub(crate) fn forward(shape: &Shape) -> Self {
         let Window { kernel, stride, padding, dilation } = shape.window;
         let [_, height, width] = shape.output;
         let ahead = (kernel - 1) * dilation / stride;
@@ -148,14 +150,15 @@ impl Sums {
             sheet,
             positions: [height, width],
             taps: vec![taps],
+            weight_steps: [shape.group_inputs() * shape.cells(), shape.cells()],
         }
     }
 
-    /// The transposed convolution: output to input.
+    /// The transposed convolution: from a loss's gradient to the output, that to the input.
     ///
     /// A pixel of the input meets the cells whose remainder by the stride is its own; so each remainder is a grid with taps of its
     /// own.
-    fn transposed(shape: &Shape) -> Self {
+    pub(crate) fn transposed(shape: &Shape) -> Self {
         let Window { kernel, stride, padding, dilation } = shape.window;
         let [_, height, width] = shape.input;
         let (skipped, back) = (padding / stride, (kernel - 1) * dilation / stride);
@@ -184,6 +187,7 @@ impl Sums {
             sheet,
             positions,
             taps,
+            weight_steps: [shape.cells(), shape.group_inputs() * shape.cells()],
         }
     }
 
@@ -216,13 +220,19 @@ impl Sums {
         self.taps[grid].iter().map(place).collect()
     }
 
-    /// The weights of a group and one of the target's grids, panel by panel; `weight` gives that of a target channel and a tap.
-    fn pack<T: Element>(&self, grid: usize, weight: impl Fn(usize, &Tap) -> T) -> Vec<T> {
-        let weight = &weight;
-        let panel = |(row, width): (usize, usize)| {
-            self.taps[grid].iter().flat_map(move |tap| (row..row + width).map(move |row| weight(row, tap)))
-        };
-        panels(self.target_channels()).flat_map(panel).collect()
+    /// Copies the weights `[O, C / groups, k, k]` into the order in which [`run`](Self::run) takes them: by group, grid, panel, tap and
+    /// row. The order does not depend on the size of the images.
+    pub(crate) fn pack<T: Element>(&self, weights: &[T], packed: &mut [T]) {
+        let [row_step, channel_step] = self.weight_steps;
+        let groups = weights.chunks_exact(weights.len() / self.groups);
+        let grids = groups.flat_map(|weights| self.taps.iter().map(move |taps| (weights, taps)));
+        let sources = grids.flat_map(|(weights, taps)| {
+            panels(self.target_channels()).flat_map(move |(row, width)| {
+                let places = taps.iter().map(move |tap| row * row_step + tap.channel * channel_step + tap.cell);
+                places.flat_map(move |place| (0..width).map(move |row| weights[place + row * row_step]))
+            })
+        });
+        packed.iter_mut().zip(sources).for_each(|(to, from)| *to = from);
     }
 
     /// Values from the sheets of one channel and grid to the next, for blocks of `images`.
@@ -261,8 +271,8 @@ impl Sums {
         }
     }
 
-    /// Copies sums back to the planes of the target's channels of a group, and adds each channel's bias.
-    fn collect<T: Element>(&self, sums: &[T], stride: usize, group: usize, grid: usize, bias: Option<&[T]>, images: &mut [T]) {
+    /// Copies sums back to the planes of the target's channels of a group.
+    fn collect<T: Element>(&self, sums: &[T], stride: usize, group: usize, grid: usize, finish: Finish<'_, T>, images: &mut [T]) {
         let [height, width] = self.target.plane;
         let grid = self.target.grids[grid];
         let (rows, columns) = (grid.inside(0, height, self.positions[0]), grid.inside(1, width, self.positions[1]));
@@ -273,44 +283,56 @@ impl Sums {
             let planes = &mut planes[group * self.target_channels() * height * width..];
             for (channel, plane) in planes.chunks_exact_mut(height * width).take(self.target_channels()).enumerate() {
                 let sums = &sums[channel * stride + image * self.sheet_len()..];
-                let bias = bias.map_or(T::ZERO, |bias| bias[group * self.target_channels() + channel]);
+                let bias = finish.bias.map_or(T::ZERO, |bias| bias[group * self.target_channels() + channel]);
+                let least = if finish.rectified { T::ZERO } else { T::LOWEST };
+                let finish = |sum: T| if sum + bias < least { least } else { sum + bias };
                 for row in rows.clone() {
                     let sums = &sums[row * self.sheet[1]..][columns.clone()];
                     let pixels = &mut plane[grid.place(row, columns.start, width)..];
                     match grid.step {
-                        1 => pixels.iter_mut().zip(sums).for_each(|(to, sum)| *to = *sum + bias),
-                        step => pixels.iter_mut().step_by(step).zip(sums).for_each(|(to, sum)| *to = *sum + bias),
+                        1 => pixels.iter_mut().zip(sums).for_each(|(to, sum)| *to = finish(*sum)),
+                        step => pixels.iter_mut().step_by(step).zip(sums).for_each(|(to, sum)| *to = finish(*sum)),
                     }
                 }
             }
         }
     }
 
-    /// All images' sums. `weight` gives that of a group's target channel and a tap.
-    fn run<T: Element>(&self, source: &[T], weight: impl Fn(usize, usize, &Tap) -> T, bias: Option<&[T]>) -> Vec<T> {
-        let mut target = vec![T::ZERO; source.len() / self.source.image() * self.target.image()];
-        let grids = 0..self.target.grids.len();
-        let packed: Vec<Vec<T>> = (0..self.groups)
-            .flat_map(|group| grids.clone().map(move |grid| (group, grid)))
-            .map(|(group, grid)| self.pack(grid, |row, tap| weight(group, row, tap)))
-            .collect();
+    /// Weights of a group and one of the target's grids.
+    fn packed_len(&self, grid: usize) -> usize {
+        self.target_channels() * self.taps[grid].len()
+    }
+
+    /// All images' sums, from packed weights.
+    pub(crate) fn run<T: Element>(&self, source: &[T], weights: &[T], finish: Finish<'_, T>, target: &mut [T]) {
         let blocks = target.par_chunks_mut(self.block() * self.target.image()).zip(source.par_chunks(self.block() * self.source.image()));
         blocks.for_each_init(Scratch::default, |scratch, (target, source)| {
             let images = source.len() / self.source.image();
             let span = self.span(images);
             let stride = span + SLACK;
             scratch.sums.resize(self.target_channels() * stride, T::ZERO);
+            let offsets: Vec<Vec<usize>> = (0..self.taps.len()).map(|grid| self.offsets(grid, images)).collect();
+            let mut weights = weights;
             for group in 0..self.groups {
                 self.spread(source, group, &mut scratch.sheets);
-                for grid in grids.clone() {
-                    let weights = &packed[group * grids.len() + grid];
-                    correlate(weights, &scratch.sheets, &self.offsets(grid, images), span, &mut scratch.sums, stride);
-                    self.collect(&scratch.sums, stride, group, grid, bias, target);
+                for (grid, offsets) in offsets.iter().enumerate() {
+                    let (own, rest) = weights.split_at(self.packed_len(grid));
+                    weights = rest;
+                    correlate(own, &scratch.sheets, offsets, span, &mut scratch.sums, stride);
+                    self.collect(&scratch.sums, stride, group, grid, finish, target);
                 }
             }
         });
-        target
     }
+}
+
+/// What is done to each sum on its way back.
+#[derive(Clone, Copy)]
+pub(crate) struct Finish<'a, T> {
+    /// Added to each channel.
+    pub(crate) bias: Option<&'a [T]>,
+    /// Whether negative values become zero then.
+    pub(crate) rectified: bool,
 }
 
 /// Memory that a thread uses again for each of its blocks.
@@ -320,24 +342,10 @@ struct Scratch<T> {
     sums: Vec<T>,
 }
 
-/// `y[n, o] = b[o] + Σ w[o, c, i, j] x[n, c, ..]`.
-pub(crate) fn forward<T: Element>(shape: &Shape, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
-    let (inputs, outputs, cells) = (shape.group_inputs(), shape.group_outputs(), shape.cells());
-    let at = |group, row, tap: &Tap| weight[((group * outputs + row) * inputs + tap.channel) * cells + tap.cell];
-    Sums::forward(shape).run(x, at, bias)
-}
-
-/// The gradient of a loss to the input, from its gradient `dy` to the output: the transposed convolution.
-pub(crate) fn backward_input<T: Element>(shape: &Shape, dy: &[T], weight: &[T]) -> Vec<T> {
-    let (inputs, outputs, cells) = (shape.group_inputs(), shape.group_outputs(), shape.cells());
-    let at = |group, row, tap: &Tap| weight[((group * outputs + tap.channel) * inputs + row) * cells + tap.cell];
-    Sums::transposed(shape).run(dy, at, None)
-}
-
 /// The gradient of a loss to the weights, summed over the images.
 pub(crate) fn backward_weight<T: Element>(shape: &Shape, x: &[T], dy: &[T]) -> Vec<T> {
-    let sums = Sums::forward(shape);
-    let outputs = Sums { source: Side { grids: vec![Grid::WHOLE], ..sums.target.clone() }, ..sums.clone() };
+    let sums = Correlation::forward(shape);
+    let outputs = Correlation { source: Side { grids: vec![Grid::WHOLE], ..sums.target.clone() }, ..sums.clone() };
     let group_weights = shape.weights() / shape.groups;
     let piece = shape.images.div_ceil(PIECES).max(1).next_multiple_of(sums.block());
     let pieces = x.par_chunks(piece * shape.input_image()).zip(dy.par_chunks(piece * shape.output_image()));

@@ -3,6 +3,8 @@
 use candle_core::FloatDType;
 use pulp::Simd;
 
+use crate::array::{Shared, Shelf, Shelves, Values};
+
 /// A type of number, and its vectors.
 pub(crate) trait Element: FloatDType + Default + std::iter::Sum {
     const ZERO: Self;
@@ -10,6 +12,13 @@ pub(crate) trait Element: FloatDType + Default + std::iter::Sum {
     /// Below every other number.
     const LOWEST: Self;
     const NAN: Self;
+
+    /// Memory of such numbers.
+    fn shelf(shelves: &Shelves) -> &Shelf<Self>;
+
+    fn wrap(values: Shared<Self>) -> Values;
+
+    fn leased(values: &Values) -> Option<&Shared<Self>>;
 
     /// Several numbers that one instruction works on.
     type Vector<S: Simd>: Copy;
@@ -31,12 +40,27 @@ pub(crate) trait Element: FloatDType + Default + std::iter::Sum {
 }
 
 macro_rules! element {
-    ($number:ident, $vector:ident, $splat:ident, $multiply_add:ident, $sum:ident) => {
+    ($number:ident, $variant:ident, $vector:ident, $splat:ident, $multiply_add:ident, $sum:ident) => {
         impl Element for $number {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
             const LOWEST: Self = Self::NEG_INFINITY;
             const NAN: Self = Self::NAN;
+
+            fn shelf(shelves: &Shelves) -> &Shelf<Self> {
+                &shelves.$number
+            }
+
+            fn wrap(values: Shared<Self>) -> Values {
+                Values::$variant(values)
+            }
+
+            fn leased(values: &Values) -> Option<&Shared<Self>> {
+                match values {
+                    Values::$variant(values) => Some(values),
+                    _ => None,
+                }
+            }
 
             type Vector<S: Simd> = S::$vector;
 
@@ -62,5 +86,5 @@ macro_rules! element {
     };
 }
 
-element!(f32, f32s, splat_f32s, mul_add_e_f32s, reduce_sum_f32s);
-element!(f64, f64s, splat_f64s, mul_add_e_f64s, reduce_sum_f64s);
+element!(f32, F32, f32s, splat_f32s, mul_add_e_f32s, reduce_sum_f32s);
+element!(f64, F64, f64s, splat_f64s, mul_add_e_f64s, reduce_sum_f64s);

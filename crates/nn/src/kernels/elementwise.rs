@@ -7,30 +7,24 @@ use rayon::prelude::*;
 use super::{Element, GRAIN, chunks_a_task};
 
 /// `f` of each value.
-pub(crate) fn map<T: Element>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
-    let mut y = vec![T::ZERO; x.len()];
+pub(crate) fn map<T: Element>(x: &[T], y: &mut [T], f: impl Fn(T) -> T + Sync) {
     y.par_chunks_mut(GRAIN).zip(x.par_chunks(GRAIN)).for_each(|(y, x)| y.iter_mut().zip(x).for_each(|(y, x)| *y = f(*x)));
-    y
 }
 
 /// `f` of each pair of values.
-pub(crate) fn zip<T: Element>(a: &[T], b: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
-    let mut y = vec![T::ZERO; a.len()];
+pub(crate) fn zip<T: Element>(a: &[T], b: &[T], y: &mut [T], f: impl Fn(T, T) -> T + Sync) {
     y.par_chunks_mut(GRAIN).zip(a.par_chunks(GRAIN).zip(b.par_chunks(GRAIN))).for_each(|(y, (a, b))| {
         y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (a, b))| *y = f(*a, *b));
     });
-    y
 }
 
 /// Zeroes values with probability `p` and divides the others by `1 - p`; row `i` has a random stream of its own.
-pub(crate) fn dropout<T: Element>(x: &[T], width: usize, p: f64, key: [u64; 2]) -> Vec<T> {
+pub(crate) fn dropout<T: Element>(x: &[T], y: &mut [T], width: usize, p: f64, key: [u64; 2]) {
     let (threshold, kept) = ((p * 2f64.powi(32)) as u32, T::from_f64(1.0 / (1.0 - p)));
-    let mut y = vec![T::ZERO; x.len()];
     y.par_chunks_mut(width).zip(x.par_chunks(width)).enumerate().with_min_len(chunks_a_task(width)).for_each(|(row, (y, x))| {
         let mut rng = ChaCha8Rng::from_seed(seed(key, row));
         y.iter_mut().zip(x).for_each(|(y, x)| *y = if rng.next_u32() < threshold { T::ZERO } else { *x * kept });
     });
-    y
 }
 
 fn seed([a, b]: [u64; 2], row: usize) -> [u8; 32] {
@@ -42,25 +36,21 @@ fn seed([a, b]: [u64; 2], row: usize) -> [u8; 32] {
 }
 
 /// The rows of `parts`, joined: part `i` has `widths[i]` values a row.
-pub(crate) fn join<T: Element>(parts: &[&[T]], widths: &[usize]) -> Vec<T> {
+pub(crate) fn join<T: Element>(parts: &[&[T]], widths: &[usize], y: &mut [T]) {
     let width = widths.iter().sum();
-    let mut y = vec![T::ZERO; parts.iter().map(|part| part.len()).sum()];
     y.par_chunks_mut(width).enumerate().with_min_len(chunks_a_task(width)).for_each(|(row, mut y)| {
         for (part, &width) in parts.iter().zip(widths) {
             y.split_off_mut(..width).into_iter().for_each(|y| y.copy_from_slice(&part[row * width..][..width]));
         }
     });
-    y
 }
 
-/// The values `start..start + part` of each row of `width` values.
-pub(crate) fn part<T: Element>(x: &[T], width: usize, start: usize, part: usize) -> Vec<T> {
-    let mut y = vec![T::ZERO; x.len() / width * part];
+/// The values from `start` on of each row of `width` values; `part` of them.
+pub(crate) fn part<T: Element>(x: &[T], width: usize, start: usize, part: usize, y: &mut [T]) {
     y.par_chunks_mut(part)
         .zip(x.par_chunks(width))
         .with_min_len(chunks_a_task(width))
         .for_each(|(y, x)| y.copy_from_slice(&x[start..start + part]));
-    y
 }
 
 /// `rule` of each value, its gradient and its slots: the new values and slots.

@@ -12,21 +12,18 @@ use super::gemm::{Matrix, MatrixMut, Write, multiply};
 const ROWS: usize = 32;
 
 /// `x wᵀ + b`: `[n, inputs]` and `[outputs, inputs]` give `[n, outputs]`.
-pub(crate) fn forward<T: Element>(inputs: usize, outputs: usize, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
-    let mut y = vec![T::ZERO; x.len() / inputs * outputs];
+pub(crate) fn forward<T: Element>(inputs: usize, outputs: usize, x: &[T], weight: &[T], bias: Option<&[T]>, y: &mut [T]) {
     if let Some(bias) = bias {
         y.chunks_exact_mut(outputs).for_each(|y| y.copy_from_slice(bias));
     }
+    let write = if bias.is_some() { Write::Add } else { Write::Replace };
     let weight = Matrix::new(weight, outputs, inputs, inputs).transposed();
-    multiply_rows(x, weight, inputs, &mut y, outputs, Write::Add);
-    y
+    multiply_rows(x, weight, inputs, y, outputs, write);
 }
 
 /// `dy w`: the gradient to the input.
-pub(crate) fn backward_input<T: Element>(inputs: usize, outputs: usize, dy: &[T], weight: &[T]) -> Vec<T> {
-    let mut dx = vec![T::ZERO; dy.len() / outputs * inputs];
-    multiply_rows(dy, Matrix::new(weight, outputs, inputs, inputs), outputs, &mut dx, inputs, Write::Replace);
-    dx
+pub(crate) fn backward_input<T: Element>(inputs: usize, outputs: usize, dy: &[T], weight: &[T], dx: &mut [T]) {
+    multiply_rows(dy, Matrix::new(weight, outputs, inputs, inputs), outputs, dx, inputs, Write::Replace);
 }
 
 /// `c = a b` or `c += a b` for rows `a` of `from` values and rows `c` of `to` values.

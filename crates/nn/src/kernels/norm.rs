@@ -47,31 +47,52 @@ pub(crate) struct Moments {
 }
 
 /// The moments of each channel.
+///
+/// Those of each plane are taken while it is in the cache, and joined (Chan, Golub and `LeVeque` 1983).
 pub(crate) fn moments<T: Element>(x: &[T], channels: usize, plane: usize) -> Vec<Moments> {
-    let count = (x.len() / channels) as f64;
     per_channel(channels, |channel| {
-        let over = |f: &dyn Fn(&[T]) -> f64| planes(x, channels, plane, channel).map(f).sum::<f64>() / count;
-        let mean = over(&|plane| sum(plane, plane, |value, _| value));
-        let center = T::from_f64(mean);
-        let variance = over(&|plane| sum(plane, plane, |value, _| (value - center) * (value - center)));
-        Moments { mean, variance }
+        let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
+        for values in planes(x, channels, plane, channel) {
+            let size = plane as f64;
+            let own = sum(values, values, |value, _| value) / size;
+            let center = T::from_f64(own);
+            let spread = sum(values, values, |value, _| (value - center) * (value - center));
+            let (total, apart) = (count + size, own - mean);
+            mean += apart * size / total;
+            squares += spread + apart * apart * count * size / total;
+            count = total;
+        }
+        Moments { mean, variance: squares / count }
     })
 }
 
-/// `x * scale + shift` with a factor and a summand for each channel.
-pub(crate) fn affine<T: Element>(x: &[T], plane: usize, scale: &[T], shift: &[T]) -> Vec<T> {
-    let mut y = vec![T::ZERO; x.len()];
+/// `x * scale + shift` with a factor and a summand for each channel; `rectified`, negative values become zero then.
+pub(crate) fn affine<T: Element>(x: &[T], plane: usize, scale: &[T], shift: &[T], rectified: bool, y: &mut [T]) {
+    let least = if rectified { T::ZERO } else { T::LOWEST };
     y.par_chunks_mut(plane).zip(x.par_chunks(plane)).enumerate().with_min_len(chunks_a_task(plane)).for_each(|(number, (y, x))| {
         let (scale, shift) = (scale[number % scale.len()], shift[number % scale.len()]);
-        y.iter_mut().zip(x).for_each(|(y, x)| *y = *x * scale + shift);
+        y.iter_mut().zip(x).for_each(|(y, x)| {
+            let value = *x * scale + shift;
+            *y = if value < least { least } else { value };
+        });
     });
-    y
 }
 
-/// The gradients of a loss through `y = (x - mean) / sqrt(variance + eps) * weight + bias` with the batch's own moments:
-/// to `x`, `weight` and `bias`.
-pub(crate) fn backward<T: Element>(x: &[T], dy: &[T], plane: usize, moments: &[Moments], eps: f64, weight: &[T]) -> [Vec<T>; 3] {
+/// What a channel's backward pass needs.
+pub(crate) struct Backward<'a, T> {
+    pub(crate) moments: &'a [Moments],
+    pub(crate) eps: f64,
+    pub(crate) weight: &'a [T],
+    /// Factor and summand of the forward pass, when negative values became zero after it: no gradient passes there.
+    pub(crate) rectified: Option<[&'a [T]; 2]>,
+}
+
+/// The gradients of a loss through `y = (x - mean) / sqrt(variance + eps) * weight + bias` with the batch's own moments: that to `x`
+/// is written to `dx`, those to `weight` and `bias` are returned.
+pub(crate) fn backward<T: Element>(x: &[T], dy: &[T], plane: usize, facts: &Backward<'_, T>, dx: &mut [T]) -> [Vec<T>; 2] {
     struct Channel<T> {
+        scale: T,
+        shift: T,
         dy: T,
         x: T,
         center: T,
@@ -79,33 +100,44 @@ pub(crate) fn backward<T: Element>(x: &[T], dy: &[T], plane: usize, moments: &[M
         weight: f64,
         bias: f64,
     }
-    let channels = weight.len();
+    impl<T: Element> Channel<T> {
+        fn pass(&self, x: T, dy: T) -> T {
+            if x * self.scale + self.shift > T::ZERO { dy } else { T::ZERO }
+        }
+    }
+    let channels = facts.weight.len();
     let count = (x.len() / channels) as f64;
-    let facts = per_channel(channels, |channel| {
-        let Moments { mean, variance } = moments[channel];
-        let (center, deviation) = (T::from_f64(mean), 1.0 / (variance + eps).sqrt());
-        let (mut bias, mut product) = (0.0, 0.0);
-        for (x, dy) in planes(x, channels, plane, channel).zip(planes(dy, channels, plane, channel)) {
-            bias += sum(dy, dy, |dy, _| dy);
-            product += sum(x, dy, |x, dy| (x - center) * dy);
-        }
-        let factor = weight[channel].to_f64() * deviation;
-        Channel {
+    let all = per_channel(channels, |channel| {
+        let Moments { mean, variance } = facts.moments[channel];
+        let deviation = 1.0 / (variance + facts.eps).sqrt();
+        let factor = facts.weight[channel].to_f64() * deviation;
+        let [scale, shift] = facts.rectified.map_or([T::ZERO, T::ONE], |affine| affine.map(|values| values[channel]));
+        let mut all = Channel {
+            scale,
+            shift,
             dy: T::from_f64(factor),
-            x: T::from_f64(-factor * deviation * deviation * product / count),
-            center,
-            constant: T::from_f64(-factor * bias / count),
-            weight: product * deviation,
-            bias,
+            x: T::ZERO,
+            center: T::from_f64(mean),
+            constant: T::ZERO,
+            weight: 0.0,
+            bias: 0.0,
+        };
+        for (x, dy) in planes(x, channels, plane, channel).zip(planes(dy, channels, plane, channel)) {
+            all.bias += sum(x, dy, |x, dy| all.pass(x, dy));
+            all.weight += sum(x, dy, |x, dy| (x - all.center) * all.pass(x, dy));
         }
+        all.weight *= deviation;
+        all.x = T::from_f64(-factor * deviation * all.weight / count);
+        all.constant = T::from_f64(-factor * all.bias / count);
+        all
     });
-    let mut dx = vec![T::ZERO; x.len()];
     let planes = dx.par_chunks_mut(plane).zip(x.par_chunks(plane).zip(dy.par_chunks(plane))).enumerate();
     planes.with_min_len(chunks_a_task(plane)).for_each(|(number, (dx, (x, dy)))| {
-        let channel = &facts[number % channels];
+        let channel = &all[number % channels];
         dx.iter_mut().zip(x.iter().zip(dy)).for_each(|(dx, (x, dy))| {
-            *dx = *dy * channel.dy + (*x - channel.center) * channel.x + channel.constant;
+            *dx = channel.pass(*x, *dy) * channel.dy + (*x - channel.center) * channel.x + channel.constant;
         });
     });
-    [dx, facts.iter().map(|channel| T::from_f64(channel.weight)).collect(), facts.iter().map(|channel| T::from_f64(channel.bias)).collect()]
+    [|channel: &Channel<T>| channel.weight, |channel: &Channel<T>| channel.bias]
+        .map(|of| all.iter().map(|channel| T::from_f64(of(channel))).collect())
 }

@@ -67,14 +67,13 @@ impl Shape {
     }
 
     /// Fills each output plane, row by row, from its input plane.
-    fn map<T: Element>(&self, x: &[T], start: T, visit: impl Fn(&mut T, T) + Sync) -> Vec<T> {
-        let mut y = vec![start; x.len() / self.input_plane() * self.output_plane()];
+    fn map<T: Element>(&self, x: &[T], y: &mut [T], start: T, visit: impl Fn(&mut T, T) + Sync) {
         let planes = y.par_chunks_mut(self.output_plane()).zip(x.par_chunks(self.input_plane()));
         planes.with_min_len(chunks_a_task(self.input_plane())).for_each(|(y, x)| {
+            y.fill(start);
             let rows = y.chunks_exact_mut(self.output[1]).enumerate();
             rows.for_each(|(row, y)| self.scan(row, x, y, |y, value, _| visit(y, value)));
         });
-        y
     }
 }
 
@@ -92,20 +91,20 @@ fn each<T: Copy, S>(states: &mut [S], values: &[T], stride: usize, visit: impl F
 }
 
 /// The largest value under each window; a NaN counts as larger than every number.
-pub(crate) fn max_forward<T: Element>(shape: &Shape, x: &[T]) -> Vec<T> {
-    shape.map(x, T::LOWEST, |best, value| {
+pub(crate) fn max_forward<T: Element>(shape: &Shape, x: &[T], y: &mut [T]) {
+    shape.map(x, y, T::LOWEST, |best, value| {
         #[expect(clippy::eq_op, reason = "only a NaN differs from itself")]
         let is_nan = value != value;
         *best = if value > *best || is_nan { value } else { *best };
-    })
+    });
 }
 
 /// Gives each output's share `dy` to the input that won; shares of overlapping windows add up.
-pub(crate) fn max_backward<T: Element>(shape: &Shape, x: &[T], dy: &[T]) -> Vec<T> {
+pub(crate) fn max_backward<T: Element>(shape: &Shape, x: &[T], dy: &[T], dx: &mut [T]) {
     let width = shape.output[1];
-    let mut dx = vec![T::ZERO; x.len()];
     let planes = dx.par_chunks_mut(shape.input_plane()).zip(x.par_chunks(shape.input_plane())).zip(dy.par_chunks(shape.output_plane()));
     planes.with_min_len(chunks_a_task(shape.input_plane())).for_each_init(Vec::new, |winners, ((dx, x), dy)| {
+        dx.fill(T::ZERO);
         for (row, dy) in dy.chunks_exact(width).enumerate() {
             winners.clear();
             winners.resize(width, (T::NAN, 0));
@@ -119,21 +118,20 @@ pub(crate) fn max_backward<T: Element>(shape: &Shape, x: &[T], dy: &[T]) -> Vec<
             }
         }
     });
-    dx
 }
 
 /// The mean under each window; the border counts as zeros.
-pub(crate) fn avg_forward<T: Element>(shape: &Shape, x: &[T]) -> Vec<T> {
+pub(crate) fn avg_forward<T: Element>(shape: &Shape, x: &[T], y: &mut [T]) {
     let area = T::from_f64(1.0 / (shape.window.kernel * shape.window.kernel) as f64);
-    shape.map(x, T::ZERO, |mean, value| *mean += value * area)
+    shape.map(x, y, T::ZERO, |mean, value| *mean += value * area);
 }
 
 /// Gives each output's share `dy` in equal parts to the inputs under its window.
-pub(crate) fn avg_backward<T: Element>(shape: &Shape, dy: &[T]) -> Vec<T> {
+pub(crate) fn avg_backward<T: Element>(shape: &Shape, dy: &[T], dx: &mut [T]) {
     let area = T::from_f64(1.0 / (shape.window.kernel * shape.window.kernel) as f64);
-    let mut dx = vec![T::ZERO; dy.len() / shape.output_plane() * shape.input_plane()];
     let planes = dx.par_chunks_mut(shape.input_plane()).zip(dy.par_chunks(shape.output_plane()));
     planes.with_min_len(chunks_a_task(shape.input_plane())).for_each(|(dx, dy)| {
+        dx.fill(T::ZERO);
         for (row, dy) in dy.chunks_exact(shape.output[1]).enumerate() {
             for Line { positions, first, .. } in shape.lines(row) {
                 let seen = dx[first..].iter_mut().step_by(shape.window.stride);
@@ -141,5 +139,4 @@ pub(crate) fn avg_backward<T: Element>(shape: &Shape, dy: &[T]) -> Vec<T> {
             }
         }
     });
-    dx
 }

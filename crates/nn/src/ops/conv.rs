@@ -1,8 +1,13 @@
-use candle_core::{Result, Tensor};
+use std::sync::OnceLock;
 
-use super::{check, check_samples, has_kernels, per_dtype, read, tensor};
+use candle_core::{Device, Result, Tensor};
+
+use super::{check, check_samples, per_place};
+use crate::array::with_values;
 use crate::graph::Window;
-use crate::kernels::conv::{self as kernel, Shape};
+use crate::kernels::Element;
+use crate::kernels::conv::{self as kernel, Correlation, Finish, Shape};
+use crate::{Array, Memory};
 
 /// The sizes of a convolution of `[N, C, H, W]` with `[O, C / groups, k, k]`.
 fn shape_of(x: &[usize], weight: &[usize], window: Window, groups: usize) -> Result<Shape> {
@@ -28,7 +33,7 @@ impl Shape {
         [self.images, self.output[0], self.output[1], self.output[2]]
     }
 
-    fn check_outputs(&self, dy: &Tensor) -> Result<()> {
+    fn check_outputs(&self, dy: &Array) -> Result<()> {
         check(dy.dims() == self.outputs(), || format!("gradient {:?} where the convolution gives {:?}", dy.dims(), self.outputs()))
     }
 
@@ -39,55 +44,123 @@ impl Shape {
     }
 }
 
-/// Convolution (cross-correlation) of images `[N, C, H, W]` with `weight` `[O, C / groups, k, k]` and `bias` `[O]`.
-pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, window: Window, groups: usize) -> Result<Tensor> {
-    let shape = shape_of(x.dims(), weight.dims(), window, groups)?;
-    let outputs = shape.output[0];
-    check(bias.is_none_or(|bias| bias.dims() == [outputs]), || format!("a bias must have {outputs} values"))?;
-    if has_kernels(x) {
-        let tensors: Vec<&Tensor> = [x, weight].into_iter().chain(bias).collect();
-        return per_dtype!(x, T => {
-            tensor(read::<T, _>(&tensors, |v| kernel::forward(&shape, v[0], v[1], v.get(2).copied()))?, &shape.outputs())
-        });
-    }
-    let y = x.conv2d(weight, window.padding, window.stride, window.dilation, groups)?;
-    bias.map_or(Ok(y.clone()), |bias| y.broadcast_add(&bias.reshape((1, outputs, 1, 1))?))
+/// Convolution (cross-correlation) with weights `[O, C / groups, k, k]`, and its transpose.
+///
+/// What the kernels need beside the weights is worked out at the first use, and kept.
+#[derive(Clone, Debug)]
+pub struct Convolution {
+    weight: Tensor,
+    window: Window,
+    groups: usize,
+    forward: OnceLock<Prepared>,
+    transposed: OnceLock<Prepared>,
 }
 
-/// The gradient to the images `[N, C, height, width]` of a convolution, from that to its output: the transposed convolution
-/// with the forward pass's window, of exactly the input's size.
-pub fn conv2d_backward_input(dy: &Tensor, weight: &Tensor, [height, width]: [usize; 2], window: Window, groups: usize) -> Result<Tensor> {
-    let inputs = [dy.dim(0)?, weight.dim(1)? * groups, height, width];
-    let shape = shape_of(&inputs, weight.dims(), window, groups)?;
-    shape.check_outputs(dy)?;
-    if has_kernels(dy) {
-        return per_dtype!(dy, T => tensor(read::<T, _>(&[dy, weight], |v| kernel::backward_input(&shape, v[0], v[1]))?, &shape.inputs()));
+/// One direction for images of one size.
+#[derive(Clone, Debug)]
+struct Prepared {
+    input: [usize; 3],
+    correlation: Correlation,
+    weights: Array,
+}
+
+impl Prepared {
+    fn new<T: Element>(shape: &Shape, correlation: Correlation, weight: &Tensor) -> Result<Self> {
+        let weights = with_values::<T, _>(&[weight], |values| {
+            Array::host(&Memory::default(), weight.dims(), |packed| correlation.pack(values[0], packed))
+        })?;
+        Ok(Self { input: shape.input, correlation, weights })
     }
-    let parts = dy.chunk(groups, 1)?.into_iter().zip(weight.chunk(groups, 0)?).map(|(dy, weight)| {
-        // Without border, then cut: candle's transposed convolution knows one remainder for both sides.
-        let whole = dy.contiguous()?.conv_transpose2d(&weight.contiguous()?, 0, 0, window.stride, window.dilation)?;
-        let [below, right] = shape.remainder();
-        let whole = whole.pad_with_zeros(2, 0, below)?.pad_with_zeros(3, 0, right)?;
-        whole.narrow(2, window.padding, height)?.narrow(3, window.padding, width)
-    });
-    Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 1)
+}
+
+impl Convolution {
+    /// A convolution with these weights.
+    pub fn new(weight: Tensor, window: Window, groups: usize) -> Self {
+        Self { weight, window, groups, forward: OnceLock::new(), transposed: OnceLock::new() }
+    }
+
+    /// The weights.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// The convolution of images `[N, C, H, W]`, and `bias` `[O]`; `rectified`, negative values become zero then.
+    pub fn forward(&self, x: &Array, bias: Option<&Tensor>, rectified: bool) -> Result<Array> {
+        let shape = shape_of(x.dims(), self.weight.dims(), self.window, self.groups)?;
+        let outputs = shape.output[0];
+        check(bias.is_none_or(|bias| bias.dims() == [outputs]), || format!("a bias must have {outputs} values"))?;
+        per_place!(x, T => with_values(bias.as_slice(), |bias| {
+            let finish = Finish { bias: bias.first().copied(), rectified };
+            self.run::<T>(&self.forward, &shape, Correlation::forward, x, &shape.outputs(), finish)
+        })?, tensor => {
+            let y = tensor.conv2d(&self.weight, self.window.padding, self.window.stride, self.window.dilation, self.groups)?;
+            let y = bias.map_or(Ok(y.clone()), |bias| y.broadcast_add(&bias.reshape((1, outputs, 1, 1))?))?;
+            if rectified { y.relu() } else { Ok(y) }.map(Array::of_device)
+        })
+    }
+
+    /// The gradient to the images `[N, C, height, width]`, from that to the output: the transposed convolution with the forward
+    /// pass's window, of exactly the input's size.
+    pub fn backward_input(&self, dy: &Array, [height, width]: [usize; 2]) -> Result<Array> {
+        let images = dy.dims().first().copied().unwrap_or_default();
+        let inputs = [images, self.weight.dim(1)? * self.groups, height, width];
+        let shape = shape_of(&inputs, self.weight.dims(), self.window, self.groups)?;
+        shape.check_outputs(dy)?;
+        per_place!(dy, T => {
+            let finish = Finish { bias: None, rectified: false };
+            self.run::<T>(&self.transposed, &shape, Correlation::transposed, dy, &shape.inputs(), finish)
+        }, tensor => {
+            let parts = tensor.chunk(self.groups, 1)?.into_iter().zip(self.weight.chunk(self.groups, 0)?).map(|(dy, weight)| {
+                // Without border, then cut: candle's transposed convolution knows one remainder for both sides.
+                let whole = dy.contiguous()?.conv_transpose2d(&weight.contiguous()?, 0, 0, self.window.stride, self.window.dilation)?;
+                let [below, right] = shape.remainder();
+                let whole = whole.pad_with_zeros(2, 0, below)?.pad_with_zeros(3, 0, right)?;
+                whole.narrow(2, self.window.padding, height)?.narrow(3, self.window.padding, width)
+            });
+            Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 1).map(Array::of_device)
+        })
+    }
+
+    fn run<T: Element>(
+        &self,
+        kept: &OnceLock<Prepared>,
+        shape: &Shape,
+        correlation: impl Fn(&Shape) -> Correlation,
+        source: &Array,
+        target: &[usize],
+        finish: Finish<'_, T>,
+    ) -> Result<Array> {
+        let first = if let Some(first) = kept.get() {
+            first
+        } else {
+            let prepared = Prepared::new::<T>(shape, correlation(shape), &self.weight)?;
+            kept.get_or_init(|| prepared)
+        };
+        let other = (first.input != shape.input).then(|| correlation(shape));
+        let (values, weights) = (source.slice::<T>()?, first.weights.slice::<T>()?);
+        Ok(source.fill(target, |y| other.as_ref().unwrap_or(&first.correlation).run(values, weights, finish, y)))
+    }
 }
 
 /// The gradient to the weights `[O, C / groups, k, k]` of a convolution of `x`, summed over the images.
-pub fn conv2d_backward_weight(x: &Tensor, dy: &Tensor, window: Window, groups: usize) -> Result<Tensor> {
+pub fn conv2d_backward_weight(x: &Array, dy: &Array, window: Window, groups: usize) -> Result<Tensor> {
+    let (&[_, channels, ..], &[_, outputs, ..]) = (x.dims(), dy.dims()) else {
+        candle_core::bail!("gradient {:?} of a convolution of {:?}", dy.dims(), x.dims())
+    };
     check(groups > 0, || "no groups".into())?;
-    let weights = [dy.dim(1)?, x.dim(1)? / groups, window.kernel, window.kernel];
+    let weights = [outputs, channels / groups, window.kernel, window.kernel];
     let shape = shape_of(x.dims(), &weights, window, groups)?;
     shape.check_outputs(dy)?;
-    if has_kernels(x) {
-        return per_dtype!(x, T => tensor(read::<T, _>(&[x, dy], |v| kernel::backward_weight(&shape, v[0], v[1]))?, &weights));
-    }
-    let parts = x.chunk(groups, 1)?.into_iter().zip(dy.chunk(groups, 1)?).map(|(x, dy)| {
-        let (x, dy) = (x.transpose(0, 1)?.contiguous()?, dy.transpose(0, 1)?.contiguous()?);
-        let dw = x.conv2d(&dy, window.padding, window.dilation, window.stride, 1)?;
-        dw.narrow(2, 0, window.kernel)?.narrow(3, 0, window.kernel)?.transpose(0, 1)?.contiguous()
-    });
-    Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 0)
+    per_place!(x, T => {
+        Tensor::from_vec(kernel::backward_weight(&shape, x.slice::<T>()?, dy.slice::<T>()?), &weights, &Device::Cpu)
+    }, tensor => {
+        let parts = tensor.chunk(groups, 1)?.into_iter().zip(dy.tensor()?.chunk(groups, 1)?).map(|(x, dy)| {
+            let (x, dy) = (x.transpose(0, 1)?.contiguous()?, dy.transpose(0, 1)?.contiguous()?);
+            let dw = x.conv2d(&dy, window.padding, window.dilation, window.stride, 1)?;
+            dw.narrow(2, 0, window.kernel)?.narrow(3, 0, window.kernel)?.transpose(0, 1)?.contiguous()
+        });
+        Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 0)
+    })
 }
 
 #[cfg(test)]
@@ -95,7 +168,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{both_ways, distance, random, values, windows};
+    use crate::testing::{array, both_ways, distance, random, tensor, values, windows};
 
     /// Visits every product of a convolution: the places of its output, input and weight.
     fn products(shape: &Shape, mut visit: impl FnMut(usize, usize, usize)) {
@@ -144,44 +217,44 @@ mod tests {
                 dw[weight] += dys[to] * xs[from];
             });
             both_ways(|| {
-                let found = conv2d(&x, &w, has_bias.then_some(&b), window, groups).unwrap();
-                prop_assert!(distance(&found, &tensor(y.clone(), &shape.outputs()).unwrap()) < 1e-12);
-                let found = conv2d_backward_input(&dy, &w, [height, width], window, groups).unwrap();
-                prop_assert!(distance(&found, &tensor(dx.clone(), &x_shape).unwrap()) < 1e-12);
-                let found = conv2d_backward_weight(&x, &dy, window, groups).unwrap();
-                prop_assert!(distance(&found, &tensor(dw.clone(), &w_shape).unwrap()) < 1e-11);
+                let convolution = Convolution::new(w.clone(), window, groups);
+                let found = convolution.forward(&array(&x), has_bias.then_some(&b), false).unwrap();
+                prop_assert!(distance(&found, &tensor(&y, &shape.outputs())) < 1e-12);
+                let rectified = convolution.forward(&array(&x), has_bias.then_some(&b), true).unwrap();
+                prop_assert!(distance(&rectified, &found.to_tensor().unwrap().relu().unwrap()) == 0.0);
+                let found = convolution.backward_input(&array(&dy), [height, width]).unwrap();
+                prop_assert!(distance(&found, &tensor(&dx, &x_shape)) < 1e-12);
+                let found = conv2d_backward_weight(&array(&x), &array(&dy), window, groups).unwrap();
+                prop_assert!(distance(&found, &tensor(&dw, &w_shape)) < 1e-11);
                 Ok(())
             })?;
         }
     }
 
     #[test]
-    fn large_images_are_cut_into_tiles() {
-        let (x, w) = (random(1, &[2, 40, 60, 60]), random(2, &[3, 40, 5, 5]));
-        let window = Window::new(5).padding(2);
-        let dy = random(3, &[2, 3, 60, 60]);
-        let all = || {
-            let y = conv2d(&x, &w, None, window, 1).unwrap();
-            [y, conv2d_backward_input(&dy, &w, [60, 60], window, 1).unwrap(), conv2d_backward_weight(&x, &dy, window, 1).unwrap()]
-        };
-        let ours = all();
-        both_ways(|| {
-            all().iter().zip(&ours).for_each(|(a, b)| assert!(distance(a, b) < 1e-10));
-            Ok::<_, ()>(())
-        })
-        .unwrap();
+    fn images_of_another_size_than_the_first_are_fine() {
+        let (window, weight) = (Window::new(3).stride(2).padding(1), random(2, &[3, 4, 3, 3]));
+        let kept = Convolution::new(weight.clone(), window, 1);
+        for size in [5, 8, 40, 5] {
+            let (x, fresh) = (array(&random(1, &[2, 4, size, size + 1])), Convolution::new(weight.clone(), window, 1));
+            let y = kept.forward(&x, None, false).unwrap();
+            assert!(distance(&y, &fresh.forward(&x, None, false).unwrap()) == 0.0);
+            let [found, expected] = [&kept, &fresh].map(|convolution| convolution.backward_input(&y, [size, size + 1]).unwrap());
+            assert!(distance(&found, &expected) == 0.0);
+        }
     }
 
     #[test]
     fn shapes_that_do_not_fit_are_errors() {
-        let (x, w) = (random(1, &[1, 4, 5, 5]), random(2, &[2, 4, 3, 3]));
+        let (x, w, bias) = (array(&random(1, &[1, 4, 5, 5])), random(2, &[2, 4, 3, 3]), random(3, &[3]));
         let window = Window::new(3);
-        assert!(conv2d(&x, &w, None, Window::new(2), 1).is_err());
-        assert!(conv2d(&x, &w, None, window, 2).is_err());
-        assert!(conv2d(&x, &w, None, window, 0).is_err());
-        assert!(conv2d(&x, &w, Some(&random(3, &[3])), window, 1).is_err());
-        assert!(conv2d(&x, &w, None, window.dilation(3), 1).is_err());
-        assert!(conv2d_backward_input(&random(3, &[1, 2, 2, 3]), &w, [5, 5], window, 1).is_err());
-        assert!(conv2d_backward_weight(&x, &random(3, &[2, 2, 3, 3]), window, 1).is_err());
+        let forward = |bias, window, groups| Convolution::new(w.clone(), window, groups).forward(&x, bias, false);
+        assert!(forward(None, Window::new(2), 1).is_err());
+        assert!(forward(None, window, 2).is_err());
+        assert!(forward(None, window, 0).is_err());
+        assert!(forward(Some(&bias), window, 1).is_err());
+        assert!(forward(None, window.dilation(3), 1).is_err());
+        assert!(Convolution::new(w.clone(), window, 1).backward_input(&array(&random(3, &[1, 2, 2, 3])), [5, 5]).is_err());
+        assert!(conv2d_backward_weight(&x, &array(&random(3, &[2, 2, 3, 3])), window, 1).is_err());
     }
 }

@@ -1,6 +1,7 @@
 use candle_core::{Result, Tensor};
 
-use super::{check, check_samples, full_like, has_kernels, per_dtype, read, tensor};
+use super::{check, check_samples, full_like, per_place};
+use crate::Array;
 use crate::graph::Window;
 use crate::kernels::pool::{self as kernel, Shape};
 
@@ -14,63 +15,69 @@ fn shape_of(x: &[usize], window: Window) -> Result<(Shape, [usize; 4])> {
     }
 }
 
-fn check_gradient(dy: &Tensor, output: [usize; 4]) -> Result<()> {
+fn check_gradient(dy: &Array, output: [usize; 4]) -> Result<()> {
     check(dy.dims() == output, || format!("gradient {:?} where the pool gives {output:?}", dy.dims()))
 }
 
 /// The largest value under each position of the window; the border never wins.
-pub fn max_pool2d(x: &Tensor, window: Window) -> Result<Tensor> {
+pub fn max_pool2d(x: &Array, window: Window) -> Result<Array> {
     let (shape, output) = shape_of(x.dims(), window)?;
-    if has_kernels(x) {
-        return per_dtype!(x, T => tensor(read::<T, _>(&[x], |v| kernel::max_forward(&shape, v[0]))?, &output));
-    }
-    let cells = Cells::of(x, &shape, f32::NEG_INFINITY)?;
-    cells.iter().skip(1).try_fold(cells.get(0, 0)?, |best, (row, column)| best.maximum(&cells.get(row, column)?))
+    per_place!(x, T => {
+        let values = x.slice::<T>()?;
+        Ok(x.fill(&output, |y| kernel::max_forward(&shape, values, y)))
+    }, tensor => Cells::of(tensor, &shape, f32::NEG_INFINITY)?.largest().map(Array::of_device))
 }
 
 /// The gradient to the input of a max-pool: each output's goes to the value that won, the first of equal ones in row-major
 /// order, and adds up where windows overlap.
-pub fn max_pool2d_backward(x: &Tensor, dy: &Tensor, window: Window) -> Result<Tensor> {
+pub fn max_pool2d_backward(x: &Array, dy: &Array, window: Window) -> Result<Array> {
     let (shape, output) = shape_of(x.dims(), window)?;
     check_gradient(dy, output)?;
-    if has_kernels(x) {
-        return per_dtype!(x, T => tensor(read::<T, _>(&[x, dy], |v| kernel::max_backward(&shape, v[0], v[1]))?, x.dims()));
-    }
-    let cells = Cells::of(x, &shape, f32::NEG_INFINITY)?;
-    let best = max_pool2d(x, window)?;
-    let mut left = dy.clone();
-    let mut dx = cells.zeros()?;
-    for (row, column) in cells.iter() {
-        let wins = cells.get(row, column)?.eq(&best)?;
-        dx = cells.add(&dx, row, column, &wins.where_cond(&left, &left.zeros_like()?)?)?;
-        left = wins.where_cond(&left.zeros_like()?, &left)?;
-    }
-    cells.crop(&dx)
+    per_place!(x, T => {
+        let (values, gradient) = (x.slice::<T>()?, dy.slice::<T>()?);
+        Ok(x.fill(x.dims(), |dx| kernel::max_backward(&shape, values, gradient, dx)))
+    }, tensor => {
+        let cells = Cells::of(tensor, &shape, f32::NEG_INFINITY)?;
+        let best = cells.largest()?;
+        let mut left = dy.tensor()?.clone();
+        let mut dx = cells.zeros()?;
+        for (row, column) in cells.iter() {
+            let wins = cells.get(row, column)?.eq(&best)?;
+            dx = cells.add(&dx, row, column, &wins.where_cond(&left, &left.zeros_like()?)?)?;
+            left = wins.where_cond(&left.zeros_like()?, &left)?;
+        }
+        cells.crop(&dx).map(Array::of_device)
+    })
 }
 
 /// The mean under each position of the window; the border counts as zeros.
-pub fn avg_pool2d(x: &Tensor, window: Window) -> Result<Tensor> {
+pub fn avg_pool2d(x: &Array, window: Window) -> Result<Array> {
     let (shape, output) = shape_of(x.dims(), window)?;
-    if has_kernels(x) {
-        return per_dtype!(x, T => tensor(read::<T, _>(&[x], |v| kernel::avg_forward(&shape, v[0]))?, &output));
-    }
-    let cells = Cells::of(x, &shape, 0.0)?;
-    let sum = cells.iter().skip(1).try_fold(cells.get(0, 0)?, |sum, (row, column)| sum + cells.get(row, column)?)?;
-    sum / (window.kernel * window.kernel) as f64
+    per_place!(x, T => {
+        let values = x.slice::<T>()?;
+        Ok(x.fill(&output, |y| kernel::avg_forward(&shape, values, y)))
+    }, tensor => {
+        let cells = Cells::of(tensor, &shape, 0.0)?;
+        let sum = cells.iter().skip(1).try_fold(cells.get(0, 0)?, |sum, (row, column)| sum + cells.get(row, column)?)?;
+        (sum / (window.kernel * window.kernel) as f64).map(Array::of_device)
+    })
 }
 
 /// The gradient to the input, `[N, C, height, width]`, of an average pool.
-pub fn avg_pool2d_backward(dy: &Tensor, [height, width]: [usize; 2], window: Window) -> Result<Tensor> {
-    let input = [dy.dim(0)?, dy.dim(1)?, height, width];
+pub fn avg_pool2d_backward(dy: &Array, [height, width]: [usize; 2], window: Window) -> Result<Array> {
+    let &[n, channels, _, _] = dy.dims() else { candle_core::bail!("gradients of pools are [N, C, H, W], not {:?}", dy.dims()) };
+    let input = [n, channels, height, width];
     let (shape, output) = shape_of(&input, window)?;
     check_gradient(dy, output)?;
-    if has_kernels(dy) {
-        return per_dtype!(dy, T => tensor(read::<T, _>(&[dy], |v| kernel::avg_backward(&shape, v[0]))?, &input));
-    }
-    let cells = Cells::of(&full_like(0.0, &input, dy)?, &shape, 0.0)?;
-    let share = (dy / (window.kernel * window.kernel) as f64)?;
-    let dx = cells.iter().try_fold(cells.zeros()?, |dx, (row, column)| cells.add(&dx, row, column, &share))?;
-    cells.crop(&dx)
+    per_place!(dy, T => {
+        let values = dy.slice::<T>()?;
+        Ok(dy.fill(&input, |dx| kernel::avg_backward(&shape, values, dx)))
+    }, tensor => {
+        let cells = Cells::of(&full_like(0.0, &input, tensor)?, &shape, 0.0)?;
+        let share = (tensor / (window.kernel * window.kernel) as f64)?;
+        let dx = cells.iter().try_fold(cells.zeros()?, |dx, (row, column)| cells.add(&dx, row, column, &share))?;
+        cells.crop(&dx).map(Array::of_device)
+    })
 }
 
 /// A padded image, seen through one cell of the window at a time: what devices without our kernels pool with.
@@ -112,6 +119,11 @@ impl Cells {
         self.padded.index_select(&self.places(0, row)?, 2)?.index_select(&self.places(1, column)?, 3)
     }
 
+    /// The largest value that the window sees at each position.
+    fn largest(&self) -> Result<Tensor> {
+        self.iter().skip(1).try_fold(self.get(0, 0)?, |best, (row, column)| best.maximum(&self.get(row, column)?))
+    }
+
     fn zeros(&self) -> Result<Tensor> {
         self.padded.zeros_like()
     }
@@ -135,7 +147,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{both_ways, check_gradient, distance, dot, random, values, windows};
+    use crate::testing::{array, both_ways, check_gradient, distance, dot, random, tensor, values, windows};
 
     /// For each output the places of the inputs under its window, in row-major order.
     fn places(shape: &Shape, planes: usize) -> Vec<Vec<usize>> {
@@ -163,7 +175,7 @@ mod tests {
             // Few levels make many ties.
             let xs: Vec<f64> = values(1, dims.iter().product()).into_iter().map(|x| (x * f64::from(levels)).round() / f64::from(levels)).collect();
             let dys = values(2, output.iter().product());
-            let (x, dy) = (tensor(xs.clone(), &dims).unwrap(), tensor(dys.clone(), &output).unwrap());
+            let (x, dy) = (tensor(&xs, &dims), tensor(&dys, &output));
             let (mut largest, mut mean) = (Vec::new(), Vec::new());
             let (mut to_largest, mut to_all) = (vec![0.0; xs.len()], vec![0.0; xs.len()]);
             let area = (window.kernel * window.kernel) as f64;
@@ -177,11 +189,11 @@ mod tests {
                 }
             }
             both_ways(|| {
-                prop_assert!(distance(&max_pool2d(&x, window).unwrap(), &tensor(largest.clone(), &output).unwrap()) == 0.0);
-                prop_assert!(distance(&max_pool2d_backward(&x, &dy, window).unwrap(), &tensor(to_largest.clone(), &dims).unwrap()) < 1e-12);
-                prop_assert!(distance(&avg_pool2d(&x, window).unwrap(), &tensor(mean.clone(), &output).unwrap()) < 1e-12);
-                let found = avg_pool2d_backward(&dy, [height, width], window).unwrap();
-                prop_assert!(distance(&found, &tensor(to_all.clone(), &dims).unwrap()) < 1e-12);
+                prop_assert!(distance(&max_pool2d(&array(&x), window).unwrap(), &tensor(&largest, &output)) == 0.0);
+                prop_assert!(distance(&max_pool2d_backward(&array(&x), &array(&dy), window).unwrap(), &tensor(&to_largest, &dims)) < 1e-12);
+                prop_assert!(distance(&avg_pool2d(&array(&x), window).unwrap(), &tensor(&mean, &output)) < 1e-12);
+                let found = avg_pool2d_backward(&array(&dy), [height, width], window).unwrap();
+                prop_assert!(distance(&found, &tensor(&to_all, &dims)) < 1e-12);
                 Ok(())
             })?;
         }
@@ -191,9 +203,13 @@ mod tests {
     fn gradients_equal_finite_differences() {
         let x = random(1, &[2, 3, 7, 7]);
         for window in [Window::tiling(2), Window::new(3).padding(1), Window::new(3).stride(2)] {
-            let dy = random(2, max_pool2d(&x, window).unwrap().dims());
-            check_gradient(&x, &max_pool2d_backward(&x, &dy, window).unwrap(), |x| dot(&max_pool2d(x, window).unwrap(), &dy));
-            check_gradient(&x, &avg_pool2d_backward(&dy, [7, 7], window).unwrap(), |x| dot(&avg_pool2d(x, window).unwrap(), &dy));
+            let dy = random(2, max_pool2d(&array(&x), window).unwrap().dims());
+            check_gradient(&x, &max_pool2d_backward(&array(&x), &array(&dy), window).unwrap(), |x| {
+                dot(&max_pool2d(&array(x), window).unwrap(), &dy)
+            });
+            check_gradient(&x, &avg_pool2d_backward(&array(&dy), [7, 7], window).unwrap(), |x| {
+                dot(&avg_pool2d(&array(x), window).unwrap(), &dy)
+            });
         }
     }
 }

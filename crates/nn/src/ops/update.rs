@@ -1,6 +1,7 @@
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
-use super::{check, has_kernels, per_dtype, read, tensor};
+use super::check;
+use crate::array::{has_kernels, with_values};
 use crate::kernels::{Element, elementwise as kernel};
 
 /// What an update rule computes with: one value on the CPU, a whole tensor elsewhere.
@@ -37,20 +38,29 @@ pub fn update<const SLOTS: usize>(
     };
     let fits = slots.iter().chain([gradient]).all(|other| other.dims() == parameter.dims());
     check(fits, || format!("gradient {:?} of a parameter {:?}", gradient.dims(), parameter.dims()))?;
-    if has_kernels(parameter) {
-        let all: Vec<&Tensor> = [parameter, gradient].into_iter().chain(slots).collect();
-        return per_dtype!(parameter, T => {
-            let (value, slots) = read::<T, _>(&all, |v| {
-                let slots = std::array::from_fn(|slot| v[2 + slot]);
-                kernel::update(v[0], v[1], slots, |parameter, gradient, slots: [T; SLOTS]| rule.apply(parameter, gradient, slots))
-            })?;
-            let slots = slots.into_iter().map(|slot| tensor(slot, parameter.dims())).collect::<Result<_>>()?;
-            Ok((tensor(value, parameter.dims())?, slots))
-        });
+    match parameter.dtype() {
+        DType::F32 if has_kernels(parameter) => return on_host::<f32, SLOTS>(parameter, gradient, slots, rule),
+        DType::F64 if has_kernels(parameter) => return on_host::<f64, SLOTS>(parameter, gradient, slots, rule),
+        _ => {}
     }
     let whole = |tensor: &Tensor| Whole(Ok(tensor.clone()));
     let (parameter, slots) = rule.apply(whole(parameter), whole(gradient), slots.each_ref().map(whole));
     Ok((parameter.0?, slots.into_iter().map(|slot| slot.0).collect::<Result<_>>()?))
+}
+
+fn on_host<T: Element, const SLOTS: usize>(
+    parameter: &Tensor,
+    gradient: &Tensor,
+    slots: &[Tensor; SLOTS],
+    rule: &impl Rule<SLOTS>,
+) -> Result<(Tensor, Vec<Tensor>)> {
+    let all: Vec<&Tensor> = [parameter, gradient].into_iter().chain(slots).collect();
+    let (value, slots) = with_values::<T, _>(&all, |v| {
+        let slots = std::array::from_fn(|slot| v[2 + slot]);
+        kernel::update(v[0], v[1], slots, |parameter, gradient, slots: [T; SLOTS]| rule.apply(parameter, gradient, slots))
+    })?;
+    let tensor = |values| Tensor::from_vec(values, parameter.dims(), &Device::Cpu);
+    Ok((tensor(value)?, slots.into_iter().map(tensor).collect::<Result<_>>()?))
 }
 
 impl<T: Element> Number for T {

@@ -20,7 +20,7 @@ use self::checkpoint::Checkpoint;
 use self::optimizer::{Change, Optimizer};
 use self::schedule::{Moment, Schedule};
 use crate::augmentation::{Augmentation, Planes};
-use crate::{Architecture, AtPlace, Mode, Network, Tape, cross_entropy, device};
+use crate::{Architecture, Array, AtPlace, Memory, Mode, Network, Tape, cross_entropy, device};
 
 /// Images of a batch whose loss is only looked at.
 const EVALUATED: usize = 64;
@@ -114,7 +114,7 @@ pub fn train(
     let graph = architecture.graph([shape.channels, shape.height, shape.width], images.classes().len())?;
     let start = Network::init(graph, &mut cx.rng("init"), &device(cx.device())?)?;
     let validation = validation.filter(|set| !set.is_empty());
-    let run = Run { cx, images, validation, config };
+    let run = Run { cx, images, validation, config, memory: Memory::default() };
     let fingerprint = run.fingerprint(&start)?;
     let mut state = match Checkpoint::open(checkpoints, &fingerprint, &start, config.optimizer.slots())? {
         Some(checkpoint) => checkpoint,
@@ -143,6 +143,7 @@ struct Run<'a> {
     images: &'a ImageSet,
     validation: Option<&'a ImageSet>,
     config: &'a TrainConfig,
+    memory: Memory,
 }
 
 impl Run<'_> {
@@ -195,7 +196,7 @@ impl Run<'_> {
         let labels: Vec<u32> = rows.iter().map(|&row| self.images.label(row)).collect();
         let seed = self.cx.rng(&format!("dropout/{epoch}/{number}")).next_u64();
         let tape = state.network.record(&images, Mode::Training { seed })?;
-        let loss = cross_entropy(tape.scores()?, &labels)?;
+        let loss = cross_entropy(&tape.scores()?, &labels)?;
         if !loss.mean.is_finite() {
             let place = format!("training, epoch {}, batch {}", epoch + 1, number + 1);
             return Err(Error::data(place, format!("the loss is {}", loss.mean)).with_help("lower the optimizer's rate"));
@@ -208,7 +209,7 @@ impl Run<'_> {
     }
 
     /// Augmented images as the net takes them. Each has a random stream of its own.
-    fn batch(&self, network: &Network, epoch: usize, rows: &[usize]) -> Result<Tensor> {
+    fn batch(&self, network: &Network, epoch: usize, rows: &[usize]) -> Result<Array> {
         let [channels, height, width] = network.graph().input();
         let size = channels * height * width;
         let mut values = vec![0f32; rows.len() * size];
@@ -222,7 +223,7 @@ impl Run<'_> {
             Ok(())
         })?;
         let batch = Tensor::from_vec(values, (rows.len(), channels, height, width), &Device::Cpu);
-        batch.and_then(|batch| batch.to_device(network.device())).at("input")
+        batch.and_then(|batch| Array::new(&batch.to_device(network.device())?, &self.memory)).at("input")
     }
 }
 
