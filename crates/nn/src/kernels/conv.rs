@@ -6,12 +6,12 @@
 
 use rayon::prelude::*;
 
-use super::Element;
-use super::tile::{LANES, SLACK, accumulate, correlate, panels};
+use super::tile::{LANES, Positions, SLACK, accumulate, correlate, panels};
+use super::{Element, GRAIN};
 use crate::graph::Window;
 
 /// Positions that are worth working on together: small images share a block.
-const POSITIONS: usize = 512;
+const BLOCK: usize = 512;
 
 /// Pieces into which a batch's weight gradient is cut at most; each is summed in order, then all are.
 const PIECES: usize = 8;
@@ -197,7 +197,7 @@ impl Correlation {
 
     /// Images of a block.
     fn block(&self) -> usize {
-        POSITIONS.div_ceil(self.sheet_len())
+        BLOCK.div_ceil(self.sheet_len())
     }
 
     /// Positions of a block of `images`, from the first to the last.
@@ -344,32 +344,75 @@ struct Scratch<T> {
 
 /// The gradient of a loss to the weights, summed over the images.
 pub(crate) fn backward_weight<T: Element>(shape: &Shape, x: &[T], dy: &[T]) -> Vec<T> {
-    let sums = Correlation::forward(shape);
-    let outputs = Correlation { source: Side { grids: vec![Grid::WHOLE], ..sums.target.clone() }, ..sums.clone() };
-    let group_weights = shape.weights() / shape.groups;
-    let piece = shape.images.div_ceil(PIECES).max(1).next_multiple_of(sums.block());
+    let correlation = Correlation::forward(shape);
+    let piece = shape.images.div_ceil(PIECES).max(1).next_multiple_of(correlation.block());
     let pieces = x.par_chunks(piece * shape.input_image()).zip(dy.par_chunks(piece * shape.output_image()));
-    let mut totals: Vec<Vec<T>> = pieces
-        .map_init(Default::default, |(inputs, gradients): &mut (Vec<T>, Vec<T>), (x, dy)| {
-            let mut dw = vec![T::ZERO; shape.weights()];
-            for (x, dy) in x.chunks(sums.block() * shape.input_image()).zip(dy.chunks(sums.block() * shape.output_image())) {
-                let images = x.len() / shape.input_image();
-                let taps = sums.offsets(0, images);
-                for (group, dw) in dw.chunks_exact_mut(group_weights).enumerate() {
-                    sums.spread(x, group, inputs);
-                    outputs.spread(dy, group, gradients);
-                    accumulate(gradients, sums.stride(images), inputs, &taps, sums.span(images), dw);
-                }
-            }
-            dw
-        })
-        .collect();
-    let Some((total, rest)) = totals.split_first_mut() else { return vec![T::ZERO; shape.weights()] };
-    let chunk = super::GRAIN;
-    total.par_chunks_mut(chunk).enumerate().for_each(|(number, total)| {
+    let mut totals: Vec<Vec<T>> = pieces.map_init(Scratch::default, |scratch, (x, dy)| correlation.products(x, dy, scratch)).collect();
+    let mut dw = vec![T::ZERO; shape.weights()];
+    let Some((total, rest)) = totals.split_first_mut() else { return dw };
+    total.par_chunks_mut(GRAIN).enumerate().for_each(|(number, total)| {
         for part in rest.iter() {
-            total.iter_mut().zip(&part[number * chunk..]).for_each(|(total, part)| *total += *part);
+            total.iter_mut().zip(&part[number * GRAIN..]).for_each(|(total, part)| *total += *part);
         }
     });
-    totals.swap_remove(0)
+    let (outputs, weights) = (shape.group_outputs(), shape.weights() / shape.output[0]);
+    dw.par_chunks_mut(weights).enumerate().for_each(|(output, dw)| {
+        let (group, row) = (output / outputs, output % outputs);
+        let (panel, width) = lane_panels(outputs).take_while(|(first, _)| *first <= row).last().unwrap_or_default();
+        let sums = &total[group * correlation.padded_len() + panel * weights + row - panel..];
+        dw.iter_mut().zip(sums.iter().step_by(width)).for_each(|(dw, sum)| *dw = *sum);
+    });
+    dw
+}
+
+/// The rows of a matrix in panels of whole vectors, the last with room to spare: the first row of each, and how many.
+fn lane_panels(rows: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..rows).step_by(2 * LANES).map(move |row| (row, if rows - row > LANES { 2 * LANES } else { LANES }))
+}
+
+impl Correlation {
+    /// The weight gradients of a group, with the rows that its panels have to spare.
+    fn padded_len(&self) -> usize {
+        self.target_channels().next_multiple_of(LANES) * self.taps[0].len()
+    }
+
+    /// The weight gradient of some images: by group, panel, tap and row.
+    fn products<T: Element>(&self, x: &[T], dy: &[T], scratch: &mut Scratch<T>) -> Vec<T> {
+        let mut sums = vec![T::ZERO; self.groups * self.padded_len()];
+        let [rows, columns] = self.positions;
+        for (x, dy) in x.chunks(self.block() * self.source.image()).zip(dy.chunks(self.block() * self.target.image())) {
+            let images = x.len() / self.source.image();
+            let positions = Positions { images, sheet: self.sheet_len(), rows, columns, stride: self.sheet[1] };
+            let taps = self.offsets(0, images);
+            for (group, sums) in sums.chunks_exact_mut(self.padded_len()).enumerate() {
+                self.spread(x, group, &mut scratch.sheets);
+                for (row, width) in lane_panels(self.target_channels()) {
+                    self.interleave(
+                        dy,
+                        group * self.target_channels() + row,
+                        (self.target_channels() - row).min(width),
+                        width,
+                        &mut scratch.sums,
+                    );
+                    let sums = &mut sums[row * taps.len()..][..width * taps.len()];
+                    accumulate(&scratch.sums, width, &scratch.sheets, &taps, positions, sums);
+                }
+            }
+        }
+        sums
+    }
+
+    /// Some channels of the target's images, position by position; zeros stand for those missing to `width`.
+    fn interleave<T: Element>(&self, images: &[T], first: usize, channels: usize, width: usize, to: &mut Vec<T>) {
+        let plane: usize = self.target.plane.iter().product();
+        to.resize(images.len() / self.target.channels * width, T::ZERO);
+        for (to, image) in to.chunks_exact_mut(plane * width).zip(images.chunks_exact(self.target.image())) {
+            let planes = &image[first * plane..][..channels * plane];
+            for (position, to) in to.chunks_exact_mut(width).enumerate() {
+                let (values, spare) = to.split_at_mut(channels);
+                values.iter_mut().zip(planes[position..].iter().step_by(plane)).for_each(|(to, from)| *to = *from);
+                spare.fill(T::ZERO);
+            }
+        }
+    }
 }

@@ -35,12 +35,11 @@ pub(crate) trait Element: FloatDType + Default + std::iter::Sum {
     /// `a * b + c`, rounded once where the processor can.
     fn multiply_add<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>, c: Self::Vector<S>) -> Self::Vector<S>;
 
-    /// The sum of all lanes.
-    fn total<S: Simd>(simd: S, vector: Self::Vector<S>) -> Self;
+    fn plus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
 }
 
 macro_rules! element {
-    ($number:ident, $variant:ident, $vector:ident, $splat:ident, $multiply_add:ident, $sum:ident) => {
+    ($number:ident, $variant:ident, $vector:ident, $splat:ident, $multiply_add:ident, $add:ident) => {
         impl Element for $number {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -79,12 +78,12 @@ macro_rules! element {
             }
 
             #[inline(always)]
-            fn total<S: Simd>(simd: S, vector: S::$vector) -> Self {
-                simd.$sum(vector)
+            fn plus<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$add(a, b)
             }
         }
     };
 }
 
-element!(f32, F32, f32s, splat_f32s, mul_add_e_f32s, reduce_sum_f32s);
-element!(f64, F64, f64s, splat_f64s, mul_add_e_f64s, reduce_sum_f64s);
+element!(f32, F32, f32s, splat_f32s, mul_add_e_f32s, add_f32s);
+element!(f64, F64, f64s, splat_f64s, mul_add_e_f64s, add_f64s);

@@ -44,13 +44,28 @@ pub(crate) fn correlate<T: Element>(weights: &[T], source: &[T], taps: &[usize],
     Arch::new().dispatch(Correlate { weights, source, taps, rows, positions, target, stride });
 }
 
-/// `sums[i][t] += Σ_p left[i][p] right[taps[t] + p]`; left rows are `stride` values apart, and zero beyond the positions up to the
-/// next multiple of [`LANES`].
-pub(crate) fn accumulate<T: Element>(left: &[T], stride: usize, right: &[T], taps: &[usize], positions: usize, sums: &mut [T]) {
-    let rows = sums.len() / taps.len().max(1);
-    assert!(reach(taps, positions) <= right.len(), "a tap beyond the right side");
-    assert!(positions.next_multiple_of(LANES) <= stride && rows * stride <= left.len(), "positions beyond the left side");
-    Arch::new().dispatch(Accumulate { left, stride, right, taps, rows, positions, sums });
+/// Where the positions of a block of images lie on their sheets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Positions {
+    pub(crate) images: usize,
+    /// Values from one image's sheet to the next.
+    pub(crate) sheet: usize,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    /// Values from one row to the next.
+    pub(crate) stride: usize,
+}
+
+/// `sums[t][i] += Σ_p left[p][i] right[taps[t] + p]` for the `width` rows `i` of a panel.
+///
+/// Here a vector holds neighbouring rows, so that small planes fill it as well, and nothing is added up across lanes.
+pub(crate) fn accumulate<T: Element>(left: &[T], width: usize, right: &[T], taps: &[usize], positions: Positions, sums: &mut [T]) {
+    let Positions { images, sheet, rows, columns, stride } = positions;
+    let last = (images - 1) * sheet + (rows - 1) * stride + columns - 1;
+    assert!(taps.iter().all(|tap| tap + last < right.len()), "a tap beyond the right side");
+    assert!(images * rows * columns * width <= left.len() && taps.len() * width <= sums.len(), "positions or sums beyond their slices");
+    assert!(width.is_multiple_of(LANES), "panels are whole vectors");
+    Arch::new().dispatch(Accumulate { left, width, right, taps, positions, sums });
 }
 
 /// How many values the taps of all positions may touch.
@@ -141,11 +156,10 @@ impl<T: Element> Weighted<'_, T> {
 
 struct Accumulate<'a, T> {
     left: &'a [T],
-    stride: usize,
+    width: usize,
     right: &'a [T],
     taps: &'a [usize],
-    rows: usize,
-    positions: usize,
+    positions: Positions,
     sums: &'a mut [T],
 }
 
@@ -154,20 +168,17 @@ impl<T: Element> WithSimd for Accumulate<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        for (row, width) in panels(self.rows) {
-            for tap in (0..self.taps.len()).step_by(VECTORS) {
-                // SAFETY: `accumulate` saw to it that both sides hold all vectors of all positions, for each row and tap.
-                unsafe {
-                    match width {
-                        8 if S::REGISTER_COUNT < 32 => {
-                            self.tile::<S, 4>(simd, row, tap);
-                            self.tile::<S, 4>(simd, row + 4, tap);
-                        }
-                        8 => self.tile::<S, 8>(simd, row, tap),
-                        4 => self.tile::<S, 4>(simd, row, tap),
-                        2 => self.tile::<S, 2>(simd, row, tap),
-                        _ => self.tile::<S, 1>(simd, row, tap),
-                    }
+        let lanes = T::lanes::<S>();
+        let pairs = (self.width / lanes).is_multiple_of(2);
+        for row in (0..self.width).step_by(if pairs { 2 * lanes } else { lanes }) {
+            // SAFETY: `accumulate` saw to it that the left side has `width` values for each position, the right side one for each tap
+            // and position, the sums `width` for each tap; and `row` leaves room for the vectors.
+            unsafe {
+                match (pairs, S::REGISTER_COUNT >= 32) {
+                    (true, true) => self.panel::<S, 12, 2>(simd, row),
+                    (true, false) => self.panel::<S, 6, 2>(simd, row),
+                    (false, true) => self.panel::<S, 12, 1>(simd, row),
+                    (false, false) => self.panel::<S, 6, 1>(simd, row),
                 }
             }
         }
@@ -175,32 +186,44 @@ impl<T: Element> WithSimd for Accumulate<'_, T> {
 }
 
 impl<T: Element> Accumulate<'_, T> {
-    /// Adds to the sums of `ROWS` rows and `VECTORS` taps; at the end of the taps the last is taken again, and not added.
+    /// Adds to the sums of `ROWS` vectors of rows and all taps, `TAPS` at once; at the end the last tap stands in for those missing.
     ///
     /// # Safety
-    /// From each row's and each tap's beginning on, there are `positions` values and a vector.
+    /// `row` and `ROWS` vectors are within the panel's width; every tap of every position is within the right side.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const ROWS: usize>(&mut self, simd: S, row: usize, tap: usize) {
+    unsafe fn panel<S: Simd, const TAPS: usize, const ROWS: usize>(&mut self, simd: S, row: usize) {
+        let Positions { images, sheet, rows, columns, stride } = self.positions;
         let lanes = T::lanes::<S>();
-        let taps = &self.taps[tap..self.taps.len().min(tap + VECTORS)];
-        let left: [*const T; ROWS] = from_fn(|number| self.left[(row + number) * self.stride..].as_ptr());
-        let right: [*const T; VECTORS] = from_fn(|number| self.right[taps[number.min(taps.len() - 1)]..].as_ptr());
-        let mut sums = [[T::splat(simd, T::ZERO); VECTORS]; ROWS];
-        for position in (0..self.positions).step_by(lanes) {
-            // SAFETY: the caller's promise; vectors are plain numbers, and read unaligned.
-            unsafe {
-                let right: [T::Vector<S>; VECTORS] = from_fn(|number| right[number].add(position).cast::<T::Vector<S>>().read_unaligned());
-                for (sums, left) in sums.iter_mut().zip(left) {
-                    let left = left.add(position).cast::<T::Vector<S>>().read_unaligned();
-                    for (sum, right) in sums.iter_mut().zip(right) {
-                        *sum = T::multiply_add(simd, left, right, *sum);
+        for first in (0..self.taps.len()).step_by(TAPS) {
+            let taps: [usize; TAPS] = from_fn(|tap| self.taps[(first + tap).min(self.taps.len() - 1)]);
+            let mut sums = [[T::splat(simd, T::ZERO); ROWS]; TAPS];
+            let mut left = self.left.as_ptr().wrapping_add(row);
+            for line in (0..images).flat_map(|image| (0..rows).map(move |row| image * sheet + row * stride)) {
+                let right = self.right.as_ptr().wrapping_add(line);
+                for column in 0..columns {
+                    // SAFETY: the caller's promise; vectors are plain numbers, and read unaligned.
+                    unsafe {
+                        let values: [T::Vector<S>; ROWS] =
+                            from_fn(|vector| left.add(vector * lanes).cast::<T::Vector<S>>().read_unaligned());
+                        for (sums, tap) in sums.iter_mut().zip(taps) {
+                            let right = T::splat(simd, *right.add(tap + column));
+                            for (sum, value) in sums.iter_mut().zip(values) {
+                                *sum = T::multiply_add(simd, right, value, *sum);
+                            }
+                        }
+                    }
+                    left = left.wrapping_add(self.width);
+                }
+            }
+            for (tap, sums) in sums.into_iter().enumerate().take(self.taps.len() - first) {
+                for (vector, sum) in sums.into_iter().enumerate() {
+                    // SAFETY: the caller's promise; vectors are read and written unaligned.
+                    unsafe {
+                        let total = self.sums.as_mut_ptr().add((first + tap) * self.width + row + vector * lanes).cast::<T::Vector<S>>();
+                        total.write_unaligned(T::plus(simd, total.read_unaligned(), sum));
                     }
                 }
             }
-        }
-        for (number, sums) in sums.into_iter().enumerate() {
-            let totals = &mut self.sums[(row + number) * self.taps.len() + tap..][..taps.len()];
-            totals.iter_mut().zip(sums).for_each(|(total, sum)| *total += T::total(simd, sum));
         }
     }
 }
