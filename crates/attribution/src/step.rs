@@ -90,7 +90,12 @@ impl Step {
             Self::Flatten => Ok(vec![relevance.reshape(input.dims())?]),
             Self::Share { map, terms, stabilizer } => {
                 let terms: Vec<&Prepared> = terms.iter().filter(|term| !(seen.nonnegative && term.term.input == Part::Negative)).collect();
-                let share = ops::stabilized_ratio(relevance, &denominator(*map, &terms, seen)?, *stabilizer)?;
+                let denominator = denominator(*map, &terms, seen)?;
+                if let (Map::Conv2d, [only]) = (map, terms.as_slice()) {
+                    let input = only.term.input.of_input(input, seen.nonnegative)?;
+                    return Ok(vec![only.convolution()?.relevance(relevance, &denominator, *stabilizer, &input)?]);
+                }
+                let share = ops::stabilized_ratio(relevance, &denominator, *stabilizer)?;
                 seen.inputs.iter().map(|input| sum(terms.iter().map(|term| term.give(*map, input, &share, seen.nonnegative)))).collect()
             }
         }

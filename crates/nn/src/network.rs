@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use bezoar_core::{Batch, Classifier, Error, Features, ImageShape, Result};
 use candle_core::{DType, Device, Tensor};
@@ -23,6 +24,7 @@ pub struct Network {
     device: Device,
     dtype: DType,
     memory: Memory,
+    folded: OnceLock<Box<Self>>,
 }
 
 impl Network {
@@ -48,7 +50,8 @@ impl Network {
         if let Some(name) = parameters.keys().find(|name| expected.iter().all(|wanted| wanted.name != **name)) {
             return Err(Error::data(name, "no layer of the net has this parameter"));
         }
-        let mut network = Self { graph, parameters, convolutions: BTreeMap::new(), device, dtype, memory: Memory::default() };
+        let mut network =
+            Self { graph, parameters, convolutions: BTreeMap::new(), device, dtype, memory: Memory::default(), folded: OnceLock::new() };
         network.prepare_convolutions();
         Ok(network)
     }
@@ -113,6 +116,7 @@ impl Network {
     /// Puts new values in the place of parameters that the net has.
     pub(crate) fn replace(&mut self, parameters: BTreeMap<String, Tensor>) {
         self.parameters.extend(parameters);
+        self.folded = OnceLock::new();
         self.prepare_convolutions();
     }
 
@@ -281,6 +285,20 @@ impl Network {
         Ok([(factor * weight)?, ((summand * weight)? + bias)?])
     }
 
+    /// The scores `[N, classes]` of a batch of images, with batch norm folded.
+    pub fn scores(&self, batch: &Batch) -> Result<Tensor> {
+        self.folded()?.forward(&self.images(batch)?)
+    }
+
+    /// The net with its batch norm folded, kept until parameters change.
+    fn folded(&self) -> Result<&Self> {
+        if let Some(folded) = self.folded.get() {
+            return Ok(folded);
+        }
+        let folded = Box::new(self.fold_batch_norm()?);
+        Ok(self.folded.get_or_init(|| folded))
+    }
+
     /// The same function with every batch norm that alone follows a convolution or linear layer merged into it.
     ///
     /// The node of such a batch norm is gone; other nodes keep their names, and the weighted layer gains a bias.
@@ -309,7 +327,7 @@ impl Classifier for Network {
     }
 
     fn logits(&self, batch: &Batch) -> Result<Features> {
-        features(&self.forward(&self.images(batch)?)?)
+        features(&self.scores(batch)?)
     }
 
     fn activations(&self, batch: &Batch, layer: &str) -> Result<Features> {
@@ -317,7 +335,13 @@ impl Classifier for Network {
             let known = Classifier::layers(self).join(", ");
             return Err(Error::request(format!("the net has no layer `{layer}`")).with_help(format!("its layers are {known}")));
         };
-        features(&self.forward_to(&self.images(batch)?, id)?)
+        // A weighted layer of the folded net may have taken in the batch norm after it.
+        let net = if self.graph.node(id).op.is_weighted() { self } else { self.folded()? };
+        let images = self.images(batch)?;
+        features(&match net.graph.find(layer) {
+            Some(id) => net.forward_to(&images, id)?,
+            None => self.forward_to(&images, id)?,
+        })
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use super::elementwise::stabilized_ratio;
 use super::tile::{LANES, Positions, SLACK, accumulate, correlate, panels};
 use super::{Element, GRAIN};
 use crate::graph::Window;
@@ -241,7 +242,8 @@ impl Correlation {
     }
 
     /// Copies the source's channels of a group to sheets.
-    fn spread<T: Element>(&self, images: &[T], group: usize, sheets: &mut Vec<T>) {
+    fn spread<T: Element>(&self, source: Source<'_, T>, group: usize, sheets: &mut Vec<T>) {
+        let images = source.values;
         let count = images.len() / self.source.image();
         let [height, width] = self.source.plane;
         let (grids, stride) = (&self.source.grids, self.stride(count));
@@ -251,8 +253,8 @@ impl Correlation {
             let (rows, columns) = (grid.inside(0, height, self.sheet[0]), grid.inside(1, width, self.sheet[1]));
             let (sheets, gap) = sheets.split_at_mut(count * self.sheet_len());
             gap.fill(T::ZERO);
-            for (sheet, image) in sheets.chunks_exact_mut(self.sheet_len()).zip(images.chunks_exact(self.source.image())) {
-                let plane = &image[channel * height * width..];
+            for (image, sheet) in sheets.chunks_exact_mut(self.sheet_len()).enumerate() {
+                let plane = image * self.source.image() + channel * height * width;
                 for (row, line) in sheet.chunks_exact_mut(self.sheet[1]).enumerate() {
                     if !rows.contains(&row) || columns.is_empty() {
                         line.fill(T::ZERO);
@@ -260,11 +262,15 @@ impl Correlation {
                     }
                     line[..columns.start].fill(T::ZERO);
                     line[columns.end..].fill(T::ZERO);
-                    let pixels = &plane[grid.place(row, columns.start, width)..];
                     let line = &mut line[columns.clone()];
-                    match grid.step {
-                        1 => line.copy_from_slice(&pixels[..line.len()]),
-                        step => line.iter_mut().zip(pixels.iter().step_by(step)).for_each(|(to, from)| *to = *from),
+                    let pixels = plane + grid.place(row, columns.start, width)..;
+                    match (source.divisor, grid.step) {
+                        (None, 1) => line.copy_from_slice(&images[pixels][..line.len()]),
+                        (None, step) => line.iter_mut().zip(images[pixels].iter().step_by(step)).for_each(|(to, from)| *to = *from),
+                        (Some((divisors, epsilon)), step) => {
+                            let pairs = images[pixels.clone()].iter().zip(&divisors[pixels]).step_by(step);
+                            line.iter_mut().zip(pairs).for_each(|(to, (from, divisor))| *to = stabilized_ratio(*from, *divisor, epsilon));
+                        }
                     }
                 }
             }
@@ -279,19 +285,25 @@ impl Correlation {
         if columns.is_empty() {
             return;
         }
-        for (image, planes) in images.chunks_exact_mut(self.target.image()).enumerate() {
-            let planes = &mut planes[group * self.target_channels() * height * width..];
-            for (channel, plane) in planes.chunks_exact_mut(height * width).take(self.target_channels()).enumerate() {
-                let sums = &sums[channel * stride + image * self.sheet_len()..];
-                let bias = finish.bias.map_or(T::ZERO, |bias| bias[group * self.target_channels() + channel]);
-                let least = if finish.rectified { T::ZERO } else { T::LOWEST };
-                let finish = |sum: T| if sum + bias < least { least } else { sum + bias };
+        let least = if finish.rectified { T::ZERO } else { T::LOWEST };
+        for image in 0..images.len() / self.target.image() {
+            for own in 0..self.target_channels() {
+                let channel = group * self.target_channels() + own;
+                let plane = (image * self.target.channels + channel) * height * width;
+                let sums = &sums[own * stride + image * self.sheet_len()..];
+                let bias = finish.bias.map_or(T::ZERO, |bias| bias[channel]);
+                let end = |sum: T| if sum + bias < least { least } else { sum + bias };
                 for row in rows.clone() {
                     let sums = &sums[row * self.sheet[1]..][columns.clone()];
-                    let pixels = &mut plane[grid.place(row, columns.start, width)..];
-                    match grid.step {
-                        1 => pixels.iter_mut().zip(sums).for_each(|(to, sum)| *to = finish(*sum)),
-                        step => pixels.iter_mut().step_by(step).zip(sums).for_each(|(to, sum)| *to = finish(*sum)),
+                    let pixels = plane + grid.place(row, columns.start, width)..;
+                    match (finish.factor, grid.step) {
+                        (None, 1) => images[pixels].iter_mut().zip(sums).for_each(|(to, sum)| *to = end(*sum)),
+                        (None, step) => images[pixels].iter_mut().step_by(step).zip(sums).for_each(|(to, sum)| *to = end(*sum)),
+                        (Some(factors), step) => {
+                            let factors = factors[pixels.clone()].iter().step_by(step);
+                            let pairs = images[pixels].iter_mut().step_by(step).zip(factors);
+                            pairs.zip(sums).for_each(|((to, factor), sum)| *to = end(*sum) * *factor);
+                        }
                     }
                 }
             }
@@ -304,10 +316,11 @@ impl Correlation {
     }
 
     /// All images' sums, from packed weights.
-    pub(crate) fn run<T: Element>(&self, source: &[T], weights: &[T], finish: Finish<'_, T>, target: &mut [T]) {
-        let blocks = target.par_chunks_mut(self.block() * self.target.image()).zip(source.par_chunks(self.block() * self.source.image()));
-        blocks.for_each_init(Scratch::default, |scratch, (target, source)| {
-            let images = source.len() / self.source.image();
+    pub(crate) fn run<T: Element>(&self, source: Source<'_, T>, weights: &[T], finish: Finish<'_, T>, target: &mut [T]) {
+        let blocks = target.par_chunks_mut(self.block() * self.target.image()).enumerate();
+        blocks.for_each_init(Scratch::default, |scratch, (block, target)| {
+            let (first, images) = (block * self.block(), target.len() / self.target.image());
+            let (source, finish) = (source.part(first, images, self.source.image()), finish.part(first, images, self.target.image()));
             let span = self.span(images);
             let stride = span + SLACK;
             scratch.sums.resize(self.target_channels() * stride, T::ZERO);
@@ -326,6 +339,25 @@ impl Correlation {
     }
 }
 
+/// What a correlation takes its sums of.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a, T> {
+    pub(crate) values: &'a [T],
+    /// What each value is divided by first, and ε; see [`stabilized_ratio`].
+    pub(crate) divisor: Option<(&'a [T], T)>,
+}
+
+impl<'a, T: Element> Source<'a, T> {
+    pub(crate) fn plain(values: &'a [T]) -> Self {
+        Self { values, divisor: None }
+    }
+
+    fn part(self, first: usize, images: usize, image: usize) -> Self {
+        let part = |values: &'a [T]| &values[first * image..][..images * image];
+        Self { values: part(self.values), divisor: self.divisor.map(|(values, epsilon)| (part(values), epsilon)) }
+    }
+}
+
 /// What is done to each sum on its way back.
 #[derive(Clone, Copy)]
 pub(crate) struct Finish<'a, T> {
@@ -333,6 +365,17 @@ pub(crate) struct Finish<'a, T> {
     pub(crate) bias: Option<&'a [T]>,
     /// Whether negative values become zero then.
     pub(crate) rectified: bool,
+    /// What each value is multiplied by then.
+    pub(crate) factor: Option<&'a [T]>,
+}
+
+impl<T: Element> Finish<'_, T> {
+    /// Nothing.
+    pub(crate) const NONE: Self = Self { bias: None, rectified: false, factor: None };
+
+    fn part(self, first: usize, images: usize, image: usize) -> Self {
+        Self { factor: self.factor.map(|values| &values[first * image..][..images * image]), ..self }
+    }
 }
 
 /// Memory that a thread uses again for each of its blocks.
@@ -385,7 +428,7 @@ impl Correlation {
             let positions = Positions { images, sheet: self.sheet_len(), rows, columns, stride: self.sheet[1] };
             let taps = self.offsets(0, images);
             for (group, sums) in sums.chunks_exact_mut(self.padded_len()).enumerate() {
-                self.spread(x, group, &mut scratch.sheets);
+                self.spread(Source::plain(x), group, &mut scratch.sheets);
                 for (row, width) in lane_panels(self.target_channels()) {
                     self.interleave(
                         dy,

@@ -18,6 +18,11 @@ pub(crate) fn zip<T: Element>(a: &[T], b: &[T], y: &mut [T], f: impl Fn(T, T) ->
     });
 }
 
+/// `r / (z + ε s(z))` with `s(z) = 1` for `z ≥ 0`, else -1.
+pub(crate) fn stabilized_ratio<T: Element>(r: T, z: T, epsilon: T) -> T {
+    r / if z < T::ZERO { z - epsilon } else { z + epsilon }
+}
+
 /// Zeroes values with probability `p` and divides the others by `1 - p`; row `i` has a random stream of its own.
 pub(crate) fn dropout<T: Element>(x: &[T], y: &mut [T], width: usize, p: f64, key: [u64; 2]) {
     let (threshold, kept) = ((p * 2f64.powi(32)) as u32, T::from_f64(1.0 / (1.0 - p)));

@@ -1,12 +1,12 @@
 use std::sync::OnceLock;
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor, WithDType};
 
 use super::{check, check_samples, per_place};
 use crate::array::with_values;
 use crate::graph::Window;
 use crate::kernels::Element;
-use crate::kernels::conv::{self as kernel, Correlation, Finish, Shape};
+use crate::kernels::conv::{self as kernel, Correlation, Finish, Shape, Source};
 use crate::{Array, Memory};
 
 /// The sizes of a convolution of `[N, C, H, W]` with `[O, C / groups, k, k]`.
@@ -90,8 +90,8 @@ impl Convolution {
         let outputs = shape.output[0];
         check(bias.is_none_or(|bias| bias.dims() == [outputs]), || format!("a bias must have {outputs} values"))?;
         per_place!(x, T => with_values(bias.as_slice(), |bias| {
-            let finish = Finish { bias: bias.first().copied(), rectified };
-            self.run::<T>(&self.forward, &shape, Correlation::forward, x, &shape.outputs(), finish)
+            let finish = Finish { bias: bias.first().copied(), rectified, ..Finish::NONE };
+            self.run::<T>(&self.forward, &shape, Correlation::forward, x, None, &shape.outputs(), finish)
         })?, tensor => {
             let y = tensor.conv2d(&self.weight, self.window.padding, self.window.stride, self.window.dilation, self.groups)?;
             let y = bias.map_or(Ok(y.clone()), |bias| y.broadcast_add(&bias.reshape((1, outputs, 1, 1))?))?;
@@ -107,8 +107,7 @@ impl Convolution {
         let shape = shape_of(&inputs, self.weight.dims(), self.window, self.groups)?;
         shape.check_outputs(dy)?;
         per_place!(dy, T => {
-            let finish = Finish { bias: None, rectified: false };
-            self.run::<T>(&self.transposed, &shape, Correlation::transposed, dy, &shape.inputs(), finish)
+            self.run::<T>(&self.transposed, &shape, Correlation::transposed, dy, None, &shape.inputs(), Finish::NONE)
         }, tensor => {
             let parts = tensor.chunk(self.groups, 1)?.into_iter().zip(self.weight.chunk(self.groups, 0)?).map(|(dy, weight)| {
                 // Without border, then cut: candle's transposed convolution knows one remainder for both sides.
@@ -121,12 +120,30 @@ impl Convolution {
         })
     }
 
+    /// `x ⊙ Jᵀ(r / stab(z))`: what the inputs `x` get of the outputs' relevance `r` in shares of `z`, at once. See
+    /// [`stabilized_ratio`](super::stabilized_ratio) for `stab`.
+    pub fn relevance(&self, r: &Array, z: &Array, epsilon: f64, x: &Array) -> Result<Array> {
+        let shape = shape_of(x.dims(), self.weight.dims(), self.window, self.groups)?;
+        shape.check_outputs(r)?;
+        shape.check_outputs(z)?;
+        per_place!(r, T => {
+            let finish = Finish { factor: Some(x.slice::<T>()?), ..Finish::NONE };
+            let divisor = Some((z.slice::<T>()?, <T as WithDType>::from_f64(epsilon)));
+            self.run::<T>(&self.transposed, &shape, Correlation::transposed, r, divisor, &shape.inputs(), finish)
+        }, _tensor => {
+            let [_, _, height, width] = shape.inputs();
+            super::product(x, &self.backward_input(&super::stabilized_ratio(r, z, epsilon)?, [height, width])?)
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that tells one direction from the other")]
     fn run<T: Element>(
         &self,
         kept: &OnceLock<Prepared>,
         shape: &Shape,
         correlation: impl Fn(&Shape) -> Correlation,
         source: &Array,
+        divisor: Option<(&[T], T)>,
         target: &[usize],
         finish: Finish<'_, T>,
     ) -> Result<Array> {
@@ -137,8 +154,8 @@ impl Convolution {
             kept.get_or_init(|| prepared)
         };
         let other = (first.input != shape.input).then(|| correlation(shape));
-        let (values, weights) = (source.slice::<T>()?, first.weights.slice::<T>()?);
-        Ok(source.fill(target, |y| other.as_ref().unwrap_or(&first.correlation).run(values, weights, finish, y)))
+        let (from, weights) = (Source { values: source.slice::<T>()?, divisor }, first.weights.slice::<T>()?);
+        Ok(source.fill(target, |y| other.as_ref().unwrap_or(&first.correlation).run(from, weights, finish, y)))
     }
 }
 
@@ -224,6 +241,10 @@ mod tests {
                 prop_assert!(distance(&rectified, &found.to_tensor().unwrap().relu().unwrap()) == 0.0);
                 let found = convolution.backward_input(&array(&dy), [height, width]).unwrap();
                 prop_assert!(distance(&found, &tensor(&dx, &x_shape)) < 1e-12);
+                let parts = convolution.relevance(&array(&dy), &rectified, 0.1, &array(&x)).unwrap();
+                let share = crate::ops::stabilized_ratio(&array(&dy), &rectified, 0.1).unwrap();
+                let back = convolution.backward_input(&share, [height, width]).unwrap();
+                prop_assert!(distance(&parts, &crate::ops::product(&array(&x), &back).unwrap()) == 0.0);
                 let found = conv2d_backward_weight(&array(&x), &array(&dy), window, groups).unwrap();
                 prop_assert!(distance(&found, &tensor(&dw, &w_shape)) < 1e-11);
                 Ok(())

@@ -65,9 +65,8 @@ pub fn stabilized_ratio(r: &Array, z: &Array, epsilon: f64) -> Result<Array> {
     check(r.dims() == z.dims(), || format!("cannot divide {:?} by {:?}", r.dims(), z.dims()))?;
     per_place!(r, T => {
         let epsilon = <T as WithDType>::from_f64(epsilon);
-        let ratio = |r: T, z: T| r / if z < T::ZERO { z - epsilon } else { z + epsilon };
         let (left, right) = (r.slice::<T>()?, z.slice::<T>()?);
-        Ok(r.fill(r.dims(), |y| kernel::zip(left, right, y, ratio)))
+        Ok(r.fill(r.dims(), |y| kernel::zip(left, right, y, |r, z| kernel::stabilized_ratio(r, z, epsilon))))
     }, tensor => {
         let z = z.tensor()?;
         (tensor / z.lt(0.0)?.where_cond(&(z - epsilon)?, &(z + epsilon)?)?).map(Array::of_device)

@@ -130,7 +130,7 @@ pub fn evaluate(cx: &Context, network: &Network, images: &ImageSet) -> Result<Sc
     for batch in images.batches(EVALUATED) {
         cx.check()?;
         let batch = batch?;
-        let part = cross_entropy(&network.forward(&network.images(&batch)?)?, &batch.labels)?;
+        let part = cross_entropy(&network.scores(&batch)?, &batch.labels)?;
         loss += part.mean * batch.len() as f64;
         correct += part.correct;
     }
