@@ -1,5 +1,6 @@
 use bezoar_core::{
-    ClassRef, ClusteredClass, Clusterer, Context, Decision, Detector, Error, Part, Representation, Result, Suspect, Transform, Verdict,
+    ClassRef, ClusteredClass, Clusterer, Context, Decision, Detector, Error, ImageSet, Part, Representation, Result, Suspect, Transform,
+    Verdict,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,16 +38,23 @@ impl Detector for Composition {
         vec![self.represent.clone()]
     }
 
+    fn check(&self, images: &ImageSet) -> Result<()> {
+        self.scan().check(images)
+    }
+
     fn detect(&self, cx: &Context, suspect: &Suspect<'_>) -> Result<Verdict> {
         let [source] = suspect.features else {
             return Err(Error::request(format!("this detector reads one representation and was given {}", suspect.features.len())));
         };
-        let scan = Scan { statistic: "silhouette", min_rows: self.cluster.min_rows(), suspects: self.suspects.as_deref() };
-        scan.run(cx, suspect.images, source.as_ref(), |cx, class| self.examine(cx, class))
+        self.scan().run(cx, suspect.images, source.as_ref(), |cx, class| self.examine(cx, class))
     }
 }
 
 impl Composition {
+    fn scan(&self) -> Scan<'_> {
+        Scan { statistic: "silhouette", min_rows: self.cluster.min_rows(), suspects: self.suspects.as_deref() }
+    }
+
     fn examine(&self, cx: &Context, class: &Class<'_>) -> Result<Finding> {
         let mut features = class.features.clone();
         for transform in self.process.iter().chain(&self.reduce) {

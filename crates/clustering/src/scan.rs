@@ -61,6 +61,20 @@ impl Class<'_> {
 }
 
 impl Scan<'_> {
+    /// Whether the suspects are classes of `images`.
+    ///
+    /// # Errors
+    /// Names the first that is none, and the class that it may be a misspelling of.
+    pub fn check(&self, images: &ImageSet) -> Result<()> {
+        self.suspects(images).map(drop)
+    }
+
+    /// The labels of the suspects.
+    fn suspects(&self, images: &ImageSet) -> Result<Option<Vec<u32>>> {
+        let resolve = |suspects: &[ClassRef]| suspects.iter().map(|class| class.resolve(images.classes())).collect();
+        self.suspects.map(resolve).transpose()
+    }
+
     /// The verdict on `images`, whose features are the rows of `source`, from what `examine` finds in each class.
     ///
     /// # Errors
@@ -73,9 +87,7 @@ impl Scan<'_> {
         examine: impl Fn(&Context, &Class<'_>) -> Result<Finding> + Sync,
     ) -> Result<Verdict> {
         let mut verdict = Verdict::empty(images.len());
-        let suspects =
-            self.suspects.map(|suspects| suspects.iter().map(|class| class.resolve(images.classes())).collect::<Result<Vec<_>>>());
-        let suspects = suspects.transpose()?;
+        let suspects = self.suspects(images)?;
         if let Some(given) = self.suspects {
             let value = serde_json::to_string(given).map_err(Error::request)?;
             verdict.inputs.push(Input { name: "suspects".to_owned(), value, origin: Origin::Given });
@@ -112,7 +124,8 @@ impl Scan<'_> {
         if suspects.is_some_and(|suspects| !suspects.contains(&class)) {
             Some("not scanned: not among the suspects".to_owned())
         } else if rows < needed {
-            Some(format!("not scanned: {rows} images, and at least {needed} are needed"))
+            let images = if rows == 1 { "image" } else { "images" };
+            Some(format!("not scanned: {rows} {images}, and at least {needed} are needed"))
         } else {
             None
         }

@@ -34,8 +34,8 @@ pub use inventory;
 pub use part::Part;
 pub use registry::{KIND_KEY, Kind, Plugin, Registration, Registry};
 pub use stages::{
-    Attack, Classifier, ClusteredClass, Clusterer, Clustering, Dataset, Decided, Decision, Detection, Detector, Measurement, Metric,
-    Outcome, Poisoned, Predictions, Report, Reporter, Representation, Scope, Skipped, Splits, Suspect, Transform, Triggered,
+    Attack, Classifier, ClusteredClass, Clusterer, Clustering, Counts, Dataset, Decided, Decision, Detection, Detector, Measurement,
+    Metric, Outcome, Poisoned, Predictions, Report, Reporter, Representation, Scope, Skipped, Splits, Suspect, Transform, Triggered,
 };
 pub use truth::{GroundTruth, Mask, Role};
 pub use verdict::{ClassVerdict, Input, Origin, Verdict};

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use bezoar_config::{Diagnostics, Node};
+use bezoar_config::{Diagnostics, Node, Source, Span};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::registry::KIND_KEY;
+use crate::registry::{KIND_KEY, refusal};
 use crate::{Error, Kind, Registration, Registry, Result};
 
 /// A `{ use: name, ... }` block of YAML and the working object that it built, for use as a field of a configuration.
@@ -12,11 +12,12 @@ pub struct Part<K: Kind + ?Sized> {
     plugin: &'static Registration,
     config: serde_json::Value,
     object: Arc<K>,
+    place: Option<(Source, Span)>,
 }
 
 impl<K: Kind + ?Sized> Part<K> {
-    pub(crate) fn assemble(plugin: &'static Registration, config: serde_json::Value, object: Arc<K>) -> Self {
-        Self { plugin, config, object }
+    pub(crate) fn assemble(plugin: &'static Registration, config: serde_json::Value, object: Arc<K>, node: &Node) -> Self {
+        Self { plugin, config, object, place: node.span.map(|span| (node.source.clone(), span)) }
     }
 
     /// The plugin `name` with these fields, as YAML would say it; for defaults of presets.
@@ -52,6 +53,14 @@ impl<K: Kind + ?Sized> Part<K> {
         format!("{}@{} {}", self.plugin.package, self.plugin.version, self.block())
     }
 
+    /// What the working object gave. Where it says that a request cannot be met, the error points to this block's text.
+    pub fn blame<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| match (&self.place, error) {
+            (Some((source, span)), error @ Error::Request { .. }) => Error::Config(refusal(&error).at(source, *span).into()),
+            (_, error) => error,
+        })
+    }
+
     /// The working object.
     pub fn object(&self) -> &Arc<K> {
         &self.object
@@ -68,7 +77,7 @@ impl<K: Kind + ?Sized> std::ops::Deref for Part<K> {
 
 impl<K: Kind + ?Sized> Clone for Part<K> {
     fn clone(&self) -> Self {
-        Self { plugin: self.plugin, config: self.config.clone(), object: self.object.clone() }
+        Self { plugin: self.plugin, config: self.config.clone(), object: self.object.clone(), place: self.place.clone() }
     }
 }
 

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Part, Result};
+use crate::{Error, Part, Result};
 
 /// A kind of plugin: a stage trait, as the trait object that plugins of the kind build.
 pub trait Kind: Send + Sync + 'static {
@@ -102,10 +102,7 @@ impl Registration {
             build: |node| {
                 let config: P = deserialize(&filled(node, &P::defaults()))?;
                 let json = to_json(&config);
-                let object = config.build().map_err(|error| {
-                    let refusal = Diagnostic::new("refused-by-plugin", error.to_string()).at_node(node);
-                    error.help().map_or(refusal.clone(), |help| refusal.help(help))
-                })?;
+                let object = config.build().map_err(|error| refusal(&error).at_node(node))?;
                 Ok(Built { object: Box::new(object), config: json })
             },
         }
@@ -129,6 +126,15 @@ impl Registration {
     /// The first line of its documentation.
     pub fn summary(&self) -> String {
         self.doc().lines().next().unwrap_or_default().to_owned()
+    }
+}
+
+/// What a plugin says against its configuration, as a mistake in it.
+pub(crate) fn refusal(error: &Error) -> Diagnostic {
+    let refusal = Diagnostic::new("refused-by-plugin", error.to_string());
+    match error.help() {
+        Some(help) => refusal.help(help),
+        None => refusal,
     }
 }
 
@@ -226,7 +232,7 @@ impl Registry {
         let plugin = self.resolve(K::NAME, node)?;
         let built = (plugin.build)(&node.without("use"))?;
         match built.object.downcast::<Arc<K>>() {
-            Ok(object) => Ok(Part::assemble(plugin, built.config, *object)),
+            Ok(object) => Ok(Part::assemble(plugin, built.config, *object, node)),
             Err(_) => Err(Diagnostic::new("wrong-kind", format!("{} claims to be a {} and builds something else", plugin.name, K::NAME))
                 .at_node(node)
                 .into()),

@@ -15,10 +15,58 @@ pub struct Splits {
     pub train: ImageSet,
     /// What early stopping looks at, if the data set has it.
     pub validation: Option<ImageSet>,
-    /// What accuracy is measured on.
+    /// What accuracy is measured on; it is not measured where there are none.
     pub test: ImageSet,
-    /// Images that could not be read and were left out.
+    /// Images that were left out.
     pub skipped: Vec<Skipped>,
+}
+
+impl Splits {
+    /// Images in each split.
+    pub fn counts(&self) -> Counts {
+        Counts { train: self.train.len(), validation: self.validation.as_ref().map_or(0, ImageSet::len), test: self.test.len() }
+    }
+}
+
+/// Images in each split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Counts {
+    /// Training images.
+    pub train: usize,
+    /// Validation images; 0 for none.
+    #[serde(default)]
+    pub validation: usize,
+    /// Test images; 0 for none.
+    pub test: usize,
+}
+
+impl Counts {
+    /// All images.
+    pub fn total(&self) -> usize {
+        self.train + self.validation + self.test
+    }
+
+    /// Which part of the images a run looks for poison in, as a sentence without its full stop.
+    pub fn coverage(&self) -> String {
+        let held_out: Vec<_> = [(self.validation, "validation"), (self.test, "tests")]
+            .into_iter()
+            .filter(|(images, _)| *images > 0)
+            .map(|(images, purpose)| format!("{images} for {purpose}"))
+            .collect();
+        match held_out.as_slice() {
+            [] => format!("all {} images are trained on and scanned, none are held out", self.train),
+            held_out => {
+                format!("{} of {} images are trained on and scanned; held out are {}", self.train, self.total(), held_out.join(" and "))
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} training, {} validation and {} test images", self.train, self.validation, self.test)
+    }
 }
 
 /// An image that was left out.
@@ -26,7 +74,7 @@ pub struct Splits {
 pub struct Skipped {
     /// The file, or the table and its row.
     pub path: String,
-    /// What is wrong with it.
+    /// Why.
     pub problem: String,
 }
 
@@ -192,6 +240,12 @@ pub trait Detector: Send + Sync {
     /// What has to be computed of every training image before [`detect`](Self::detect).
     fn representations(&self) -> Vec<Part<dyn Representation>>;
 
+    /// Refuses images that it cannot judge as it is configured, such as a data set without the class that it shall scan. Called
+    /// before a net is trained on them.
+    fn check(&self, _images: &ImageSet) -> Result<()> {
+        Ok(())
+    }
+
     /// Scores the samples and accuses some of them.
     fn detect(&self, cx: &Context, suspect: &Suspect<'_>) -> Result<Verdict>;
 }
@@ -207,11 +261,11 @@ pub struct Predictions {
 
 /// What one detector made of the training set.
 pub struct Detection {
-    /// The detector's name in the pipeline.
+    /// The detector's name: its plugin's, and for another of the same plugin what sets it apart.
     pub detector: String,
     /// What it says.
     pub verdict: Verdict,
-    /// What it looked at: the name of each representation, and its rows.
+    /// What it looked at: the name of each representation, made like the detector's, and its rows.
     pub features: Vec<(String, Arc<dyn FeatureSource>)>,
 }
 
@@ -219,10 +273,12 @@ pub struct Detection {
 pub struct Outcome {
     /// The pipeline's name.
     pub name: String,
+    /// Images that the data set has in each split.
+    pub counts: Counts,
     /// The training images that the detectors saw.
     pub images: ImageSet,
-    /// What the attack did to each of them.
-    pub truth: GroundTruth,
+    /// What the attack did to each of them; none without an attack, when nobody knows which of them are poison.
+    pub truth: Option<GroundTruth>,
     /// The attack in numbers.
     pub facts: Vec<(String, String)>,
     /// The net on clean test images.
@@ -260,7 +316,7 @@ pub enum Scope {
     Class(String),
 }
 
-/// Scores a run against the truth.
+/// Scores a run, against the truth where it is known.
 pub trait Metric: Send + Sync {
     /// The figures, in the order in which they should be shown.
     fn measure(&self, outcome: &Outcome) -> Result<Vec<Measurement>>;
@@ -301,6 +357,6 @@ kinds! {
     Clusterer "clusterer" "groups the rows of a class"
     Decision "decision" "says which clusters are poison"
     Detector "detector" "finds poisoned training images"
-    Metric "metric" "scores a run against the truth"
+    Metric "metric" "scores a run"
     Reporter "report" "writes a finished run down"
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use bezoar_config::{Source, deserialize, parse, suggest};
-use bezoar_core::{Error, Result};
+use bezoar_core::{Counts, Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The texts of all cards, in the order in which they are shown.
@@ -53,25 +53,6 @@ pub struct Edition {
     /// What to download, in order; none if it can only be imported.
     #[serde(default)]
     pub archives: Vec<Archive>,
-}
-
-/// Images in each split.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Counts {
-    /// Training images.
-    pub train: usize,
-    /// Validation images; 0 for none.
-    #[serde(default)]
-    pub validation: usize,
-    /// Test images.
-    pub test: usize,
-}
-
-impl std::fmt::Display for Counts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} training, {} validation and {} test images", self.train, self.validation, self.test)
-    }
 }
 
 /// A ZIP file on the web.

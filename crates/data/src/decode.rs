@@ -23,12 +23,11 @@ pub(crate) fn decode(bytes: &[u8], size: usize) -> Result<Vec<u8>, String> {
     if bytes.is_empty() {
         return Err("there are no bytes".to_owned());
     }
-    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| error.to_string())?;
-    match reader.format() {
-        Some(ImageFormat::Jpeg) if !jpeg_is_complete(bytes) => return Err("the JPEG ends before its end marker".to_owned()),
-        Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::Pnm | ImageFormat::WebP) => {}
-        _ => return Err("this is no JPEG, PNG, PPM or WebP image".to_owned()),
+    let format = known_format(bytes).ok_or("this is no JPEG, PNG, PPM or WebP image")?;
+    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
+        return Err("the JPEG ends before its end marker".to_owned());
     }
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
@@ -44,6 +43,12 @@ pub(crate) fn decode(bytes: &[u8], size: usize) -> Result<Vec<u8>, String> {
         (width, height) if (width, height) == (side, side) => rgb.into_raw(),
         _ => resize(&rgb, side, side, FilterType::Triangle).into_raw(),
     })
+}
+
+/// The format of an image that begins with these bytes, if it is one that we read.
+pub(crate) fn known_format(bytes: &[u8]) -> Option<ImageFormat> {
+    let known = |format: &ImageFormat| matches!(format, ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::Pnm | ImageFormat::WebP);
+    image::guess_format(bytes).ok().filter(known)
 }
 
 /// Whether the end marker follows the scans. The decoder itself makes grey of what is missing.

@@ -1,13 +1,16 @@
 //! Images in files, one folder a class.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bezoar_core::{Context, Dataset, Error, Plugin, Result, Sample, Splits, register};
+use bezoar_core::{Context, Dataset, Error, Plugin, Result, Sample, Skipped, Splits, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::decode::known_format;
 use crate::load::{OnError, Options, default_size, load};
 use crate::raw::{Layout, Raw, RawSplit, Shares, default_test_share, default_validation_share, list_folder, name};
 use crate::selection::{Kept, Selection};
@@ -17,9 +20,11 @@ use crate::selection::{Kept, Selection};
 /// The folder holds one folder for each class, or the folders `train`, `test` and, if there is one, `validation`, each of
 /// which holds one folder for each class. Names of folders are names of classes, in alphabetical order, or by value if all
 /// are numbers. Every file is taken for an image (JPEG, PNG, PPM or WebP, known by its content); only names that begin with
-/// a dot are passed over.
+/// a dot are passed over. Images beside the folders of the classes have no class: they are left out and listed.
 ///
-/// Splits that are missing are split off the training images, by class and by chance.
+/// Splits that are missing are split off the training images, by class and by chance; only what remains is trained on and
+/// scanned for poison. To have more images scanned, hold out fewer: `validation-share: 0` and `test-share: 0` hold out none;
+/// accuracy is then not measured.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ImageFolder {
@@ -36,7 +41,7 @@ pub struct ImageFolder {
     #[serde(default = "default_validation_share")]
     #[schemars(range(min = 0.0, max = 0.5))]
     pub validation_share: f64,
-    /// Share of the images that become the test split if there is none.
+    /// Share of the images that become the test split if there is none; 0 for no test images.
     #[serde(default = "default_test_share")]
     #[schemars(range(min = 0.0, max = 0.5))]
     pub test_share: f64,
@@ -117,8 +122,25 @@ pub(crate) fn open(root: &Path) -> Result<Raw> {
         Ok(Some(RawSplit::of_files(images)))
     };
     let [train, validation, test] = splits;
+    let folders: BTreeSet<&Path> =
+        [Some(root)].into_iter().chain(splits.map(|(_, folder)| folder.map(PathBuf::as_path))).flatten().collect();
+    let loose = folders.into_iter().map(loose_images).collect::<Result<Vec<_>>>()?.concat();
     let (train, validation, test) = (read(train)?.unwrap_or_default(), read(validation)?, read(test)?);
-    Ok(Raw { layout: Layout::Folders, root: root.to_owned(), files, classes, train, validation, test })
+    let left_out =
+        loose.iter().map(|path| Skipped { path: path.display().to_string(), problem: "it lies in no class’s folder".to_owned() });
+    let left_out = left_out.collect();
+    files.extend(loose);
+    Ok(Raw { layout: Layout::Folders, root: root.to_owned(), files, classes, train, validation, test, left_out })
+}
+
+/// The images that lie straight in `folder`, where folders of classes should.
+fn loose_images(folder: &Path) -> Result<Vec<PathBuf>> {
+    let is_image = |path: &PathBuf| {
+        let mut head = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut head));
+        read.is_ok() && known_format(&head).is_some()
+    };
+    Ok(list_folder(folder)?.into_iter().filter(|path| path.is_file()).filter(is_image).collect())
 }
 
 fn subfolders(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -201,8 +223,9 @@ mod tests {
         assert_eq!(validation.shape().height, 8);
         let without = load(&ImageFolder { validation_share: 0.0, ..config(root.path()) }).unwrap();
         assert!(without.validation.is_none());
-        let error = load(&ImageFolder { test_share: 0.0, ..config(root.path()) }).unwrap_err();
-        assert!(error.to_string().contains("no test images"), "{error}");
+        let all = load(&ImageFolder { validation_share: 0.0, test_share: 0.0, ..config(root.path()) }).unwrap();
+        assert_eq!((all.train.len(), all.test.len(), all.test.classes()), (40, 0, all.train.classes()));
+        assert_eq!(splits.skipped, []);
     }
 
     #[test]
@@ -232,11 +255,26 @@ mod tests {
         put(root.path(), "cat/notes.txt", b"a list of cats");
         let error = load(&config(root.path())).unwrap_err();
         assert!(error.to_string().contains("notes.txt") && error.help().unwrap().contains("on-error: skip"), "{error}");
+        let help = error.help().unwrap();
+        assert!(help.contains("2 others") && help.contains("cut.jpeg") && help.contains("empty.jpeg"), "all are named at once: {help}");
         let splits = load(&ImageFolder { on_error: OnError::Skip, ..config(root.path()) }).unwrap();
         let mut names: Vec<_> = splits.skipped.iter().map(|skipped| name(Path::new(&skipped.path))).collect();
         names.sort();
         assert_eq!(names, ["cut.jpeg", "empty.jpeg", "notes.txt"]);
         assert_eq!(splits.train.len() + splits.validation.unwrap().len() + splits.test.len(), 40);
+    }
+
+    #[test]
+    fn images_without_a_class_are_listed() {
+        let root = unsplit();
+        let png = encoded(ImageFormat::Png, 8, 8);
+        put(root.path(), "stray.jpg", &png);
+        let before = config(root.path()).fingerprint().unwrap();
+        put(root.path(), "lost", &png);
+        assert_ne!(config(root.path()).fingerprint().unwrap(), before, "what is listed is part of what is read");
+        let skipped = load(&config(root.path())).unwrap().skipped;
+        let names: Vec<_> = skipped.iter().map(|skipped| name(Path::new(&skipped.path))).collect();
+        assert_eq!(names, ["lost", "stray.jpg"], "README.md is no image");
     }
 
     #[test]
@@ -254,7 +292,16 @@ mod tests {
     #[test]
     fn folders_that_are_no_data_set_are_refused() {
         let root = tempfile::tempdir().unwrap();
-        assert!(load(&config(&root.path().join("absent"))).unwrap_err().to_string().contains("absent"));
+        let refused = |path: &Path| {
+            let error = load(&config(path)).unwrap_err();
+            format!("{error}\n{}", error.help().unwrap_or_default())
+        };
+        assert!(refused(&root.path().join("absent")).contains("absent: there is no such folder\ncheck the path"));
+        assert!(refused(Path::new("~/cats")).contains("`~` is not expanded"));
+        let here = std::env::current_dir().unwrap().display().to_string();
+        assert!(refused(Path::new("cats")).contains(&here), "a relative path starts where the program runs");
+        put(root.path(), "file", b"");
+        assert!(refused(&root.path().join("file")).contains("no folder"));
         assert!(load(&config(root.path())).unwrap_err().to_string().contains("no folder for any class"));
         put(root.path(), "cat/kitten/1.png", b"");
         assert!(load(&config(root.path())).unwrap_err().to_string().contains("kitten"));

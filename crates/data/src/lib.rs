@@ -33,7 +33,7 @@ mod signs;
 mod store;
 mod tables;
 
-pub use card::{Archive, Card, Counts, Edition, card, list};
+pub use card::{Archive, Card, Edition, card, list};
 pub use folder::ImageFolder;
 pub use gtsrb::Gtsrb;
 pub use load::OnError;

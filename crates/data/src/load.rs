@@ -20,7 +20,7 @@ use crate::selection::Kept;
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
 pub enum OnError {
-    /// Stop, and say which image it is.
+    /// Stop, and say which images they are.
     #[default]
     Stop,
     /// Leave it out, and list it in the result.
@@ -43,41 +43,52 @@ pub(crate) struct Options {
 /// Decodes the kept classes of all splits.
 ///
 /// # Errors
-/// When there are no training or test images, and as [`decode`] unless broken images are to be skipped.
+/// When there are no training images, none in a test split, or broken images that are not to be skipped.
 pub(crate) fn load(cx: &Context, raw: &Raw, kept: &Kept, options: Options) -> Result<Splits> {
-    let mut skipped = Vec::new();
-    let mut split = |name, split| load_split(cx, name, split, kept, options, &mut skipped);
+    let mut broken = Vec::new();
+    let mut split = |name, split| load_split(cx, name, split, kept, options, &mut broken);
     let train = split("train", &raw.train)?;
     let validation = raw.validation.as_ref().map(|raw| split("validation", raw)).transpose()?;
-    let test = raw.test.as_ref().ok_or_else(|| {
-        Error::data(raw.root.display(), "there are no test images")
-            .with_help("add a test split, or let one be split off by a `test-share` above 0")
-    })?;
-    let test = split("test", test)?;
-    for (name, set) in [("training", &train), ("test", &test)] {
-        if set.is_empty() {
+    let test = raw.test.as_ref().map(|raw| split("test", raw)).transpose()?;
+    if let ([first, others @ ..], OnError::Stop) = (broken.as_slice(), options.on_error) {
+        return Err(Error::data(&first.path, &first.problem).with_help(ways_to_mend(others)));
+    }
+    for (name, set) in [("training", Some(&train)), ("test", test.as_ref())] {
+        if set.is_some_and(ImageSet::is_empty) {
             return Err(Error::data(raw.root.display(), format!("no {name} image of the chosen classes")));
         }
     }
+    let test = test.unwrap_or_else(|| train.select(&[]));
+    let skipped = raw.left_out.iter().cloned().chain(broken).collect();
     Ok(Splits { train, validation, test, skipped })
 }
 
-fn load_split(cx: &Context, name: &str, split: &RawSplit, kept: &Kept, options: Options, skipped: &mut Vec<Skipped>) -> Result<ImageSet> {
+/// What to do about a broken image, and about others if there are more.
+fn ways_to_mend(others: &[Skipped]) -> String {
+    const NAMED: usize = 8;
+    let mut names = others.iter().take(NAMED).map(|other| other.path.as_str()).collect::<Vec<_>>().join(", ");
+    if others.len() > NAMED {
+        names += ", …";
+    }
+    match others.len() {
+        0 => "mend or remove it, or leave broken images out by `on-error: skip`".to_owned(),
+        1 => format!("another one is broken too ({names}): mend or remove them, or leave broken images out by `on-error: skip`"),
+        more => format!("{more} others are broken too ({names}): mend or remove them, or leave broken images out by `on-error: skip`"),
+    }
+}
+
+fn load_split(cx: &Context, name: &str, split: &RawSplit, kept: &Kept, options: Options, broken: &mut Vec<Skipped>) -> Result<ImageSet> {
     let chosen = choose(cx, name, split, kept, options.limit);
     let shape = ImageShape::rgb(options.size, options.size);
     let mut samples = Vec::with_capacity(chosen.len());
     let mut pixels = Vec::with_capacity(chosen.len() * shape.len());
     read(cx, name, split, &chosen, options.size, &mut |sample, image| {
-        match (image, options.on_error) {
-            (Ok(image), _) => {
+        match image {
+            Ok(image) => {
                 samples.push(sample.clone());
                 pixels.extend_from_slice(&image);
             }
-            (Err(problem), OnError::Skip) => skipped.push(Skipped { path: sample.path.clone(), problem }),
-            (Err(problem), OnError::Stop) => {
-                let help = "mend or remove it, or leave broken images out by `on-error: skip`";
-                return Err(Error::data(&sample.path, problem).with_help(help));
-            }
+            Err(problem) => broken.push(Skipped { path: sample.path.clone(), problem }),
         }
         Ok(())
     })?;

@@ -78,7 +78,7 @@ pub(crate) fn open(root: &Path) -> Result<Raw> {
     }
     files.extend(train.iter().chain(test.iter().flatten()).map(|(path, _)| path.clone()).filter(|path| path.is_file()));
     let (train, test) = (RawSplit::of_files(train), test.map(RawSplit::of_files));
-    Ok(Raw { layout: Layout::Gtsrb, root: root.to_owned(), files, classes, train, validation: None, test })
+    Ok(Raw { layout: Layout::Gtsrb, root: root.to_owned(), files, classes, train, validation: None, test, left_out: Vec::new() })
 }
 
 fn image(path: PathBuf, id: String, label: u32) -> (PathBuf, Sample) {

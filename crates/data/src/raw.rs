@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bezoar_core::{Context, Error, Result, Sample, hex};
+use bezoar_core::{Context, Error, Result, Sample, Skipped, hex};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -116,6 +117,8 @@ pub(crate) struct Raw {
     pub(crate) train: RawSplit,
     pub(crate) validation: Option<RawSplit>,
     pub(crate) test: Option<RawSplit>,
+    /// Images that belong to no split.
+    pub(crate) left_out: Vec<Skipped>,
 }
 
 /// What to split off the training images where the data set itself has no such split.
@@ -209,29 +212,48 @@ impl Raw {
 /// The digest of a file, hexadecimal.
 pub(crate) fn digest<H: Digest>(path: &Path) -> Result<String> {
     struct Hashing<H>(H);
-    impl<H: Digest> std::io::Write for Hashing<H> {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+    impl<H: Digest> io::Write for Hashing<H> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.update(bytes);
             Ok(bytes.len())
         }
 
-        fn flush(&mut self) -> std::io::Result<()> {
+        fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
     }
     let io = |error| Error::io(path, error);
     let mut hash = Hashing(H::new());
-    std::io::copy(&mut fs::File::open(path).map_err(io)?, &mut hash).map_err(io)?;
+    io::copy(&mut fs::File::open(path).map_err(io)?, &mut hash).map_err(io)?;
     Ok(hex(&hash.0.finalize()))
 }
 
 /// What lies in a folder, by name; hidden files are passed over.
 pub(crate) fn list_folder(folder: &Path) -> Result<Vec<PathBuf>> {
-    let io = |error| Error::io(folder, error);
-    let mut paths = fs::read_dir(folder).map_err(io)?.map(|entry| Ok(entry.map_err(io)?.path())).collect::<Result<Vec<_>>>()?;
+    let entries = fs::read_dir(folder).map_err(|error| unlisted(folder, error))?;
+    let mut paths = entries.map(|entry| Ok(entry.map_err(|error| Error::io(folder, error))?.path())).collect::<Result<Vec<_>>>()?;
     paths.retain(|path| !name(path).starts_with('.'));
     paths.sort();
     Ok(paths)
+}
+
+/// Why a folder cannot be listed, in words.
+fn unlisted(folder: &Path, error: io::Error) -> Error {
+    let problem = match error.kind() {
+        io::ErrorKind::NotFound => "there is no such folder",
+        io::ErrorKind::NotADirectory => "this is no folder",
+        io::ErrorKind::PermissionDenied => {
+            return Error::data(folder.display(), "you have no right to read this folder")
+                .with_help("change its rights, or copy it as a user who may");
+        }
+        _ => return Error::io(folder, error),
+    };
+    let help = match std::env::current_dir() {
+        _ if folder.to_string_lossy().starts_with('~') => "`~` is not expanded here: write the whole path".to_owned(),
+        Ok(here) if folder.is_relative() => format!("a path like this starts from the folder that the command runs in, {}", here.display()),
+        _ => "check the path".to_owned(),
+    };
+    Error::data(folder.display(), problem).with_help(help)
 }
 
 /// The last part of a path.

@@ -29,7 +29,8 @@ const CHUNK: usize = 512;
 /// whole numbers. Names of classes come from the table's metadata, under the key `huggingface`; without them classes are
 /// called by their numbers.
 ///
-/// Splits that are missing are split off the training images, by class and by chance.
+/// Splits that are missing are split off the training images, by class and by chance; only what remains is trained on and
+/// scanned for poison. `validation-share: 0` and `test-share: 0` hold out none; accuracy is then not measured.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Parquet {
@@ -61,7 +62,7 @@ pub struct Parquet {
     #[serde(default = "default_validation_share")]
     #[schemars(range(min = 0.0, max = 0.5))]
     pub validation_share: f64,
-    /// Share of the images that become the test split if there is none.
+    /// Share of the images that become the test split if there is none; 0 for no test images.
     #[serde(default = "default_test_share")]
     #[schemars(range(min = 0.0, max = 0.5))]
     pub test_share: f64,
@@ -139,7 +140,16 @@ impl Parquet {
             Ok(Some(split))
         };
         let (validation, test) = (optional("validation", validation)?, optional("test", test)?);
-        Ok(Raw { layout: Layout::Parquet, root: self.root.clone(), files, classes: classes.into_names(), train, validation, test })
+        Ok(Raw {
+            layout: Layout::Parquet,
+            root: self.root.clone(),
+            files,
+            classes: classes.into_names(),
+            train,
+            validation,
+            test,
+            left_out: Vec::new(),
+        })
     }
 
     /// Lists the images of a split; reads all but the images themselves.

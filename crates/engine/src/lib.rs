@@ -9,6 +9,7 @@
 //! Not here: the stages themselves (they are plugins), and anything that prints.
 
 mod meter;
+mod names;
 mod pipeline;
 mod run;
 pub mod runs;

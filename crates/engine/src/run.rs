@@ -1,13 +1,14 @@
 //! Runs a pipeline stage by stage. Each stage takes its inputs from the store and leaves its output there.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bezoar_core::rows::{FeatureFile, FeatureWriter, open_images, write_images};
 use bezoar_core::{
-    Classifier, Context, Detection, Error, FeatureSource, GroundTruth, ImageSet, Measurement, Outcome, Part, Poisoned, Predictions, Report,
-    Representation, Result, Skipped, Splits, Suspect, Triggered, Verdict,
+    Classifier, Context, Counts, Detection, Detector, Error, FeatureSource, GroundTruth, ImageSet, Measurement, Outcome, Part, Poisoned,
+    Predictions, Report, Representation, Result, Skipped, Splits, Suspect, Triggered, Verdict,
 };
 use bezoar_nn::Network;
 use serde::de::DeserializeOwned;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::meter::{Cost, Meter};
+use crate::names::tell_apart;
 use crate::store::{Entry, Key, Store, write_whole};
 use crate::{Pipeline, runs};
 
@@ -39,6 +41,10 @@ pub struct Finished {
     pub measurements: Vec<Measurement>,
     /// The stages in order, and what each cost.
     pub stages: Vec<StageCost>,
+    /// Images in each split of the data set.
+    pub counts: Counts,
+    /// Whether there was an attack, and so a truth to compare with.
+    pub attacked: bool,
     /// Images that the reader left out.
     pub skipped: Vec<Skipped>,
 }
@@ -46,7 +52,7 @@ pub struct Finished {
 /// What one stage of a run cost.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StageCost {
-    /// The stage, such as `train` or `represent lrp`.
+    /// The stage, such as `train` or `represent lrp`; no two have the same name.
     pub stage: String,
     /// Images that it went through; in training, once an epoch.
     pub images: usize,
@@ -75,12 +81,16 @@ pub fn run(cx: &Context, pipeline: &Pipeline, places: &Places) -> Result<Finishe
 
     let (clean_key, splits) = run.dataset()?;
     let (poisoned_key, poisoned) = run.attack(&clean_key, &splits)?;
+    for detector in &pipeline.detect {
+        detector.blame(detector.check(&poisoned.train))?;
+    }
     let (net_key, network) = run.train(&poisoned_key, &poisoned)?;
     let (test, triggered) = run.predict(&net_key, &network, &splits.test, poisoned.triggered.as_ref())?;
     let (detection_keys, detections) = run.detect(&net_key, &network, &poisoned.train)?;
 
     let outcome = Outcome {
         name: pipeline.name.clone(),
+        counts: splits.counts(),
         images: poisoned.train,
         truth: poisoned.truth,
         facts: poisoned.facts,
@@ -92,7 +102,7 @@ pub fn run(cx: &Context, pipeline: &Pipeline, places: &Places) -> Result<Finishe
     let measurements = run.evaluate(&net_key, &detection_keys, &outcome)?;
     let stages = run.report(&outcome, &measurements, &folder)?;
     runs::finish(&folder, &outcome, &measurements, &stages)?;
-    Ok(Finished { folder, measurements, stages, skipped: outcome.skipped })
+    Ok(Finished { folder, measurements, stages, counts: outcome.counts, attacked: outcome.truth.is_some(), skipped: outcome.skipped })
 }
 
 /// A run under way.
@@ -108,7 +118,7 @@ struct Run<'a> {
 struct Suspicious {
     train: ImageSet,
     validation: Option<ImageSet>,
-    truth: GroundTruth,
+    truth: Option<GroundTruth>,
     triggered: Option<Triggered>,
     facts: Vec<(String, String)>,
 }
@@ -130,10 +140,10 @@ impl Run<'_> {
 
     fn dataset(&mut self) -> Result<(Key, Splits)> {
         let dataset = &self.pipeline.dataset;
-        let key =
-            Key::new("dataset", &json!({ "dataset": dataset.identity(), "seed": self.pipeline.seed, "content": dataset.fingerprint()? }));
+        let content = dataset.blame(dataset.fingerprint())?;
+        let key = Key::new("dataset", &json!({ "dataset": dataset.identity(), "seed": self.pipeline.seed, "content": content }));
         let entry = self.stage("dataset", &key, |cx, folder| {
-            let splits = dataset.load(cx)?;
+            let splits = dataset.blame(dataset.load(cx))?;
             write_images(&folder.join(TRAIN), &splits.train)?;
             write_optional(folder, VALIDATION, splits.validation.as_ref())?;
             write_images(&folder.join(TEST), &splits.test)?;
@@ -145,21 +155,21 @@ impl Run<'_> {
             test: open_images(&entry.folder.join(TEST))?,
             skipped: read_json(&entry.folder, "skipped.json")?,
         };
-        let images = splits.train.len() + splits.validation.as_ref().map_or(0, ImageSet::len) + splits.test.len();
-        self.record("dataset", images, entry.cost, entry.reused);
+        let counts = splits.counts();
+        self.record("dataset", counts.total(), entry.cost, entry.reused);
+        self.cx.note(&counts.coverage());
+        dataset.blame(check_classes(&splits.train))?;
         Ok((key, splits))
     }
 
     fn attack(&mut self, clean_key: &Key, splits: &Splits) -> Result<(Key, Suspicious)> {
         let Some(attack) = &self.pipeline.attack else {
             let (train, validation) = (splits.train.clone(), splits.validation.clone());
-            let truth = GroundTruth::clean(train.len());
-            let facts = vec![("attack".to_owned(), "none".to_owned())];
-            return Ok((clean_key.clone(), Suspicious { train, validation, truth, triggered: None, facts }));
+            return Ok((clean_key.clone(), Suspicious { train, validation, truth: None, triggered: None, facts: Vec::new() }));
         };
         let key = Key::new("attack", &json!({ "attack": attack.identity(), "seed": self.pipeline.seed, "dataset": clean_key.digest() }));
         let entry = self.stage("attack", &key, |cx, folder| {
-            let Poisoned { train, truth, validation, triggered, facts } = attack.poison(cx, splits)?;
+            let Poisoned { train, truth, validation, triggered, facts } = attack.blame(attack.poison(cx, splits))?;
             write_images(&folder.join(TRAIN), &train)?;
             write_optional(folder, VALIDATION, validation.as_ref())?;
             write_images(&folder.join(TRIGGERED), &triggered.images)?;
@@ -169,7 +179,7 @@ impl Run<'_> {
         let poisoned = Suspicious {
             train: open_images(&entry.folder.join(TRAIN))?,
             validation: open_optional(&entry.folder, VALIDATION)?,
-            truth,
+            truth: Some(truth),
             triggered: Some(Triggered { images: open_images(&entry.folder.join(TRIGGERED))?, targets }),
             facts,
         };
@@ -216,21 +226,25 @@ impl Run<'_> {
 
     fn detect(&mut self, net_key: &Key, net: &Network, images: &ImageSet) -> Result<(Vec<Key>, Vec<Detection>)> {
         let (mut keys, mut detections) = (Vec::new(), Vec::new());
-        for (detector, name) in self.pipeline.detect.iter().zip(detector_names(self.pipeline)) {
+        let detectors = &self.pipeline.detect;
+        let names = tell_apart(&detectors.iter().map(Part::block).collect::<Vec<_>>());
+        let representations = named_representations(detectors);
+        for (detector, name) in detectors.iter().zip(names) {
             let (mut inputs, mut features) = (Vec::new(), Vec::new());
-            for representation in detector.representations() {
-                let (key, source) = self.represent(net_key, net, images, &representation)?;
+            for part in detector.representations() {
+                let name = &representations[&part.identity()];
+                let (key, source) = detector.blame(self.represent(net_key, net, images, &part, name))?;
                 inputs.push(key.digest().to_owned());
-                features.push((representation.name().to_owned(), source));
+                features.push((name.clone(), source));
             }
             let key = Key::new(
                 "detect",
                 &json!({ "detector": detector.identity(), "seed": self.pipeline.seed, "net": net_key.digest(), "features": inputs }),
             );
             let sources: Vec<_> = features.iter().map(|(_, source)| source.clone()).collect();
-            let label = format!("detect {name}");
-            let entry = self.stage(&label, &key, |cx, folder| {
-                let verdict = detector.detect(cx, &Suspect { images, model: net, features: &sources })?;
+            // The stage's random streams must not depend on what other detectors there are; its name does.
+            let entry = self.stage(&format!("detect {}", detector.name()), &key, |cx, folder| {
+                let verdict = detector.blame(detector.detect(cx, &Suspect { images, model: net, features: &sources }))?;
                 let said = [verdict.scores.len(), verdict.flagged.len()];
                 if said != [images.len(); 2] {
                     let problem = format!(
@@ -244,7 +258,7 @@ impl Run<'_> {
                 }
                 write_json(folder, "verdict.json", &verdict)
             })?;
-            self.record(&label, images.len(), entry.cost, entry.reused);
+            self.record(&format!("detect {name}"), images.len(), entry.cost, entry.reused);
             let verdict: Verdict = read_json(&entry.folder, "verdict.json")?;
             if verdict.inputs.iter().all(|input| input.name != "suspects") {
                 for class in verdict.classes.iter().filter(|class| class.statistic.is_none()) {
@@ -263,18 +277,18 @@ impl Run<'_> {
         net: &Network,
         images: &ImageSet,
         part: &Part<dyn Representation>,
+        name: &str,
     ) -> Result<(Key, Arc<dyn FeatureSource>)> {
         let key = Key::new("represent", &json!({ "representation": part.identity(), "seed": self.pipeline.seed, "net": net_key.digest() }));
-        let label = format!("represent {}", part.name());
-        let entry = self.stage(&label, &key, |cx, folder| {
+        let entry = self.stage(&format!("represent {}", part.name()), &key, |cx, folder| {
             let mut writer = FeatureWriter::new(folder.join(FEATURES), images.len());
-            part.represent(cx, net, images, &mut |features| {
+            part.blame(part.represent(cx, net, images, &mut |features| {
                 cx.check()?;
                 writer.push(&features)
-            })?;
+            }))?;
             writer.finish()
         })?;
-        self.record(&label, images.len(), entry.cost, entry.reused);
+        self.record(&format!("represent {name}"), images.len(), entry.cost, entry.reused);
         Ok((key, Arc::new(FeatureFile::open(entry.folder.join(FEATURES))?)))
     }
 
@@ -284,6 +298,8 @@ impl Run<'_> {
             "metrics": metrics.iter().map(Part::identity).collect::<Vec<_>>(),
             "net": net_key.digest(),
             "detections": detection_keys.iter().map(Key::digest).collect::<Vec<_>>(),
+            "names": outcome.detections.iter().map(|detection| &detection.detector).collect::<Vec<_>>(),
+            "truth": outcome.truth.is_some(),
         });
         let entry = self.stage("evaluate", &Key::new("evaluate", &inputs), |_, folder| {
             let mut measurements = Vec::new();
@@ -318,15 +334,27 @@ const NETWORK: &str = "network.safetensors";
 const HISTORY: &str = "history.json";
 const FEATURES: &str = "features.safetensors";
 
-/// The name of each detector: its plugin's, with a number from the second use on.
-fn detector_names(pipeline: &Pipeline) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for detector in &pipeline.detect {
-        let plugin = detector.name();
-        let before = names.iter().filter(|name| name.split(' ').next() == Some(plugin)).count();
-        names.push(if before == 0 { plugin.to_owned() } else { format!("{plugin} {}", before + 1) });
+/// The name of each representation that these detectors look at, by its identity.
+fn named_representations(detectors: &[Part<dyn Detector>]) -> BTreeMap<String, String> {
+    let mut parts: Vec<Part<dyn Representation>> = Vec::new();
+    for part in detectors.iter().flat_map(|detector| detector.representations()) {
+        if parts.iter().all(|other| other.identity() != part.identity()) {
+            parts.push(part);
+        }
     }
-    names
+    let names = tell_apart(&parts.iter().map(Part::block).collect::<Vec<_>>());
+    parts.iter().map(Part::identity).zip(names).collect()
+}
+
+/// A net of one class is always right and has learnt nothing.
+fn check_classes(train: &ImageSet) -> Result<()> {
+    let labels: BTreeSet<u32> = train.samples().iter().map(|sample| sample.label).collect();
+    let names: Vec<_> = labels.iter().map(|&label| train.classes()[label as usize].as_str()).collect();
+    match names.as_slice() {
+        [only] => Err(Error::request(format!("all training images are of one class, `{only}`: there is nothing to tell apart"))
+            .with_help("a data set needs two classes or more; look at its folders and at `classes:`")),
+        _ => Ok(()),
+    }
 }
 
 fn labels(set: &ImageSet) -> Vec<u32> {

@@ -59,6 +59,7 @@ pub(crate) fn finish(folder: &Path, outcome: &Outcome, measurements: &[Measureme
     let metrics = json!({
         "version": 1,
         "name": outcome.name,
+        "images": outcome.counts,
         "classes": outcome.images.classes(),
         "measurements": measurements,
         "detectors": detectors,

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// What the trained net is worth, and its backdoor.
 ///
-/// `accuracy` is the share of clean test images that are recognised; `attack-success` the share of triggered test images that are taken
-/// for what the attacker wants, undefined without an attack; `poisoned` the number of poisoned training images.
+/// `accuracy` is the share of clean test images that are recognised. With an attack, `attack-success` is the share of triggered test
+/// images that are taken for what the attacker wants, and `poisoned` the number of poisoned training images.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct AttackSuccess {}
@@ -30,11 +30,12 @@ register!(AttackSuccess);
 impl Metric for AttackSuccess {
     fn measure(&self, outcome: &Outcome) -> Result<Vec<Measurement>> {
         let of_net = |metric: &str, value| Measurement { metric: metric.to_owned(), detector: None, scope: Scope::All, value };
-        Ok(vec![
-            of_net("accuracy", share_as_expected(&outcome.test)),
-            of_net("attack-success", outcome.triggered.as_ref().and_then(share_as_expected)),
-            of_net("poisoned", Some(outcome.truth.poisoned() as f64)),
-        ])
+        let mut measurements = vec![of_net("accuracy", share_as_expected(&outcome.test))];
+        if let Some(truth) = &outcome.truth {
+            measurements.push(of_net("attack-success", outcome.triggered.as_ref().and_then(share_as_expected)));
+            measurements.push(of_net("poisoned", Some(truth.poisoned() as f64)));
+        }
+        Ok(measurements)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Metrics, each a plugin: they compare what a run found with what the attack did.
+//! Metrics, each a plugin: they compare what a run found with what the attack did, where there was one.
 //!
 //! - [`AttackSuccess`] (`attack-success`): what the net is worth, and its backdoor.
 //! - [`DetectionQuality`] (`detection`): what each detector is worth, over the attacked classes, the whole set, and each class.

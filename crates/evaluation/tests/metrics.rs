@@ -1,7 +1,8 @@
 //! The metric plugins on a small outcome.
 
 use bezoar_core::{
-    Detection, Edit, GroundTruth, Image, ImageSet, ImageShape, Measurement, Metric, Outcome, Predictions, Role, Sample, Scope, Verdict,
+    Counts, Detection, Edit, GroundTruth, Image, ImageSet, ImageShape, Measurement, Metric, Outcome, Predictions, Role, Sample, Scope,
+    Verdict,
 };
 use bezoar_evaluation::{AttackSuccess, DetectionQuality};
 
@@ -19,8 +20,9 @@ fn outcome(scores: [Option<f64>; 8], flagged: [bool; 8]) -> Outcome {
     let verdict = Verdict { scores: scores.to_vec(), flagged: flagged.to_vec(), ..Verdict::empty(8) };
     Outcome {
         name: "test".to_owned(),
+        counts: Counts { train: 8, validation: 0, test: 4 },
         images,
-        truth,
+        truth: Some(truth),
         facts: Vec::new(),
         test: Predictions { expected: vec![0, 1, 2, 3], predicted: vec![0, 1, 2, 0] },
         triggered: Some(Predictions { expected: vec![1, 1, 1, 1, 1], predicted: vec![1, 1, 1, 1, 0] }),
@@ -45,19 +47,23 @@ fn the_net_and_its_backdoor() {
     assert!(measured.iter().all(|one| one.detector.is_none() && one.scope == Scope::All));
     let figures = ["accuracy", "attack-success", "poisoned"].map(|metric| value(&measured, metric, &Scope::All));
     assert_eq!(figures, [Some(0.75), Some(0.8), Some(2.0)]);
-    outcome.triggered = None;
-    assert_eq!(value(&AttackSuccess {}.measure(&outcome).unwrap(), "attack-success", &Scope::All), None);
+    (outcome.truth, outcome.triggered) = (None, None);
+    let names: Vec<_> = AttackSuccess {}.measure(&outcome).unwrap().into_iter().map(|one| one.metric).collect();
+    assert_eq!(names, ["accuracy"], "without an attack there is none to measure");
+    outcome.test = Predictions { expected: vec![], predicted: vec![] };
+    assert_eq!(value(&AttackSuccess {}.measure(&outcome).unwrap(), "accuracy", &Scope::All), None, "without test images");
 }
 
 #[test]
 fn each_scope_has_its_figures() {
     let measured = DetectionQuality {}.measure(&outcome(SCORES, FLAGGED)).unwrap();
-    let metrics = ["acc", "tpr", "tnr", "fpr", "precision", "f1", "auroc", "auprc", "flagged", "samples"];
+    let metrics = ["acc", "tpr", "tnr", "fpr", "precision", "f1", "auroc", "auprc", "samples", "scanned", "flagged", "flagged-share"];
     let figures = |scope: Scope| metrics.map(|metric| value(&measured, metric, &scope));
-    let attacked = [Some(0.5), Some(0.5), Some(0.5), Some(0.5), Some(0.5), Some(0.5), Some(0.625), Some(0.75), Some(2.0), Some(4.0)];
+    let rates = [Some(0.5), Some(0.5), Some(0.5), Some(0.5), Some(0.5), Some(0.5), Some(0.625), Some(0.75)];
+    let attacked: [_; 12] = [&rates[..], &[Some(4.0), Some(4.0), Some(2.0), Some(0.5)]].concat().try_into().unwrap();
     assert_eq!(figures(Scope::Attacked), attacked);
     assert_eq!(figures(Scope::Class("b".to_owned())), attacked);
-    let spared = [Some(1.0), None, Some(1.0), Some(0.0), None, None, None, None, Some(0.0), Some(3.0)];
+    let spared = [Some(1.0), None, Some(1.0), Some(0.0), None, None, None, None, Some(3.0), Some(0.0), Some(0.0), None];
     assert_eq!(figures(Scope::Class("a".to_owned())), spared);
     let all = figures(Scope::All);
     assert_eq!(all[..4], [Some(0.75), Some(0.5), Some(5.0 / 6.0), Some(1.0 / 6.0)]);
@@ -77,13 +83,15 @@ fn a_high_score_on_poison_is_a_high_area() {
 }
 
 #[test]
-fn a_clean_set_has_no_attacked_classes() {
-    let mut clean = outcome(SCORES, FLAGGED);
-    clean.truth = GroundTruth::clean(8);
-    let measured = DetectionQuality {}.measure(&clean).unwrap();
+fn without_truth_only_counts_are_known() {
+    let mut unknown = outcome(SCORES, FLAGGED);
+    unknown.truth = None;
+    let measured = DetectionQuality {}.measure(&unknown).unwrap();
     assert!(!measured.iter().any(|one| one.scope == Scope::Attacked));
-    assert_eq!(value(&measured, "tpr", &Scope::All), None);
-    assert_eq!(value(&measured, "fpr", &Scope::All), Some(0.25));
+    let of_all: Vec<_> =
+        measured.iter().filter(|one| one.scope == Scope::All).map(|one| (one.metric.as_str(), one.value.unwrap())).collect();
+    assert_eq!(of_all, [("samples", 8.0), ("scanned", 5.0), ("flagged", 2.0), ("flagged-share", 0.4)]);
+    assert_eq!(value(&measured, "flagged", &Scope::Class("b".to_owned())), Some(2.0));
 }
 
 #[test]

@@ -41,7 +41,7 @@ const fn metric(name: &'static str, heading: &'static str, unit: Unit, better: B
 }
 
 /// The metrics that we know, in the order of columns.
-const KNOWN: [Metric<'static>; 13] = [
+const KNOWN: [Metric<'static>; 15] = [
     metric("accuracy", "Clean accuracy", Unit::Percent, Better::Higher, "Clean test images that the net takes for what they are."),
     metric(
         "attack-success",
@@ -71,8 +71,10 @@ const KNOWN: [Metric<'static>; 13] = [
         Better::Higher,
         "Area under the precision-recall curve of the scores: the share of poison is chance.",
     ),
-    metric("flagged", "Flagged", Unit::Count, Better::Neither, "Images that the detector flags."),
     metric("samples", "Images", Unit::Count, Better::Neither, "Images that the row covers."),
+    metric("scanned", "Scanned", Unit::Count, Better::Neither, "Images that the detector gives a score."),
+    metric("flagged", "Flagged", Unit::Count, Better::Neither, "Images that the detector flags."),
+    metric("flagged-share", "Share", Unit::Percent, Better::Neither, "The flagged images’ share of the scanned ones."),
 ];
 
 /// How the metric called `name` is shown.

@@ -22,7 +22,7 @@ const SCHEMA: &str = "message scores {
     required int32 label;
     optional double score;
     required boolean flagged;
-    required binary truth (STRING);
+    optional binary truth (STRING);
 }";
 
 /// What each detector says of each training image, as a Parquet table.
@@ -34,7 +34,7 @@ const SCHEMA: &str = "message scores {
 /// - `class`, `label`: name and index of the class that it is given as, after the attack;
 /// - `score`: its suspicion, higher is more suspicious; null where the detector did not scan its class;
 /// - `flagged`: whether the detector accuses it;
-/// - `truth`: `clean`, `poison`, or `cover` (the trigger under its true label).
+/// - `truth`: `clean`, `poison`, or `cover` (the trigger under its true label); null without an attack.
 ///
 /// Rows stand in the order of the training set. The same result gives the same bytes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -82,19 +82,24 @@ fn put_detection(group: &mut SerializedRowGroupWriter<'_, Vec<u8>>, outcome: &Ou
     let samples = outcome.images.samples();
     let classes = outcome.images.classes();
     let scores = &detection.verdict.scores;
-    put_text(group, samples.iter().map(|_| detection.detector.as_str()))?;
-    put_text(group, samples.iter().map(|sample| sample.id.as_str()))?;
-    put_text(group, samples.iter().map(|sample| sample.path.as_str()))?;
-    put_text(group, samples.iter().map(|sample| classes[sample.label as usize].as_str()))?;
+    put_text(group, samples.iter().map(|_| detection.detector.as_str()), None)?;
+    put_text(group, samples.iter().map(|sample| sample.id.as_str()), None)?;
+    put_text(group, samples.iter().map(|sample| sample.path.as_str()), None)?;
+    put_text(group, samples.iter().map(|sample| classes[sample.label as usize].as_str()), None)?;
     put::<Int32Type>(group, &samples.iter().map(|sample| sample.label as i32).collect::<Vec<_>>(), None)?;
     let present: Vec<i16> = scores.iter().map(|score| i16::from(score.is_some())).collect();
     put::<DoubleType>(group, &scores.iter().copied().flatten().collect::<Vec<_>>(), Some(&present))?;
     put::<BoolType>(group, &detection.verdict.flagged, None)?;
-    put_text(group, outcome.truth.roles.iter().map(|&role| word(role)))
+    let roles = outcome.truth.as_ref().map_or(&[][..], |truth| &truth.roles);
+    put_text(group, roles.iter().map(|&role| word(role)), Some(&vec![i16::from(outcome.truth.is_some()); samples.len()]))
 }
 
-fn put_text<'a>(group: &mut SerializedRowGroupWriter<'_, Vec<u8>>, texts: impl Iterator<Item = &'a str>) -> ParquetResult<()> {
-    put::<ByteArrayType>(group, &texts.map(ByteArray::from).collect::<Vec<_>>(), None)
+fn put_text<'a>(
+    group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
+    texts: impl Iterator<Item = &'a str>,
+    present: Option<&[i16]>,
+) -> ParquetResult<()> {
+    put::<ByteArrayType>(group, &texts.map(ByteArray::from).collect::<Vec<_>>(), present)
 }
 
 /// The next column; `present` says of each row of an optional one whether it has a value.

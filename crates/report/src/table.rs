@@ -4,8 +4,11 @@ use unicode_width::UnicodeWidthStr;
 use crate::grid::{Row, rows};
 use crate::metric::{Metric, Unit, lookup, net};
 
-/// The columns, as far as they were measured.
-const COLUMNS: [&str; 7] = ["acc", "tpr", "tnr", "fpr", "f1", "auroc", "auprc"];
+/// The columns where there is a truth to compare with, as far as they were measured.
+const WITH_TRUTH: &[&str] = &["acc", "tpr", "tnr", "fpr", "f1", "auroc", "auprc"];
+
+/// The columns where there is none.
+const WITHOUT_TRUTH: &[&str] = &["scanned", "flagged", "flagged-share"];
 
 /// The lines of a detector, as far as they were measured.
 const SCOPES: [(Scope, &str); 2] = [(Scope::Attacked, "attacked class"), (Scope::All, "whole set")];
@@ -16,7 +19,7 @@ const SCOPE_WIDTH: usize = 14;
 /// The figures of a run for a terminal of `width` columns.
 ///
 /// First accuracy and attack success of the net, then for each detector a line for the attacked classes and one for the whole
-/// set. Rates are in percent; `–` stands where a figure is undefined. With `color`, the best of several detectors is bold and
+/// set; where nothing was measured against a truth, only what was flagged. Rates are in percent; `–` stands where a figure is undefined. With `color`, the best of several detectors is bold and
 /// green. Where a detector's name and its figures do not fit beside each other, the name gets a line of its own.
 pub fn table(measurements: &[Measurement], color: bool, width: usize) -> String {
     let paint = Paint { color };
@@ -31,7 +34,8 @@ pub fn table(measurements: &[Measurement], color: bool, width: usize) -> String 
 
 fn detector_lines(measurements: &[Measurement], paint: &Paint, width: usize) -> Vec<String> {
     let measured = |name: &&str| measurements.iter().any(|m| m.metric == **name && m.detector.is_some());
-    let columns: Vec<Metric<'_>> = COLUMNS.iter().filter(|name| measured(name)).map(|name| lookup(name)).collect();
+    let names = if WITH_TRUTH.iter().any(measured) { WITH_TRUTH } else { WITHOUT_TRUTH };
+    let columns: Vec<Metric<'_>> = names.iter().filter(|name| measured(name)).map(|name| lookup(name)).collect();
     let blocks = by_detector(measurements, &columns);
     if blocks.is_empty() {
         return Vec::new();

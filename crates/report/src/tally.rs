@@ -7,7 +7,7 @@ use bezoar_core::{Outcome, Verdict};
 pub(crate) struct Tally {
     /// Samples.
     pub(crate) samples: usize,
-    /// Poison among them.
+    /// Poison among them; 0 where nobody knows.
     pub(crate) poison: usize,
     /// Flagged among them.
     pub(crate) flagged: usize,
@@ -20,7 +20,8 @@ impl Tally {
     pub(crate) fn by_class(outcome: &Outcome, verdict: &Verdict) -> Vec<Self> {
         let mut tallies = vec![Self::default(); outcome.images.classes().len()];
         for (row, sample) in outcome.images.samples().iter().enumerate() {
-            let (poison, flagged) = (outcome.truth.is_poison(row), verdict.flagged[row]);
+            let poison = outcome.truth.as_ref().is_some_and(|truth| truth.is_poison(row));
+            let flagged = verdict.flagged[row];
             let tally = &mut tallies[sample.label as usize];
             tally.samples += 1;
             tally.poison += usize::from(poison);

@@ -1,5 +1,5 @@
 use bezoar_clustering::{Finding, Scan, principal_components};
-use bezoar_core::{Context, Detector, Error, Features, Input, Origin, Part, Representation, Result, Suspect, Verdict};
+use bezoar_core::{Context, Detector, Error, Features, ImageSet, Input, Origin, Part, Representation, Result, Suspect, Verdict};
 
 use crate::SpectralSignatures;
 
@@ -8,18 +8,25 @@ impl Detector for SpectralSignatures {
         vec![self.represent.clone()]
     }
 
+    fn check(&self, images: &ImageSet) -> Result<()> {
+        self.scan().check(images)
+    }
+
     fn detect(&self, cx: &Context, suspect: &Suspect<'_>) -> Result<Verdict> {
         let [source] = suspect.features else {
             return Err(Error::request(format!("this detector reads one representation and was given {}", suspect.features.len())));
         };
-        let scan = Scan { statistic: "share of variance along the first direction", min_rows: 2, suspects: self.suspects.as_deref() };
-        let mut verdict = scan.run(cx, suspect.images, source.as_ref(), |_, class| self.examine(&class.features))?;
+        let mut verdict = self.scan().run(cx, suspect.images, source.as_ref(), |_, class| self.examine(&class.features))?;
         verdict.inputs.insert(0, Input { name: "share".to_owned(), value: self.share.to_string(), origin: Origin::Given });
         Ok(verdict)
     }
 }
 
 impl SpectralSignatures {
+    fn scan(&self) -> Scan<'_> {
+        Scan { statistic: "share of variance along the first direction", min_rows: 2, suspects: self.suspects.as_deref() }
+    }
+
     fn examine(&self, features: &Features) -> Result<Finding> {
         let (scores, statistic) = signature(features)?;
         let rows = scores.len();

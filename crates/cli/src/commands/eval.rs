@@ -32,8 +32,12 @@ fn summary(finished: &Finished, color: bool) -> String {
     let mut text = bezoar_report::table(&finished.measurements, color, 100);
     text.push('\n');
     text.push_str(&costs(finished));
+    text.push_str(&format!("\n{}\n", finished.counts.coverage()));
     if !finished.skipped.is_empty() {
-        text.push_str(&format!("\nleft out, because they cannot be read: {} (metrics.json names them)\n", finished.skipped.len()));
+        text.push_str(&format!("left out: {} (metrics.json says which and why)\n", finished.skipped.len()));
+    }
+    if !finished.attacked {
+        text.push_str("no attack, so no truth to compare with: the figures only count what was flagged\n");
     }
     text.push_str(&format!("\n{}\n", finished.folder.display()));
     text
@@ -41,11 +45,12 @@ fn summary(finished: &Finished, color: bool) -> String {
 
 /// Wall time and peak memory of each stage.
 fn costs(finished: &Finished) -> String {
-    let mut text = format!("{:32} {:>10} {:>10}\n", "stage", "seconds", "peak MB");
+    let names = finished.stages.iter().map(|stage| stage.stage.chars().count()).max().unwrap_or_default().max(32);
+    let mut text = format!("{:names$} {:>10} {:>10}\n", "stage", "seconds", "peak MB");
     for stage in &finished.stages {
         let peak = stage.peak_bytes.map_or_else(|| "–".to_owned(), |bytes| (bytes / 1_000_000).to_string());
         let origin = if stage.reused { "  from the cache" } else { "" };
-        text.push_str(&format!("{:32} {:>10.1} {peak:>10}{origin}\n", stage.stage, stage.seconds));
+        text.push_str(&format!("{:names$} {:>10.1} {peak:>10}{origin}\n", stage.stage, stage.seconds));
     }
     text
 }

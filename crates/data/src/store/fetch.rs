@@ -188,12 +188,12 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::sync::{Arc, Mutex};
 
-    use bezoar_core::hex;
+    use bezoar_core::{Counts, hex};
     use md5::Digest;
 
     use super::super::unpack::tests::archive;
     use super::*;
-    use crate::{Counts, Edition, card};
+    use crate::{Edition, card};
 
     /// How the server behaves at one request.
     #[derive(Clone, Copy, Debug)]

@@ -5,6 +5,7 @@ use bezoar_core::{Context, Error, Result};
 
 use super::{Verified, beside, make_room, open, verify};
 use crate::Card;
+use crate::raw::list_folder;
 
 /// How a data set is taken over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +19,9 @@ pub enum Transfer {
 /// Takes the data set in the folder `from` over into `to`, after checking that it is whole.
 ///
 /// # Errors
-/// When `to` is taken, when an image is broken, or when the images are not those of an edition on the card.
+/// When there is no folder `from`, when `to` is taken, when an image is broken, or when the images are not those of an edition on the card.
 pub fn import(card: &Card, from: &Path, to: &Path, transfer: Transfer, cx: &Context) -> Result<Verified> {
+    list_folder(from)?;
     make_room(to)?;
     let verified = verify(card, from, cx)?;
     if let Some(broken) = verified.broken.first() {
@@ -111,5 +113,7 @@ mod tests {
         let error = run(&tiny_card(), &from, &to, Transfer::Copy).unwrap_err().to_string();
         assert!(error.contains("00004.ppm"), "{error}");
         assert!(!to.exists());
+        let error = run(&tiny_card(), &root.path().join("nowhere"), &to, Transfer::Link).unwrap_err();
+        assert!(error.to_string().contains("no such folder") && !error.help().unwrap().contains("import"), "no circular advice: {error:?}");
     }
 }

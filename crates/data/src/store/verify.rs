@@ -1,11 +1,11 @@
 use std::path::Path;
 
-use bezoar_core::{Context, Result, Skipped};
+use bezoar_core::{Context, Counts, Result, Skipped};
 
 use super::open;
 use crate::load::read;
 use crate::raw::Layout;
-use crate::{Card, Counts, Edition};
+use crate::{Card, Edition};
 
 /// What a folder holds of a data set.
 #[derive(Clone, Debug)]

@@ -3,10 +3,8 @@
 use bezoar_core::Outcome;
 use maud::{Markup, html};
 
-use super::words::attacked;
-
 pub(super) fn section(outcome: &Outcome) -> Markup {
-    if !attacked(outcome) {
+    if outcome.truth.is_none() {
         return html! {};
     }
     html! {

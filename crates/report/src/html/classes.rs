@@ -3,8 +3,8 @@
 use bezoar_core::{ClassVerdict, Detection, Outcome, Role};
 use maud::{Markup, html};
 
-use super::words::{attacked, class_name, truth_mark};
-use crate::format::{UNDEFINED, count, counted, number};
+use super::words::{class_name, targets, truth_mark};
+use crate::format::{UNDEFINED, count, counted, number, percent};
 use crate::tally::Tally;
 
 pub(super) fn section(outcome: &Outcome) -> Markup {
@@ -29,8 +29,9 @@ fn detector(outcome: &Outcome, detection: &Detection) -> Markup {
                         tr {
                             th scope="col" { "Class" }
                             th.number scope="col" { "Images" }
-                            @if attacked(outcome) { th.number scope="col" { "Poison" } }
+                            @if outcome.truth.is_some() { th.number scope="col" { "Poison" } }
                             th.number scope="col" { "Flagged" }
+                            th.number scope="col" { "Share" }
                             th.number scope="col" { (statistic) }
                             th.number scope="col" { "p" }
                             th scope="col" { "Why" }
@@ -47,10 +48,11 @@ fn row(outcome: &Outcome, class: &ClassVerdict, tally: Tally) -> Markup {
     let shown = |value: Option<f64>| value.map_or_else(|| UNDEFINED.to_owned(), number);
     html! {
         tr {
-            th scope="row" { (class_name(outcome, class.class)) @if outcome.truth.targets.contains(&class.class) { " " (truth_mark(Role::Poison)) } }
+            th scope="row" { (class_name(outcome, class.class)) @if targets(outcome).contains(&class.class) { " " (truth_mark(Role::Poison)) } }
             td.number { (count(tally.samples)) }
-            @if attacked(outcome) { td.number { (count(tally.poison)) } }
+            @if outcome.truth.is_some() { td.number { (count(tally.poison)) } }
             td.number { (count(tally.flagged)) }
+            td.number { @if tally.samples > 0 { (percent(tally.flagged as f64 / tally.samples as f64)) } @else { (UNDEFINED) } }
             td.number { (shown(class.statistic)) }
             td.number { (shown(class.p_value)) }
             td.why { (class.reason) }

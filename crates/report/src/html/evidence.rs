@@ -9,7 +9,7 @@ use super::Html;
 use super::colormap::gradient;
 use super::picture::{Album, Picture, explain};
 use super::selection::{Group, Kind, groups, ranked};
-use super::words::{anchor, attacked, class_name, flag_mark, truth_mark};
+use super::words::{anchor, class_name, flag_mark, targets, truth_mark};
 use crate::format::{count, counted, number};
 use crate::tally::Tally;
 
@@ -23,8 +23,10 @@ pub(super) fn section(page: &Html, cx: &Context, outcome: &Outcome, album: &mut 
         section #evidence {
             h2 { "Evidence" }
             p.note {
-                @if attacked(outcome) { "The attacked class as each detector saw it, the most suspicious images first." }
-                @else { "The classes that each detector suspects most, the most suspicious images first." }
+                @if outcome.truth.is_some() { "The attacked class as each detector saw it, the most suspicious images first. " }
+                @else { "The classes that each detector suspects most, the most suspicious images first. " }
+                "The order is that of the score; flags follow a rule of their own, which may judge whole clusters, so that an image may "
+                "be flagged below others that are not."
             }
             (legend(outcome))
             @for detector in detectors { (detector) }
@@ -35,9 +37,9 @@ pub(super) fn section(page: &Html, cx: &Context, outcome: &Outcome, album: &mut 
 fn legend(outcome: &Outcome) -> Markup {
     html! {
         ul.legend aria-label="Legend" {
-            @if attacked(outcome) {
+            @if let Some(truth) = &outcome.truth {
                 li { (truth_mark(Role::Poison)) " poison" }
-                @if outcome.truth.roles.contains(&Role::Cover) { li { (truth_mark(Role::Cover)) " cover" } }
+                @if truth.roles.contains(&Role::Cover) { li { (truth_mark(Role::Cover)) " cover" } }
                 li { "no letter: clean" }
             }
             li { (flag_mark()) " flagged" }
@@ -63,7 +65,7 @@ impl Evidence<'_> {
             let tally = tallies.get(class as usize).copied().unwrap_or_default();
             sheets.push(self.sheet(detection, class, tally, album)?);
         }
-        let targets = outcome.truth.targets.len();
+        let targets = targets(outcome).len();
         Ok(html! {
             article #(anchor(at)) {
                 h3 { (detection.detector) }
@@ -91,8 +93,8 @@ impl Evidence<'_> {
     /// The attacked classes, or without an attack all that were scanned; those with the highest statistic first, not too many.
     fn classes(&self, detection: &Detection) -> Vec<u32> {
         let statistic = |class: u32| detection.verdict.classes.iter().find(|verdict| verdict.class == class)?.statistic;
-        let mut classes: Vec<u32> = if attacked(self.outcome) {
-            self.outcome.truth.targets.clone()
+        let mut classes: Vec<u32> = if let Some(truth) = &self.outcome.truth {
+            truth.targets.clone()
         } else {
             detection.verdict.classes.iter().map(|verdict| verdict.class).filter(|&class| statistic(class).is_some()).collect()
         };
@@ -105,7 +107,7 @@ impl Evidence<'_> {
     fn sheet(&self, detection: &Detection, class: u32, tally: Tally, album: &mut Album) -> Result<Markup> {
         let outcome = self.outcome;
         let ranked = ranked(&outcome.images.rows_of(class), &detection.verdict);
-        let truth = attacked(outcome).then_some(&outcome.truth);
+        let truth = outcome.truth.as_ref();
         let groups = groups(&ranked, &detection.verdict, truth, self.page.samples);
         let tiles = Tiles::draw(self.cx, outcome, detection, &ranked, &groups, album)?;
         let verdict = detection.verdict.classes.iter().find(|verdict| verdict.class == class);
@@ -201,7 +203,7 @@ impl<'a> Tiles<'a> {
             li.tile.flagged[flagged] {
                 div.pictures { @for (picture, name) in pictures.iter().zip(names) { span class={ "picture " (picture) } role="img" aria-label={ (name) " of " (sample.id) } {} } }
                 p.caption {
-                    span.marks { (truth_mark(self.outcome.truth.roles[row])) @if flagged { (flag_mark()) } }
+                    span.marks { @if let Some(truth) = &self.outcome.truth { (truth_mark(truth.roles[row])) } @if flagged { (flag_mark()) } }
                     span.score { @if let Some(score) = self.detection.verdict.scores[row] { (number(score)) } }
                     span.rank { "#" (count(*rank)) }
                 }

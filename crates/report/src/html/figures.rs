@@ -3,7 +3,7 @@
 use bezoar_core::{Measurement, Outcome, Report, Scope};
 use maud::{Markup, html};
 
-use super::words::class_list;
+use super::words::{class_list, targets};
 use crate::format::UNDEFINED;
 use crate::grid::rows;
 use crate::metric::{Metric, Unit, columns, net};
@@ -27,7 +27,11 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                 (table(report, &scope, &columns))
             }
             @if !columns.is_empty() {
-                p.note { "Rates in percent. " (UNDEFINED) " stands where a figure is undefined. The best of each column is " span.best { "marked" } "." }
+                p.note {
+                    "Rates in percent. " (UNDEFINED) " stands where a figure is undefined. "
+                    @if report.outcome.truth.is_some() { "The best of each column is " span.best { "marked" } "." }
+                    @else { "Whether a flag is right nobody knows: there is no truth to compare with." }
+                }
                 details {
                     summary { "What the columns mean" }
                     dl.meanings { @for column in columns.iter().filter(|column| !column.meaning.is_empty()) { div { dt { (column.heading) } dd { (column.meaning) } } } }
@@ -69,7 +73,7 @@ fn name(scope: &Scope) -> &str {
 }
 
 fn caption(outcome: &Outcome, scope: &Scope) -> Markup {
-    let targets = &outcome.truth.targets;
+    let targets = targets(outcome);
     match scope {
         Scope::Attacked if targets.len() == 1 => html! { "Attacked class " (class_list(outcome, targets)) },
         Scope::Attacked => html! { "Attacked classes " (class_list(outcome, targets)) },

@@ -44,11 +44,11 @@ fn timings(timings: &[(String, f64)]) -> Markup {
 
 fn skipped(skipped: &[Skipped]) -> Markup {
     if skipped.is_empty() {
-        return html! { p { "Every image could be read." } };
+        return html! { p { "No image was left out." } };
     }
     html! {
         details {
-            summary { "Left out because unreadable: " (counted(skipped.len(), "image")) }
+            summary { "Left out: " (counted(skipped.len(), "image")) }
             dl.skipped {
                 @for image in skipped.iter().take(LISTED) { div { dt { (image.path) } dd { (image.problem) } } }
             }

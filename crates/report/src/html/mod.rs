@@ -98,7 +98,7 @@ impl Html {
                     header { (verdict::section(report)) }
                     nav aria-label="Sections" {
                         a href="#figures" { "Figures" }
-                        @if words::attacked(outcome) { a href="#attack" { "Attack" } }
+                        @if outcome.truth.is_some() { a href="#attack" { "Attack" } }
                         @if !outcome.detections.is_empty() {
                             a href="#evidence" { "Evidence" }
                             a href="#classes" { "Classes" }

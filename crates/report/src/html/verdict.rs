@@ -1,9 +1,9 @@
 //! What happened, in sentences.
 
-use bezoar_core::{Detection, Outcome, Report};
+use bezoar_core::{Detection, GroundTruth, Outcome, Report};
 use maud::{Markup, html};
 
-use super::words::{anchor, attacked, class_list};
+use super::words::{anchor, class_list};
 use crate::format::{UNDEFINED, count, counted, percent};
 use crate::metric::net;
 use crate::tally::Tally;
@@ -19,7 +19,8 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
     html! {
         p.brand { "Bezoar report" }
         h1 { (outcome.name) }
-        p.lead { @if attacked(outcome) { (attack(report)) } @else { (no_attack(report)) } }
+        p.lead { @if let Some(truth) = &outcome.truth { (attack(report, truth)) } @else { (no_attack(report)) } }
+        p.note { (outcome.counts.coverage()) "." }
         ul.findings {
             @for (at, detection) in outcome.detections.iter().enumerate() {
                 li { a href={ "#" (anchor(at)) } { (detection.detector) } " " (finding(outcome, detection)) }
@@ -32,9 +33,8 @@ fn figure(report: &Report<'_>, name: &str) -> Option<f64> {
     net(report.measurements).find(|(metric, _)| metric.name == name)?.1
 }
 
-fn attack(report: &Report<'_>) -> Markup {
+fn attack(report: &Report<'_>, truth: &GroundTruth) -> Markup {
     let outcome = report.outcome;
-    let truth = &outcome.truth;
     let size = outcome.images.samples().iter().filter(|sample| truth.targets.contains(&sample.label)).count();
     let share = if size > 0 { percent(truth.poisoned() as f64 / size as f64) } else { UNDEFINED.to_owned() };
     let success = figure(report, "attack-success");
@@ -70,7 +70,7 @@ fn no_attack(report: &Report<'_>) -> Markup {
 fn finding(outcome: &Outcome, detection: &Detection) -> Markup {
     let tallies = Tally::by_class(outcome, &detection.verdict);
     let whole: Tally = tallies.iter().copied().sum();
-    if attacked(outcome) {
+    if outcome.truth.is_some() {
         let poison = counted(whole.poison, "poison image");
         return html! {
             @match (whole.hits, whole.misses()) {

@@ -3,9 +3,9 @@
 use bezoar_core::{Outcome, Role};
 use maud::{Markup, html};
 
-/// Whether there is a truth to compare with.
-pub(super) fn attacked(outcome: &Outcome) -> bool {
-    !outcome.truth.targets.is_empty()
+/// The classes that the attack adds poison to; none without an attack.
+pub(super) fn targets(outcome: &Outcome) -> &[u32] {
+    outcome.truth.as_ref().map_or(&[], |truth| &truth.targets)
 }
 
 /// A class by name.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bezoar_core::{
-    ClassVerdict, Context, Detection, Edit, FeatureSource, Features, GroundTruth, Image, ImageSet, ImageShape, Input, Mask, Measurement,
-    Origin, Outcome, Predictions, Report, Role, Sample, Scope, Skipped, Verdict,
+    ClassVerdict, Context, Counts, Detection, Edit, FeatureSource, Features, GroundTruth, Image, ImageSet, ImageShape, Input, Mask,
+    Measurement, Origin, Outcome, Predictions, Report, Role, Sample, Scope, Skipped, Verdict,
 };
 use rand::RngExt;
 
@@ -45,8 +45,9 @@ pub(crate) fn attacked(images: usize, poison: usize) -> Run {
     Run {
         outcome: Outcome {
             name: "signs-sticker".into(),
+            counts: Counts { train: set.len(), validation: 7, test: 3 },
             images: set,
-            truth,
+            truth: Some(truth),
             facts: facts.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             test: Predictions { expected: vec![0, 1, 2], predicted: vec![0, 1, 2] },
             triggered: Some(Predictions { expected: vec![TARGET; 3], predicted: vec![TARGET; 3] }),
@@ -65,11 +66,12 @@ pub(crate) fn attacked(images: usize, poison: usize) -> Run {
 pub(crate) fn unattacked(images: usize) -> Run {
     let mut run = attacked(images, 0);
     run.outcome.name = "audit".into();
-    run.outcome.truth = GroundTruth::clean(run.outcome.images.len());
+    run.outcome.truth = None;
     run.outcome.facts.clear();
     run.outcome.triggered = None;
     run.outcome.skipped.clear();
-    run.measurements.retain(|m| m.metric != "attack-success" && m.scope == Scope::All && (m.detector.is_none() || m.metric == "flagged"));
+    run.measurements
+        .retain(|m| m.scope == Scope::All && ["accuracy", "samples", "scanned", "flagged", "flagged-share"].contains(&m.metric.as_str()));
     run
 }
 
@@ -197,12 +199,28 @@ fn detection(
 /// Figures as evaluation gives them; written down, not measured.
 pub(crate) fn measurements() -> Vec<Measurement> {
     let of_net = [("accuracy", 0.971), ("attack-success", 0.9963)];
-    let metrics = ["acc", "tpr", "tnr", "fpr", "precision", "f1", "auroc", "auprc", "flagged", "samples"];
+    let metrics = ["acc", "tpr", "tnr", "fpr", "precision", "f1", "auroc", "auprc", "samples", "scanned", "flagged", "flagged-share"];
     let of_detectors = [
-        ("heatmap-clustering", Scope::Attacked, [0.9938, 0.9897, 0.9945, 0.0055, 0.9698, 0.9796, 0.9991, 0.9958, 297.0, 1941.0]),
-        ("heatmap-clustering", Scope::All, [0.9996, 0.9897, 0.9997, 0.0003, 0.9698, 0.9796, 0.9993, 0.9811, 297.0, 34799.0]),
-        ("activation-clustering", Scope::Attacked, [0.9104, 0.8694, 0.9176, 0.0824, 0.6505, 0.7442, 0.9512, 0.8127, 389.0, 1941.0]),
-        ("activation-clustering", Scope::All, [0.9950, 0.8694, 0.9961, 0.0039, 0.6505, 0.7442, 0.9603, 0.4088, 389.0, 34799.0]),
+        (
+            "heatmap-clustering",
+            Scope::Attacked,
+            [0.9938, 0.9897, 0.9945, 0.0055, 0.9698, 0.9796, 0.9991, 0.9958, 1941.0, 1941.0, 297.0, 0.1530],
+        ),
+        (
+            "heatmap-clustering",
+            Scope::All,
+            [0.9996, 0.9897, 0.9997, 0.0003, 0.9698, 0.9796, 0.9993, 0.9811, 34799.0, 34799.0, 297.0, 0.0085],
+        ),
+        (
+            "activation-clustering",
+            Scope::Attacked,
+            [0.9104, 0.8694, 0.9176, 0.0824, 0.6505, 0.7442, 0.9512, 0.8127, 1941.0, 1941.0, 389.0, 0.2004],
+        ),
+        (
+            "activation-clustering",
+            Scope::All,
+            [0.9950, 0.8694, 0.9961, 0.0039, 0.6505, 0.7442, 0.9603, 0.4088, 34799.0, 34799.0, 389.0, 0.0112],
+        ),
     ];
     let net = of_net.map(|(metric, value)| Measurement { metric: metric.into(), detector: None, scope: Scope::All, value: Some(value) });
     let rest = of_detectors.into_iter().flat_map(|(detector, scope, values)| {

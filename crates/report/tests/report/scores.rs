@@ -39,10 +39,17 @@ fn rows_read_back_as_they_were() {
             assert_eq!(row.get_int(4).unwrap(), sample.label as i32);
             assert_eq!(row.get_double(5).ok(), detection.verdict.scores[at]);
             assert_eq!(row.get_bool(6).unwrap(), detection.verdict.flagged[at]);
-            assert_eq!(row.get_string(7).unwrap(), if outcome.truth.is_poison(at) { "poison" } else { "clean" });
+            assert_eq!(row.get_string(7).unwrap(), if outcome.truth.as_ref().unwrap().is_poison(at) { "poison" } else { "clean" });
         }
     }
     assert!(rows.next().is_none());
+}
+
+#[test]
+fn what_nobody_knows_is_null() {
+    let (_folder, file) = write(&fixture::unattacked(2));
+    let table = SerializedFileReader::new(file).unwrap();
+    assert!(table.get_row_iter(None).unwrap().all(|row| row.unwrap().get_string(7).is_err()));
 }
 
 #[test]

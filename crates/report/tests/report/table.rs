@@ -18,6 +18,17 @@ fn a_narrow_terminal_has_names_on_lines_of_their_own() {
 }
 
 #[test]
+fn without_truth_only_what_was_flagged_is_shown() {
+    insta::assert_snapshot!(table(&fixture::unattacked(4).measurements, true, 80).replace('\x1b', "^"), @r"
+    Clean accuracy  ^[1m 97.10^[0m %
+
+    ^[2mDetector                              Scanned Flagged   Share^[0m
+    heatmap-clustering     whole set       34,799     297    0.85
+    activation-clustering  whole set       34,799     389    1.12
+    ");
+}
+
+#[test]
 fn colour_marks_the_best_and_changes_no_text() {
     let text = table(&fixture::measurements(), true, 120);
     insta::assert_snapshot!(text.replace('\x1b', "^"));

@@ -1,0 +1,118 @@
+//! Names for blocks that may name the same plugin more than once.
+
+use serde_json::Value;
+
+/// Most fields that a name may list.
+const FIELDS: usize = 3;
+
+/// Most characters that a name may have.
+const LENGTH: usize = 72;
+
+/// A name for each block, all different: its plugin's, and from a plugin's second block on what it sets otherwise than the
+/// first, such as `heatmap-clustering (composite: epsilon-plus)`, or its number where that says too much or nothing.
+pub(crate) fn tell_apart(blocks: &[Value]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (at, block) in blocks.iter().enumerate() {
+        let plugin = plugin(block).unwrap_or_default();
+        let before: Vec<_> = blocks[..at].iter().filter(|other| self::plugin(other) == Some(plugin)).collect();
+        let name = match before.first() {
+            None => plugin.to_owned(),
+            Some(first) => {
+                let described = described(plugin, first, block).filter(|name| !names.contains(name));
+                described.unwrap_or_else(|| format!("{plugin} {}", before.len() + 1))
+            }
+        };
+        names.push(name);
+    }
+    names
+}
+
+fn plugin(block: &Value) -> Option<&str> {
+    block["use"].as_str()
+}
+
+/// The plugin with the fields in which `block` differs from `first`, if they make a name.
+fn described(plugin: &str, first: &Value, block: &Value) -> Option<String> {
+    let mut fields = Vec::new();
+    differences("", first, block, &mut fields);
+    let mut keys: Vec<_> = fields.iter().map(|(key, _)| key).collect();
+    keys.sort();
+    keys.dedup();
+    let clear = !fields.is_empty() && keys.len() == fields.len() && fields.len() <= FIELDS;
+    let listed: Vec<_> = fields.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+    Some(format!("{plugin} ({})", listed.join(", "))).filter(|name| clear && name.chars().count() <= LENGTH)
+}
+
+/// Collects the innermost fields of `block` that `first` has otherwise. Another plugin counts as one field, under its block's key.
+fn differences(key: &str, first: &Value, block: &Value, fields: &mut Vec<(String, String)>) {
+    match (first, block) {
+        _ if first == block => {}
+        (Value::Object(before), Value::Object(after)) if plugin(first) == plugin(block) => {
+            for (key, value) in after {
+                differences(key, before.get(key).unwrap_or(&Value::Null), value, fields);
+            }
+        }
+        (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
+            for (first, block) in before.iter().zip(after) {
+                differences(key, first, block, fields);
+            }
+        }
+        _ => fields.push((key.to_owned(), short(block))),
+    }
+}
+
+/// A value in a few words: of a block its plugin.
+fn short(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(short).collect::<Vec<_>>().join(", ")),
+        block => plugin(block).map_or_else(|| block.to_string(), str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_say_what_differs() {
+        let lrp = |composite: &str| json!({ "use": "lrp", "composite": composite });
+        let clusterer = |k: u32| json!({ "use": "k-means", "k": k, "seed": 1 });
+        let detector = |represent: Value, process: Value, cluster: Value, suspects: Value| json!({ "use": "hc", "represent": represent, "process": process, "cluster": cluster, "suspects": suspects });
+        let pca = json!([{ "use": "min-max" }, { "use": "pca", "dimensions": 2 }]);
+        let blocks = [
+            detector(lrp("epsilon"), json!([]), clusterer(2), json!(null)),
+            json!({ "use": "ac" }),
+            detector(lrp("epsilon-plus"), json!([]), clusterer(2), json!(null)),
+            detector(lrp("epsilon-plus"), json!([]), json!({ "use": "dbscan", "radius": 0.1 }), json!(["stop", 3])),
+            detector(lrp("epsilon"), pca, clusterer(4), json!(null)),
+            detector(lrp("epsilon"), json!([]), clusterer(2), json!(null)),
+            detector(lrp("epsilon-plus"), json!([]), clusterer(2), json!(null)),
+            detector(lrp("epsilon"), json!([]), clusterer(2), json!(vec!["a class with a long name"; 3])),
+            json!({ "use": "ac" }),
+        ];
+        assert_eq!(
+            tell_apart(&blocks),
+            [
+                "hc",
+                "ac",
+                "hc (composite: epsilon-plus)",
+                "hc (composite: epsilon-plus, cluster: dbscan, suspects: [stop, 3])",
+                "hc (process: [min-max, pca], k: 4)",
+                "hc 5",
+                "hc 6",
+                "hc 7",
+                "ac 2",
+            ]
+        );
+    }
+
+    #[test]
+    fn fields_of_one_name_in_two_places_make_no_name() {
+        let block = |a: u32, b: u32| json!({ "use": "x", "left": { "k": a }, "right": { "k": b } });
+        assert_eq!(tell_apart(&[block(1, 1), block(2, 1), block(2, 2)]), ["x", "x (k: 2)", "x 3"]);
+    }
+}
