@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{DType, Device, Result, Tensor, bail};
@@ -52,13 +53,27 @@ pub(crate) struct Lease<T: Element> {
 
 impl Memory {
     /// Values of no meaning.
-    fn lease<T: Element>(&self, len: usize) -> Lease<T> {
+    pub(crate) fn lease<T: Element>(&self, len: usize) -> Lease<T> {
         let mut shelf = T::shelf(&self.0).lock().unwrap_or_else(PoisonError::into_inner);
         let fitting = shelf.range_mut(len..=2 * len).find_map(|(_, free)| free.pop());
         drop(shelf);
         let mut values = fitting.unwrap_or_default();
         values.resize(len, T::ZERO);
         Lease { values, memory: self.clone() }
+    }
+}
+
+impl<T: Element> Deref for Lease<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.values
+    }
+}
+
+impl<T: Element> DerefMut for Lease<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.values
     }
 }
 
@@ -78,7 +93,7 @@ impl fmt::Debug for Memory {
 
 impl<T: Element> fmt::Debug for Lease<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} values", self.values.len())
+        write!(f, "{} values", self.len())
     }
 }
 
@@ -110,7 +125,7 @@ impl Array {
     /// An array on the CPU. What `fill` gets has no meaning before.
     pub(crate) fn host<T: Element>(memory: &Memory, shape: &[usize], fill: impl FnOnce(&mut [T])) -> Self {
         let mut lease = memory.lease(shape.iter().product());
-        fill(&mut lease.values);
+        fill(&mut lease);
         Self { shape: shape.to_vec(), values: T::wrap(Arc::new(lease)) }
     }
 
@@ -122,8 +137,8 @@ impl Array {
     /// The values as a tensor of their own.
     pub fn to_tensor(&self) -> Result<Tensor> {
         match &self.values {
-            Values::F32(lease) => Tensor::from_slice(&lease.values, self.dims(), &Device::Cpu),
-            Values::F64(lease) => Tensor::from_slice(&lease.values, self.dims(), &Device::Cpu),
+            Values::F32(lease) => Tensor::from_slice(lease, self.dims(), &Device::Cpu),
+            Values::F64(lease) => Tensor::from_slice(lease, self.dims(), &Device::Cpu),
             Values::Device(tensor) => Ok(tensor.clone()),
         }
     }
@@ -176,7 +191,7 @@ impl Array {
         &self.values
     }
 
-    fn memory(&self) -> Memory {
+    pub(crate) fn memory(&self) -> Memory {
         match &self.values {
             Values::F32(lease) => lease.memory.clone(),
             Values::F64(lease) => lease.memory.clone(),
@@ -187,7 +202,7 @@ impl Array {
     /// The values of an array on the CPU.
     pub(crate) fn slice<T: Element>(&self) -> Result<&[T]> {
         match T::leased(&self.values) {
-            Some(lease) => Ok(&lease.values),
+            Some(lease) => Ok(lease),
             None => bail!("the values of a layer must be on one device and of one type"),
         }
     }

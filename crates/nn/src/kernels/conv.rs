@@ -4,11 +4,14 @@
 //! that a weight meets come to lie side by side, one sheet for each remainder by the stride. The sheets of some small images lie one
 //! after the other, so that vectors are full.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::elementwise::stabilized_ratio;
 use super::tile::{LANES, Positions, SLACK, accumulate, correlate, panels};
 use super::{Element, GRAIN};
+use crate::array::{Lease, Memory};
 use crate::graph::Window;
 
 /// Positions that are worth working on together: small images share a block.
@@ -68,7 +71,7 @@ impl Grid {
     const WHOLE: Self = Self { first: [0, 0], step: 1 };
 
     /// The numbers of the grid's rows (`side` 0) or columns (1) that are inside a plane, of the first `count`.
-    fn inside(&self, side: usize, size: usize, count: usize) -> std::ops::Range<usize> {
+    fn inside(&self, side: usize, size: usize, count: usize) -> Range<usize> {
         let step = self.step as isize;
         let before = |pixel: isize| ((pixel - self.first[side] + step - 1).div_euclid(step)).clamp(0, count as isize) as usize;
         before(0)..before(size as isize)
@@ -206,6 +209,11 @@ impl Correlation {
         (images - 1) * self.sheet_len() + (self.positions[0] - 1) * self.sheet[1] + self.positions[1]
     }
 
+    /// Values from the sums of one channel to the next.
+    fn sums_stride(&self, images: usize) -> usize {
+        self.span(images) + SLACK
+    }
+
     fn source_channels(&self) -> usize {
         self.source.channels / self.groups
     }
@@ -241,13 +249,17 @@ impl Correlation {
         (images * self.sheet_len()).next_multiple_of(LANES)
     }
 
+    /// Values of the sheets of a group.
+    fn sheets_len(&self, images: usize) -> usize {
+        self.source_channels() * self.source.grids.len() * self.stride(images) + SLACK
+    }
+
     /// Copies the source's channels of a group to sheets.
-    fn spread<T: Element>(&self, source: Source<'_, T>, group: usize, sheets: &mut Vec<T>) {
+    fn spread<T: Element>(&self, source: Source<'_, T>, group: usize, sheets: &mut [T]) {
         let images = source.values;
         let count = images.len() / self.source.image();
         let [height, width] = self.source.plane;
         let (grids, stride) = (&self.source.grids, self.stride(count));
-        sheets.resize(self.source_channels() * grids.len() * stride + SLACK, T::ZERO);
         for (number, sheets) in sheets.chunks_exact_mut(stride).take(self.source_channels() * grids.len()).enumerate() {
             let (channel, grid) = (group * self.source_channels() + number / grids.len(), grids[number % grids.len()]);
             let (rows, columns) = (grid.inside(0, height, self.sheet[0]), grid.inside(1, width, self.sheet[1]));
@@ -267,6 +279,10 @@ impl Correlation {
                     match (source.divisor, grid.step) {
                         (None, 1) => line.copy_from_slice(&images[pixels][..line.len()]),
                         (None, step) => line.iter_mut().zip(images[pixels].iter().step_by(step)).for_each(|(to, from)| *to = *from),
+                        (Some((divisors, epsilon)), 1) => {
+                            let pairs = images[pixels.clone()].iter().zip(&divisors[pixels]);
+                            line.iter_mut().zip(pairs).for_each(|(to, (from, divisor))| *to = stabilized_ratio(*from, *divisor, epsilon));
+                        }
                         (Some((divisors, epsilon)), step) => {
                             let pairs = images[pixels.clone()].iter().zip(&divisors[pixels]).step_by(step);
                             line.iter_mut().zip(pairs).for_each(|(to, (from, divisor))| *to = stabilized_ratio(*from, *divisor, epsilon));
@@ -299,9 +315,12 @@ impl Correlation {
                     match (finish.factor, grid.step) {
                         (None, 1) => images[pixels].iter_mut().zip(sums).for_each(|(to, sum)| *to = end(*sum)),
                         (None, step) => images[pixels].iter_mut().step_by(step).zip(sums).for_each(|(to, sum)| *to = end(*sum)),
+                        (Some(factors), 1) => {
+                            let pairs = images[pixels.clone()].iter_mut().zip(&factors[pixels]);
+                            pairs.zip(sums).for_each(|((to, factor), sum)| *to = end(*sum) * *factor);
+                        }
                         (Some(factors), step) => {
-                            let factors = factors[pixels.clone()].iter().step_by(step);
-                            let pairs = images[pixels].iter_mut().step_by(step).zip(factors);
+                            let pairs = images[pixels.clone()].iter_mut().zip(&factors[pixels]).step_by(step);
                             pairs.zip(sums).for_each(|((to, factor), sum)| *to = end(*sum) * *factor);
                         }
                     }
@@ -316,23 +335,24 @@ impl Correlation {
     }
 
     /// All images' sums, from packed weights.
-    pub(crate) fn run<T: Element>(&self, source: Source<'_, T>, weights: &[T], finish: Finish<'_, T>, target: &mut [T]) {
+    pub(crate) fn run<T: Element>(&self, source: Source<'_, T>, weights: &[T], finish: Finish<'_, T>, target: &mut [T], memory: &Memory) {
+        let most = self.block().min(target.len() / self.target.image()).max(1);
+        let scratch = || (memory.lease(self.sheets_len(most)), memory.lease(self.target_channels() * self.sums_stride(most)));
         let blocks = target.par_chunks_mut(self.block() * self.target.image()).enumerate();
-        blocks.for_each_init(Scratch::default, |scratch, (block, target)| {
+        blocks.for_each_init(scratch, |(sheets, sums), (block, target)| {
             let (first, images) = (block * self.block(), target.len() / self.target.image());
             let (source, finish) = (source.part(first, images, self.source.image()), finish.part(first, images, self.target.image()));
-            let span = self.span(images);
-            let stride = span + SLACK;
-            scratch.sums.resize(self.target_channels() * stride, T::ZERO);
+            let (span, stride) = (self.span(images), self.sums_stride(images));
+            let sums = &mut sums[..self.target_channels() * stride];
             let offsets: Vec<Vec<usize>> = (0..self.taps.len()).map(|grid| self.offsets(grid, images)).collect();
             let mut weights = weights;
             for group in 0..self.groups {
-                self.spread(source, group, &mut scratch.sheets);
+                self.spread(source, group, sheets);
                 for (grid, offsets) in offsets.iter().enumerate() {
                     let (own, rest) = weights.split_at(self.packed_len(grid));
                     weights = rest;
-                    correlate(own, &scratch.sheets, offsets, span, &mut scratch.sums, stride);
-                    self.collect(&scratch.sums, stride, group, grid, finish, target);
+                    correlate(own, sheets, offsets, span, sums, stride);
+                    self.collect(sums, stride, group, grid, finish, target);
                 }
             }
         });
@@ -378,19 +398,12 @@ impl<T: Element> Finish<'_, T> {
     }
 }
 
-/// Memory that a thread uses again for each of its blocks.
-#[derive(Default)]
-struct Scratch<T> {
-    sheets: Vec<T>,
-    sums: Vec<T>,
-}
-
 /// The gradient of a loss to the weights, summed over the images.
-pub(crate) fn backward_weight<T: Element>(shape: &Shape, x: &[T], dy: &[T]) -> Vec<T> {
+pub(crate) fn backward_weight<T: Element>(shape: &Shape, x: &[T], dy: &[T], memory: &Memory) -> Vec<T> {
     let correlation = Correlation::forward(shape);
     let piece = shape.images.div_ceil(PIECES).max(1).next_multiple_of(correlation.block());
     let pieces = x.par_chunks(piece * shape.input_image()).zip(dy.par_chunks(piece * shape.output_image()));
-    let mut totals: Vec<Vec<T>> = pieces.map_init(Scratch::default, |scratch, (x, dy)| correlation.products(x, dy, scratch)).collect();
+    let mut totals: Vec<Lease<T>> = pieces.map(|(x, dy)| correlation.products(x, dy, memory)).collect();
     let mut dw = vec![T::ZERO; shape.weights()];
     let Some((total, rest)) = totals.split_first_mut() else { return dw };
     total.par_chunks_mut(GRAIN).enumerate().for_each(|(number, total)| {
@@ -420,39 +433,37 @@ impl Correlation {
     }
 
     /// The weight gradient of some images: by group, panel, tap and row.
-    fn products<T: Element>(&self, x: &[T], dy: &[T], scratch: &mut Scratch<T>) -> Vec<T> {
-        let mut sums = vec![T::ZERO; self.groups * self.padded_len()];
+    fn products<T: Element>(&self, x: &[T], dy: &[T], memory: &Memory) -> Lease<T> {
+        let most = self.block().min(x.len() / self.source.image());
         let [rows, columns] = self.positions;
+        let (mut sheets, mut left) = (memory.lease(self.sheets_len(most)), memory.lease(most * rows * columns * 2 * LANES));
+        let mut sums = memory.lease(self.groups * self.padded_len());
+        sums.fill(T::ZERO);
         for (x, dy) in x.chunks(self.block() * self.source.image()).zip(dy.chunks(self.block() * self.target.image())) {
             let images = x.len() / self.source.image();
             let positions = Positions { images, sheet: self.sheet_len(), rows, columns, stride: self.sheet[1] };
             let taps = self.offsets(0, images);
             for (group, sums) in sums.chunks_exact_mut(self.padded_len()).enumerate() {
-                self.spread(Source::plain(x), group, &mut scratch.sheets);
+                self.spread(Source::plain(x), group, &mut sheets);
                 for (row, width) in lane_panels(self.target_channels()) {
-                    self.interleave(
-                        dy,
-                        group * self.target_channels() + row,
-                        (self.target_channels() - row).min(width),
-                        width,
-                        &mut scratch.sums,
-                    );
-                    let sums = &mut sums[row * taps.len()..][..width * taps.len()];
-                    accumulate(&scratch.sums, width, &scratch.sheets, &taps, positions, sums);
+                    let channels = group * self.target_channels() + row..(group + 1) * self.target_channels();
+                    let left = &mut left[..images * rows * columns * width];
+                    self.interleave(dy, channels, width, left);
+                    accumulate(left, width, &sheets, &taps, positions, &mut sums[row * taps.len()..][..width * taps.len()]);
                 }
             }
         }
         sums
     }
 
-    /// Some channels of the target's images, position by position; zeros stand for those missing to `width`.
-    fn interleave<T: Element>(&self, images: &[T], first: usize, channels: usize, width: usize, to: &mut Vec<T>) {
+    /// At most `width` of some channels of the target's images, position by position; zeros stand for those missing.
+    fn interleave<T: Element>(&self, images: &[T], channels: Range<usize>, width: usize, to: &mut [T]) {
         let plane: usize = self.target.plane.iter().product();
-        to.resize(images.len() / self.target.channels * width, T::ZERO);
+        let count = channels.len().min(width);
         for (to, image) in to.chunks_exact_mut(plane * width).zip(images.chunks_exact(self.target.image())) {
-            let planes = &image[first * plane..][..channels * plane];
+            let planes = &image[channels.start * plane..][..count * plane];
             for (position, to) in to.chunks_exact_mut(width).enumerate() {
-                let (values, spare) = to.split_at_mut(channels);
+                let (values, spare) = to.split_at_mut(count);
                 values.iter_mut().zip(planes[position..].iter().step_by(plane)).for_each(|(to, from)| *to = *from);
                 spare.fill(T::ZERO);
             }

@@ -13,7 +13,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::Element;
 
-/// Vectors of positions, or taps, that are worked on together.
+/// Vectors of positions that are worked on together.
 const VECTORS: usize = 3;
 
 /// Numbers in the longest vector.
@@ -87,24 +87,43 @@ impl<T: Element> WithSimd for Correlate<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        for position in (0..self.positions).step_by(VECTORS * T::lanes::<S>()) {
-            for (row, width) in panels(self.rows) {
-                let weights = &self.weights[row * self.taps.len()..][..width * self.taps.len()];
-                let tile = Weighted { taps: self.taps, weights, width, source: &self.source[position..] };
-                let target = &mut self.target[row * self.stride + position..];
-                // SAFETY: `correlate` saw to it that source and target hold all vectors of all positions, for each tap and row.
-                unsafe {
-                    match width {
-                        8 if S::REGISTER_COUNT < 32 => {
-                            tile.sum::<S, 4>(simd, 0, target, self.stride);
-                            tile.sum::<S, 4>(simd, 4, &mut target[4 * self.stride..], self.stride);
-                        }
-                        8 => tile.sum::<S, 8>(simd, 0, target, self.stride),
-                        4 => tile.sum::<S, 4>(simd, 0, target, self.stride),
-                        2 => tile.sum::<S, 2>(simd, 0, target, self.stride),
-                        _ => tile.sum::<S, 1>(simd, 0, target, self.stride),
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let lanes = T::lanes::<S>();
+        for position in (0..self.positions).step_by(VECTORS * lanes) {
+            // SAFETY: `correlate` saw to it that source and target hold all vectors of all positions, for each tap and row.
+            unsafe {
+                match (self.positions - position).div_ceil(lanes) {
+                    1 => self.column::<S, 1>(simd, position),
+                    2 => self.column::<S, 2>(simd, position),
+                    _ => self.column::<S, VECTORS>(simd, position),
+                }
+            }
+        }
+    }
+}
+
+impl<T: Element> Correlate<'_, T> {
+    /// Writes the sums of all rows at the positions of `WIDE` vectors.
+    ///
+    /// # Safety
+    /// Source and target hold these vectors, for each tap and row.
+    #[inline(always)]
+    unsafe fn column<S: Simd, const WIDE: usize>(&mut self, simd: S, position: usize) {
+        for (row, width) in panels(self.rows) {
+            let weights = &self.weights[row * self.taps.len()..][..width * self.taps.len()];
+            let tile = Weighted { taps: self.taps, weights, width, source: &self.source[position..] };
+            let target = &mut self.target[row * self.stride + position..];
+            // SAFETY: the caller's promise.
+            unsafe {
+                match width {
+                    8 if S::REGISTER_COUNT < 32 => {
+                        tile.sum::<S, 4, WIDE>(simd, 0, target, self.stride);
+                        tile.sum::<S, 4, WIDE>(simd, 4, &mut target[4 * self.stride..], self.stride);
                     }
+                    8 => tile.sum::<S, 8, WIDE>(simd, 0, target, self.stride),
+                    4 => tile.sum::<S, 4, WIDE>(simd, 0, target, self.stride),
+                    2 => tile.sum::<S, 2, WIDE>(simd, 0, target, self.stride),
+                    _ => tile.sum::<S, 1, WIDE>(simd, 0, target, self.stride),
                 }
             }
         }
@@ -124,18 +143,18 @@ impl<T: Element> Weighted<'_, T> {
     /// Writes `ROWS` rows of sums, from the panel's row `first` on.
     ///
     /// # Safety
-    /// From each tap on, the source has `VECTORS` vectors, and so has each row of the target; `first + ROWS <= width`, and the
+    /// From each tap on, the source has `WIDE` vectors, and so has each row of the target; `first + ROWS <= width`, and the
     /// panel has `width` weights a tap.
     #[inline(always)]
-    unsafe fn sum<S: Simd, const ROWS: usize>(self, simd: S, first: usize, target: &mut [T], stride: usize) {
+    unsafe fn sum<S: Simd, const ROWS: usize, const WIDE: usize>(self, simd: S, first: usize, target: &mut [T], stride: usize) {
         let lanes = T::lanes::<S>();
-        let mut sums = [[T::splat(simd, T::ZERO); VECTORS]; ROWS];
+        let mut sums = [[T::splat(simd, T::ZERO); WIDE]; ROWS];
         let mut weight = self.weights.as_ptr().wrapping_add(first);
         for &tap in self.taps {
             // SAFETY: the caller's promise; vectors are plain numbers, and read and written unaligned.
             unsafe {
                 let source = self.source.as_ptr().add(tap);
-                let values: [T::Vector<S>; VECTORS] = from_fn(|vector| source.add(vector * lanes).cast::<T::Vector<S>>().read_unaligned());
+                let values: [T::Vector<S>; WIDE] = from_fn(|vector| source.add(vector * lanes).cast::<T::Vector<S>>().read_unaligned());
                 for (row, sums) in sums.iter_mut().enumerate() {
                     let weight = T::splat(simd, *weight.add(row));
                     for (sum, value) in sums.iter_mut().zip(values) {

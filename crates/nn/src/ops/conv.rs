@@ -155,7 +155,8 @@ impl Convolution {
         };
         let other = (first.input != shape.input).then(|| correlation(shape));
         let (from, weights) = (Source { values: source.slice::<T>()?, divisor }, first.weights.slice::<T>()?);
-        Ok(source.fill(target, |y| other.as_ref().unwrap_or(&first.correlation).run(from, weights, finish, y)))
+        let correlation = other.as_ref().unwrap_or(&first.correlation);
+        Ok(source.fill(target, |y| correlation.run(from, weights, finish, y, &source.memory())))
     }
 }
 
@@ -169,7 +170,7 @@ pub fn conv2d_backward_weight(x: &Array, dy: &Array, window: Window, groups: usi
     let shape = shape_of(x.dims(), &weights, window, groups)?;
     shape.check_outputs(dy)?;
     per_place!(x, T => {
-        Tensor::from_vec(kernel::backward_weight(&shape, x.slice::<T>()?, dy.slice::<T>()?), &weights, &Device::Cpu)
+        Tensor::from_vec(kernel::backward_weight(&shape, x.slice::<T>()?, dy.slice::<T>()?, &x.memory()), &weights, &Device::Cpu)
     }, tensor => {
         let parts = tensor.chunk(groups, 1)?.into_iter().zip(dy.tensor()?.chunk(groups, 1)?).map(|(x, dy)| {
             let (x, dy) = (x.transpose(0, 1)?.contiguous()?, dy.transpose(0, 1)?.contiguous()?);
