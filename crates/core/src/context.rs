@@ -162,6 +162,11 @@ pub trait Task: Send + Sync {
     /// So many more steps are done.
     fn advance(&self, steps: u64);
 
+    /// So many steps were done before the task began: they say how far it is, not how fast.
+    fn resume(&self, steps: u64) {
+        self.advance(steps);
+    }
+
     /// A short remark on the state, such as the loss.
     fn remark(&self, text: &str);
 }

@@ -130,7 +130,7 @@ fn attempt(agent: &Agent, archive: &Archive, part: &Path, have: u64, cx: &Contex
         .open(part)
         .map_err(|error| Error::io(part, error))?;
     let task = cx.task(&format!("downloading {}", archive.file_name()), archive.bytes);
-    task.advance(start);
+    task.resume(start);
     let mut left = archive.bytes - start;
     let mut body = response.into_body().into_reader();
     let mut buffer = vec![0; 1 << 16];

@@ -161,7 +161,7 @@ impl Run<'_> {
     fn go_on(&self, state: &mut Checkpoint) -> Result<()> {
         let total = self.config.epochs * self.steps_an_epoch();
         let task = self.cx.task("training", total as u64);
-        task.advance((state.history.len() * self.steps_an_epoch()) as u64);
+        task.resume((state.history.len() * self.steps_an_epoch()) as u64);
         while state.history.len() < self.config.epochs && !self.is_hopeless(state) {
             let epoch = state.history.len();
             let mut order: Vec<usize> = (0..self.images.len()).collect();
