@@ -1,4 +1,4 @@
-//! Building and calling the release `bezoar`.
+//! Building and calling release binaries, `bezoar` above all.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus};
@@ -15,16 +15,21 @@ pub(crate) fn take_option(arguments: &mut Vec<String>, name: &str) -> Result<Opt
     Ok(Some(arguments.remove(at)))
 }
 
-/// Builds the release binary. Says where it is.
+/// Builds the release `bezoar`. Says where it is.
 pub(crate) fn build(features: Option<&str>) -> Result<PathBuf> {
+    build_binary("bezoar-cli", "bezoar", features)
+}
+
+/// Builds the release binary of a package. Says where it is.
+pub(crate) fn build_binary(package: &str, binary: &str, features: Option<&str>) -> Result<PathBuf> {
     let mut build = cargo_command();
-    build.args(["build", "--release", "--quiet", "--package", "bezoar-cli"]);
+    build.args(["build", "--release", "--quiet", "--package", package]);
     build.args(features.iter().flat_map(|features| ["--features", features]));
     if !build.status().context("cargo does not start")?.success() {
-        bail!("bezoar does not build");
+        bail!("{package} does not build");
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), PathBuf::from);
-    Ok(target.join("release").join(format!("bezoar{}", std::env::consts::EXE_SUFFIX)))
+    Ok(target.join("release").join(format!("{binary}{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// Builds `bezoar` and runs it with these arguments, in the caller's folder.

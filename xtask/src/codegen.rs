@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 use crate::bezoar;
+use crate::section::Section;
 
-/// Where the README's table of plugins begins and ends.
-const MARKS: [&str; 2] = ["<!-- plugins: made by `cargo xtask codegen` -->\n", "<!-- plugins: end -->"];
+/// The README's table of plugins.
+const TABLE: Section = Section { name: "plugins", made_by: "cargo xtask codegen" };
 
 pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     let check = match arguments {
@@ -45,7 +46,5 @@ fn reference() -> Result<String> {
 
 fn readme() -> Result<String> {
     let text = fs::read_to_string(crate::root().join("README.md"))?;
-    let (before, rest) = text.split_once(MARKS[0]).context("README.md has no mark where the plugin table begins")?;
-    let (_, after) = rest.split_once(MARKS[1]).context("README.md has no mark where the plugin table ends")?;
-    Ok([before, MARKS[0], &bezoar::output(&["list", "--format", "markdown"])?, MARKS[1], after].concat())
+    TABLE.replace(&text, &bezoar::output(&["list", "--format", "markdown"])?).context("README.md")
 }

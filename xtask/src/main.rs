@@ -6,6 +6,7 @@ mod bench;
 mod bezoar;
 mod codegen;
 mod new_plugin;
+mod section;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,7 +22,8 @@ cargo xtask COMMAND
   test                      run all tests, as the README says
   new-plugin KIND NAME      make a plugin crate under plugins/ and register it
   codegen [--check]         write (or check) what is made from the plugins: schema, reference, README table
-  bench [kernels|pipelines] measure; `pipelines` writes docs/benchmarks.md
+  bench [kernels|pipelines|peers]
+                            measure; `pipelines` and `peers` (PyTorch and zennit) each write their part of docs/benchmarks.md
 
   --features LIST           after COMMAND: build bezoar with these features, such as cuda
 ";

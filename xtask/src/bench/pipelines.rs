@@ -1,4 +1,4 @@
-//! What the kernels and the stages of the GTSRB pipelines cost.
+//! What the stages of the GTSRB pipelines cost.
 
 use std::fmt::Write;
 use std::fs;
@@ -9,29 +9,20 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::bezoar;
+use crate::section::Section;
+
+const SECTION: Section = Section { name: "pipelines", made_by: "cargo xtask bench pipelines" };
 
 /// The pipelines whose stages are measured.
 const PIPELINES: [&str; 2] = ["gtsrb", "gtsrb-paper-net"];
 
-pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
-    match arguments {
-        ["kernels"] => bezoar::cargo(&["bench", "--package", "bezoar-nn"]),
-        ["pipelines", options @ ..] => pipelines(options),
-        [] => {
-            bezoar::cargo(&["bench", "--package", "bezoar-nn"])?;
-            pipelines(&[])
-        }
-        _ => bail!("usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..]]"),
-    }
-}
-
 /// Runs the pipelines with an empty cache and writes what each stage cost to docs/benchmarks.md.
-fn pipelines(options: &[&str]) -> Result<ExitCode> {
-    let mut page = format!(
-        "# What the stages cost\n\nMeasured by `cargo xtask bench pipelines{}`: each pipeline with an empty cache, on {}.\n\
+pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
+    let mut content = format!(
+        "\nMeasured by `cargo xtask bench pipelines{}`: each pipeline with an empty cache, on {}.\n\
          Seconds are wall time; the peak is the most memory that the process held during the stage.\n",
         options.iter().map(|option| format!(" {option}")).collect::<String>(),
-        machine()
+        super::machine()
     );
     let binary = bezoar::build(None)?;
     let scratch = crate::root().join("target/bench");
@@ -44,12 +35,9 @@ fn pipelines(options: &[&str]) -> Result<ExitCode> {
         if !status.success() {
             bail!("{} failed", file.display());
         }
-        write!(page, "\n## {name}.yaml\n\n{}", table(&scratch.join("runs"))?)?;
+        write!(content, "\n### {name}.yaml\n\n{}", table(&scratch.join("runs"))?)?;
     }
-    let path = crate::root().join("docs/benchmarks.md");
-    fs::write(&path, page).with_context(|| format!("{} cannot be written", path.display()))?;
-    println!("wrote docs/benchmarks.md");
-    Ok(ExitCode::SUCCESS)
+    super::write(&SECTION, &content)
 }
 
 /// The stages of the one run in a folder of runs.
@@ -64,13 +52,4 @@ fn table(runs: &Path) -> Result<String> {
         writeln!(table, "| {} | {images} | {seconds:.1} | {rate} | {peak} |", stage["stage"].as_str().unwrap_or("?"))?;
     }
     Ok(table)
-}
-
-/// The processor, as far as the system tells.
-fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let facts = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = facts.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':')).map(|(_, model)| model.trim());
-    let wide = if facts.contains("avx512f") { " with AVX-512" } else { "" };
-    format!("{cores} cores of {}{wide}", model.unwrap_or("an unnamed processor"))
 }

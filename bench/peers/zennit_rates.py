@@ -1,0 +1,39 @@
+"""LRP heatmaps a second of zennit, batch norm folded, with the rules of Bezoar's composites."""
+
+from importlib.metadata import version
+
+import torch
+from measure import CLASSES, arguments, report, work
+from nets import BasicBlock
+from zennit.attribution import Gradient
+from zennit.canonizers import SequentialMergeBatchNorm
+from zennit.composites import EpsilonPlus, LayerMapComposite, layer_map_base
+from zennit.layer import Sum
+from zennit.rules import Epsilon
+from zennit.types import Convolution, Linear
+
+
+class RuledAdd(torch.nn.Module):
+    """A sum that zennit has a rule for, as its own canonizers for ResNet make it."""
+
+    def __init__(self):
+        super().__init__()
+        self.sum = Sum()
+
+    def forward(self, a, b):
+        return self.sum(torch.stack([a, b], -1))
+
+
+options = arguments("lrp-epsilon", "lrp-epsilon-plus")
+net, images, labels = work(options)
+for module in net.modules():
+    if isinstance(module, BasicBlock):
+        module.add = RuledAdd()
+fold = [SequentialMergeBatchNorm()]
+if options.what == "lrp-epsilon":
+    composite = LayerMapComposite([((Convolution, Linear), Epsilon()), *layer_map_base()], canonizers=fold)
+else:
+    composite = EpsilonPlus(canonizers=fold)
+target = torch.eye(CLASSES, device=options.device)[labels]
+with Gradient(model=net.eval(), composite=composite) as attribute:
+    report(options, f"zennit {version('zennit')}", lambda: attribute(images, target))

@@ -1,0 +1,82 @@
+//! Measures one kind of work on one net, and prints one line of JSON. `cargo xtask bench peers` runs it in turn with the scripts in
+//! `bench/peers`, which print the same for PyTorch and zennit.
+//!
+//! What is measured is what a run calls: `train` and the representation `lrp` report their progress, and rates are taken from that.
+
+#![expect(clippy::print_stdout, reason = "its line of JSON is what it is for")]
+
+mod images;
+mod pace;
+mod work;
+
+use anyhow::Result;
+use bezoar_attribution as _;
+use bezoar_core::{Device, Part};
+use bezoar_models as _;
+use bezoar_nn::Architecture;
+use clap::{Parser, ValueEnum};
+use serde_json::json;
+
+use crate::work::Work;
+
+/// Pixels a side, as in the benchmarks of the field.
+const SIDE: usize = 32;
+/// As many as GTSRB has.
+const CLASSES: usize = 43;
+
+/// Measures one kind of work on one net.
+#[derive(Parser)]
+struct Arguments {
+    what: What,
+    /// The architecture, by its name in YAML.
+    net: String,
+    /// Images that go through the net together.
+    #[arg(long, default_value_t = 64)]
+    batch: usize,
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// Batches that are timed, after one that is not.
+    #[arg(long, default_value_t = 5)]
+    repeats: usize,
+    /// Images whose heatmaps are made while memory is watched.
+    #[arg(long, default_value_t = 1000)]
+    images: usize,
+    #[arg(long, default_value_t = Device::Cpu)]
+    device: Device,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    /// Scores, with batch norm folded.
+    Inference,
+    /// Steps of Adam: forward, cross-entropy, gradients, running statistics, update.
+    Training,
+    /// Heatmaps by LRP-ε.
+    LrpEpsilon,
+    /// Heatmaps by LRP-z⁺ on convolutions, LRP-ε on linear layers.
+    LrpEpsilonPlus,
+    /// The process's peak memory for heatmaps that go to a file as they come. Linux tells.
+    HeatmapsMemory,
+}
+
+fn main() -> Result<()> {
+    let Arguments { what, net, batch, threads, repeats, images, device } = Arguments::parse();
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    let architecture = Part::<dyn Architecture>::from_json(json!({ "use": net }))?;
+    let parameters = architecture.graph([3, SIDE, SIDE], CLASSES)?.parameter_count();
+    let work = Work { architecture, batch, repeats, device };
+    let (field, value) = match what {
+        What::Inference => ("images_per_s", work.inference()?.into()),
+        What::Training => ("images_per_s", work.training()?.into()),
+        What::LrpEpsilon => ("images_per_s", work.heatmaps("epsilon")?.into()),
+        What::LrpEpsilonPlus => ("images_per_s", work.heatmaps("epsilon-plus")?.into()),
+        What::HeatmapsMemory => ("peak_bytes", work.peak_memory(images)?.into()),
+    };
+    let what = what.to_possible_value().map(|value| value.get_name().to_owned());
+    let by = concat!("bezoar ", env!("CARGO_PKG_VERSION"));
+    let mut line = json!({ "what": what, "net": net, "by": by, "parameters": parameters });
+    line[field] = value;
+    println!("{line}");
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! What things cost: the kernels, the stages of the GTSRB pipelines, and the nets beside their peers.
+
+mod peers;
+mod pipelines;
+
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::bezoar;
+use crate::section::Section;
+
+pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
+    match arguments {
+        ["kernels"] => kernels(),
+        ["pipelines", options @ ..] => pipelines::run(options),
+        ["peers", options @ ..] => peers::run(options),
+        [] => {
+            kernels()?;
+            pipelines::run(&[])
+        }
+        _ => bail!("usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..] | {}]", peers::USAGE),
+    }
+}
+
+fn kernels() -> Result<ExitCode> {
+    bezoar::cargo(&["bench", "--package", "bezoar-nn"])
+}
+
+/// Puts a section's new content into docs/benchmarks.md.
+fn write(section: &Section, content: &str) -> Result<ExitCode> {
+    let path = crate::root().join("docs/benchmarks.md");
+    let place = || path.display().to_string();
+    let page = section.replace(&fs::read_to_string(&path).with_context(place)?, content).with_context(place)?;
+    fs::write(&path, page).with_context(place)?;
+    println!("wrote the {} of docs/benchmarks.md", section.name);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The processor, as far as the system tells.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let facts = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = facts.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':')).map(|(_, model)| model.trim());
+    let wide = if facts.contains("avx512f") { " with AVX-512" } else { "" };
+    format!("{cores} cores of {}{wide}", model.unwrap_or("an unnamed processor"))
+}
