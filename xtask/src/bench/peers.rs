@@ -176,7 +176,7 @@ impl Program {
     /// The line of JSON that it prints.
     fn run(&self) -> Result<Value> {
         let name = || format!("{} {}", self.path.display(), self.arguments.join(" "));
-        let output = Command::new(&self.path).args(&self.arguments).output().with_context(name)?;
+        let output = Command::new(&self.path).args(&self.arguments).env("PYTHONDONTWRITEBYTECODE", "1").output().with_context(name)?;
         ensure!(output.status.success(), "{} failed:\n{}", name(), String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).with_context(|| format!("{} did not print one line of JSON", name()))
     }
