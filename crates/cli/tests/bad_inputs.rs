@@ -110,7 +110,7 @@ const CASES: &[Case] = &[
         &[
             ("version", "version: 2"),
             ("device", "device: gpu"),
-            ("model", "model: { use: resnet }"),
+            ("model", "model: { use: alexnet }"),
             ("train", "train: { epochs: 0 }"),
             ("  - use", "  - use: heatmaps"),
         ],
