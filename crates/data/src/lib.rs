@@ -40,5 +40,5 @@ pub use load::OnError;
 pub use raw::Layout;
 pub use selection::Selection;
 pub use signs::Signs;
-pub use store::{Transfer, Verified, VerifiedSplit, fetch, home, import, verify};
+pub use store::{Transfer, Verified, VerifiedSplit, fetch, here, home, import, verify};
 pub use tables::Parquet;

@@ -45,11 +45,20 @@ fn find_in(card: &Card, places: Vec<PathBuf>) -> Result<PathBuf> {
     places.into_iter().find(|place| place.is_dir()).ok_or_else(|| Error::request(missing()).with_help(ways_to_get(card)))
 }
 
+/// Where a data set is, if it is here.
+pub fn here(card: &Card) -> Option<PathBuf> {
+    find(card).ok()
+}
+
 fn ways_to_get(card: &Card) -> String {
-    let name = &card.name;
+    format!("`cargo xtask data fetch {}` downloads it, {}", card.name, ways_to_use_a_copy(card))
+}
+
+fn ways_to_use_a_copy(card: &Card) -> String {
     format!(
-        "`cargo xtask data fetch {name}` downloads it, `cargo xtask data import {name} FOLDER` takes over a copy that you have, \
-         and `root:` or the environment variable {VARIABLE} point to another place"
+        "`cargo xtask data import {} FOLDER` takes over a copy that you have, and `root:` or the environment variable {VARIABLE} point to \
+         another place",
+        card.name
     )
 }
 

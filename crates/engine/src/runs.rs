@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use bezoar_core::{Error, Measurement, Outcome, Result, hex};
 use serde_json::json;
@@ -21,15 +22,23 @@ pub struct ListedRun {
     pub folder: PathBuf,
     /// Whether it came to its end.
     pub finished: bool,
+    /// When it was last written.
+    pub written: SystemTime,
 }
 
-/// All runs in a folder of runs, by name.
+/// All runs in a folder of runs, the one written last at the end.
 ///
 /// # Errors
 /// When the folder cannot be read.
 pub fn list(runs: &Path) -> Result<Vec<ListedRun>> {
-    let folders = folders(runs)?.into_iter().filter(|folder| folder.join(RESOLVED).is_file());
-    Ok(folders.map(|folder| ListedRun { finished: folder.join(TIMINGS).is_file(), folder }).collect())
+    let written = |file: &Path| file.metadata().and_then(|facts| facts.modified()).ok();
+    let listed = |folder: PathBuf| {
+        let (begun, finished) = (written(&folder.join(RESOLVED))?, written(&folder.join(TIMINGS)));
+        Some(ListedRun { finished: finished.is_some(), written: finished.map_or(begun, |finished| finished.max(begun)), folder })
+    };
+    let mut all: Vec<_> = folders(runs)?.into_iter().filter_map(listed).collect();
+    all.sort_by_key(|run| run.written);
+    Ok(all)
 }
 
 /// The name of a run's folder, without what lies above it.

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use bezoar_core::{Cancel, Context, Device, Error};
-use bezoar_data::{Card, Transfer, Verified, card, fetch, home, import, list, verify};
+use bezoar_data::{Card, Transfer, Verified, card, fetch, here, home, import, list, verify};
 use clap::{Args, Subcommand};
 
 use crate::commands::cancel_on_interrupt;
@@ -53,15 +53,8 @@ impl Data {
         match self.action {
             Action::List => {
                 for card in list()? {
-                    terminal.result(&format!(
-                        "{:12} {}\n{:12} licence: {}\n{:12} {}",
-                        card.name,
-                        card.summary,
-                        "",
-                        card.licence,
-                        "",
-                        home(card).display()
-                    ));
+                    let lines = [card.summary.clone(), format!("licence: {}", card.licence), whereabouts(card)];
+                    terminal.result(&format!("{:12} {}", card.name, lines.join(&format!("\n{:13}", ""))));
                 }
             }
             Action::Fetch { name, edition } => {
@@ -81,6 +74,15 @@ impl Data {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a data set is here, and where.
+fn whereabouts(card: &Card) -> String {
+    match here(card) {
+        _ if card.editions.is_empty() => "rendered: nothing to download".to_owned(),
+        Some(place) => format!("here: {}", place.display()),
+        None => format!("not here: `fetch` or `import` puts it into {}", home(card).display()),
     }
 }
 

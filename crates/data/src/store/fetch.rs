@@ -10,7 +10,7 @@ use ureq::Agent;
 use ureq::http::Response;
 
 use super::unpack::unpack;
-use super::{beside, make_room};
+use super::{beside, make_room, ways_to_use_a_copy};
 use crate::raw::digest;
 use crate::{Archive, Card};
 
@@ -27,8 +27,8 @@ const ATTEMPTS: u32 = 3;
 pub fn fetch(card: &Card, edition: Option<&str>, folder: &Path, cx: &Context) -> Result<()> {
     let edition = card.edition(edition)?;
     if edition.archives.is_empty() {
-        let help = format!("`cargo xtask data import {} FOLDER` takes over a copy that you have", card.name);
-        return Err(Error::request(format!("the edition `{}` of {} cannot be downloaded", edition.name, card.name)).with_help(help));
+        let problem = format!("the edition `{}` of {} cannot be downloaded", edition.name, card.name);
+        return Err(Error::request(problem).with_help(ways_to_use_a_copy(card)));
     }
     make_room(folder)?;
     let staging = beside(folder, ".part");
@@ -37,7 +37,7 @@ pub fn fetch(card: &Card, edition: Option<&str>, folder: &Path, cx: &Context) ->
         fs::remove_dir_all(&unpacked).map_err(|error| Error::io(&unpacked, error))?;
     }
     fs::create_dir_all(&unpacked).map_err(|error| Error::io(&unpacked, error))?;
-    let files = edition.archives.iter().map(|archive| download(archive, &staging, cx)).collect::<Result<Vec<_>>>()?;
+    let files = edition.archives.iter().map(|archive| download(card, archive, &staging, cx)).collect::<Result<Vec<_>>>()?;
     for file in files {
         unpack(&file, &unpacked, cx)?;
     }
@@ -46,11 +46,11 @@ pub fn fetch(card: &Card, edition: Option<&str>, folder: &Path, cx: &Context) ->
 }
 
 /// Downloads a file into a folder, or what is missing of it, and checks it.
-fn download(archive: &Archive, folder: &Path, cx: &Context) -> Result<PathBuf> {
+fn download(card: &Card, archive: &Archive, folder: &Path, cx: &Context) -> Result<PathBuf> {
     let file = folder.join(archive.file_name());
     if !file.exists() {
         let part = beside(&file, ".part");
-        transfer(archive, &part, cx)?;
+        transfer(card, archive, &part, cx)?;
         fs::rename(&part, &file).map_err(|error| Error::io(&file, error))?;
     }
     if let Err(error) = check(archive, &file) {
@@ -75,7 +75,7 @@ impl From<Error> for Stop {
 }
 
 /// Downloads into `part`, which may hold the beginning already, until it has its full size.
-fn transfer(archive: &Archive, part: &Path, cx: &Context) -> Result<()> {
+fn transfer(card: &Card, archive: &Archive, part: &Path, cx: &Context) -> Result<()> {
     let agent: Agent = Agent::config_builder()
         .http_status_as_error(false)
         .timeout_connect(Some(Duration::from_secs(30)))
@@ -97,7 +97,8 @@ fn transfer(archive: &Archive, part: &Path, cx: &Context) -> Result<()> {
         };
         idle = if fs::metadata(part).map_or(0, |facts| facts.len()) > have { 0 } else { idle + 1 };
         if idle == ATTEMPTS {
-            return Err(Error::data(&archive.url, problem).with_help("run the same command again to go on where it stopped"));
+            let help = format!("run the same command again to go on where it stopped; or do without: {}", ways_to_use_a_copy(card));
+            return Err(Error::data(&archive.url, problem).with_help(help));
         }
     }
 }
