@@ -37,7 +37,7 @@ pub struct Sticker {
     #[serde(default = "default_color")]
     #[schemars(regex(pattern = "^#[0-9a-fA-F]{6}$"))]
     pub color: String,
-    /// Where the sticker's upper left corner may lie; none for the four places of the published code.
+    /// Where the sticker's upper left corner may lie, any pixel alike; none for the four places of the published code.
     #[serde(default)]
     pub window: Option<Window>,
 }
@@ -75,7 +75,7 @@ impl Plugin for Sticker {
             share: 0.15,
             size: default_size(),
             color: default_color(),
-            window: None,
+            window: Some(Window { top: [14, 20], left: [14, 20] }),
         }
     }
 

@@ -77,13 +77,14 @@ impl fmt::Display for Diagnostic {
 
 impl error::Error for Diagnostic {}
 
-/// One or more mistakes, in the order they were found.
+/// One or more mistakes, in the order of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostics(Vec<Diagnostic>);
 
 impl Diagnostics {
     /// `Ok` when there are none, so that checks which collect can end in `Diagnostics::check(found)?`.
-    pub fn check(diagnostics: Vec<Diagnostic>) -> Result<(), Self> {
+    pub fn check(mut diagnostics: Vec<Diagnostic>) -> Result<(), Self> {
+        in_text_order(&mut diagnostics);
         if diagnostics.is_empty() { Ok(()) } else { Err(Self(diagnostics)) }
     }
 
@@ -93,7 +94,7 @@ impl Diagnostics {
         Self(earlier)
     }
 
-    /// The mistakes, in the order they were found.
+    /// The mistakes, in their order.
     pub fn iter(&self) -> slice::Iter<'_, Diagnostic> {
         self.0.iter()
     }
@@ -119,6 +120,12 @@ impl Diagnostics {
         let placed = |diagnostic: Diagnostic| if diagnostic.span.is_none() { place(diagnostic) } else { diagnostic };
         Self(self.0.into_iter().map(placed).collect())
     }
+}
+
+/// Sorts mistakes by source and place.
+pub(crate) fn in_text_order(diagnostics: &mut [Diagnostic]) {
+    let place = |mistake: &Diagnostic| mistake.span.map(|span| span.start);
+    diagnostics.sort_by(|a, b| a.source.name().cmp(b.source.name()).then(place(a).cmp(&place(b))));
 }
 
 impl fmt::Display for Diagnostics {

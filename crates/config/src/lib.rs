@@ -7,7 +7,7 @@
 //!
 //! - [`Source`] is a text under a name; a [`Span`] is a piece of it.
 //! - [`parse`] makes a [`Node`] of it: JSON's values, each with its source and span. [`to_yaml`] is the way back.
-//! - [`set`] changes one value, as `--set attack.share=0.05` asks.
+//! - [`set`] changes one value, as `--set attack.share=0.05` asks; [`whole_assignment`] is how it should have asked.
 //! - [`validate`] checks a tree against a JSON Schema and finds all mistakes.
 //! - [`deserialize`] makes any [`serde::Deserialize`] type of a tree. A field of type [`Node`] gets its part of the tree as
 //!   it is: that is how a plugin's own configuration waits for the plugin.
@@ -54,7 +54,7 @@ pub use diagnostic::{Diagnostic, Diagnostics};
 pub use emit::to_yaml;
 pub use node::{Entry, Map, Node, Value};
 pub use parse::parse;
-pub use set::set;
+pub use set::{set, whole_assignment};
 pub use source::{Source, Span};
 pub use suggest::suggest;
 pub use validate::validate;

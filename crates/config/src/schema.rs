@@ -125,6 +125,7 @@ impl<'a> Schema<'a> {
 
     fn noun(&self, name: &str) -> String {
         let number = |noun: &str| match self.range() {
+            Some(only) if only.parse::<f64>().is_ok() => only,
             Some(range) if range.starts_with("at ") => format!("{noun} of {range}"),
             Some(range) => format!("{noun} {range}"),
             None => noun.to_owned(),
@@ -140,7 +141,7 @@ impl<'a> Schema<'a> {
         }
     }
 
-    /// The range of a number: "between 0 and 1, exclusive", "at least 1".
+    /// The range of a number: "between 0 and 1, exclusive", "at least 1", or "1" if that is all it may be.
     pub(crate) fn range(&self) -> Option<String> {
         let limit = |keyword: &str| self.this[keyword].as_f64();
         let tighter = |inclusive: Option<f64>, exclusive: Option<f64>, sign: f64| match (inclusive, exclusive) {
@@ -153,6 +154,7 @@ impl<'a> Schema<'a> {
         let above = |(low, exclusive)| if exclusive { format!("above {low}") } else { format!("at least {low}") };
         let below = |(high, exclusive)| if exclusive { format!("below {high}") } else { format!("at most {high}") };
         match (low, high) {
+            (Some((low, false)), Some((high, false))) if low == high => Some(low.to_string()),
             (Some((low, false)), Some((high, false))) => Some(format!("between {low} and {high}")),
             (Some((low, true)), Some((high, true))) => Some(format!("between {low} and {high}, exclusive")),
             (Some(low), Some(high)) => Some(format!("{} and {}", above(low), below(high))),

@@ -32,6 +32,10 @@ pub fn set(root: &mut Node, assignment: &str) -> Result<(), Diagnostics> {
         if key.trim().is_empty() {
             return Err(error(span, "an empty name in this path").into());
         }
+        if key.contains('[') {
+            let dotted = path.replace('[', ".").replace(']', "");
+            return Err(error(span, "items of lists stand behind a dot").help(format!("write `--set {dotted}={value}`")).into());
+        }
         steps.push((key, span));
         start = span.end + 1;
     }
@@ -43,6 +47,15 @@ pub fn set(root: &mut Node, assignment: &str) -> Result<(), Diagnostics> {
     }
     let value = parse_from(&source, start)?;
     assign(root, &steps, &source, value)
+}
+
+/// The assignment that sets the mapping `node` as a whole, with the text `first` before its field: `--set 'a.b={ use: x, c: 1 }'`
+/// for the mapping that `--set a.b.c=1` has made where there was none. None for any other node.
+pub fn whole_assignment(node: &Node, first: &str) -> Option<String> {
+    let (text, end) = (node.source.text(), node.span?.end);
+    let path = text[..end].strip_prefix(OPTION)?;
+    let (field, value) = text[end..].strip_prefix('.')?.split_once('=')?;
+    (!field.contains('.')).then(|| format!("{OPTION}'{path}={{ {first}, {field}: {value} }}'"))
 }
 
 fn assign(node: &mut Node, path: &[(&str, Span)], source: &Source, value: Node) -> Result<(), Diagnostics> {

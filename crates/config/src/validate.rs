@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     Diagnostic, Map, Node, Value,
+    diagnostic::in_text_order,
     parse::number,
     schema::Schema,
     suggest::{suggest, unknown_name},
@@ -32,8 +33,7 @@ pub fn validate(node: &Node, schema: &Json) -> Vec<Diagnostic> {
     for error in validator.iter_errors(&instance) {
         report.error(&error);
     }
-    let place = |mistake: &Diagnostic| mistake.span.map(|span| span.start);
-    report.found.sort_by(|a, b| a.source.name().cmp(b.source.name()).then(place(a).cmp(&place(b))));
+    in_text_order(&mut report.found);
     report.found
 }
 
@@ -229,6 +229,7 @@ fn hint(node: &Node, schema: &Schema<'_>) -> Option<String> {
             Some("put it in quotes".to_owned())
         }
         Value::String(_) | Value::Int(_) | Value::Float(_) if may_be("array") => Some("a list is written in brackets: `[…]`".to_owned()),
+        Value::Map(_) if may_be("array") => Some("a list is written in brackets, even of one item: `[{ … }]`".to_owned()),
         _ => None,
     }
 }

@@ -242,6 +242,7 @@ fn assignments() {
         "attack.share={a: 1, a: 2}",
         "detect.2.k=3",
         "detect.one.k=3",
+        "detect[0].k=3",
         "name.first=b",
         "attack.share=1.5",
         "attack.shre=0.2",

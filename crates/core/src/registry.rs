@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use bezoar_config::{Diagnostic, Diagnostics, Node, Value, deserialize, suggest, validate};
+use bezoar_config::{Diagnostic, Diagnostics, Node, Value, deserialize, suggest, validate, whole_assignment};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -233,9 +233,12 @@ impl Registry {
         let built = (plugin.build)(&node.without("use"))?;
         match built.object.downcast::<Arc<K>>() {
             Ok(object) => Ok(Part::assemble(plugin, built.config, *object, node)),
-            Err(_) => Err(Diagnostic::new("wrong-kind", format!("{} claims to be a {} and builds something else", plugin.name, K::NAME))
-                .at_node(node)
-                .into()),
+            Err(_) => Err(Diagnostic::new(
+                "wrong-kind",
+                format!("{} claims to be {} and builds something else", plugin.name, with_article(K::NAME)),
+            )
+            .at_node(node)
+            .into()),
         }
     }
 
@@ -288,16 +291,33 @@ impl Registry {
         }
     }
 
+    /// The one plugin of a kind that has all fields of a block.
+    fn only_with_fields(&self, kind: &str, block: &Node) -> Option<&'static str> {
+        let has = |plugin: &&Registration| {
+            let schema = plugin.schema();
+            block.as_map().is_some_and(|fields| fields.keys().all(|field| schema["properties"].get(field).is_some()))
+        };
+        let mut fitting = self.of_kind(kind).filter(has);
+        fitting.next().filter(|_| fitting.next().is_none()).map(|plugin| plugin.name)
+    }
+
     fn resolve(&self, kind: &str, node: &Node) -> Result<&'static Registration, Diagnostics> {
         let known: Vec<_> = self.of_kind(kind).map(|plugin| plugin.name).collect();
         let listing = format!("{kind} plugins: {}", known.join(", "));
         let Value::Map(_) = &node.value else {
             let hint = node.as_str().filter(|name| known.contains(name)).map_or(listing, |name| format!("write `{{ use: {name} }}`"));
-            return Err(Diagnostic::new("no-block", format!("a {kind} is a block `{{ use: name, ... }}`")).at_node(node).help(hint).into());
+            return Err(Diagnostic::new("no-block", format!("{} is a block `{{ use: name, ... }}`", with_article(kind)))
+                .at_node(node)
+                .help(hint)
+                .into());
         };
         let Some(name) = node.get("use") else {
             let missing = Diagnostic::new("missing-use", format!("this {kind} does not say which plugin to use"));
-            return Err(missing.at_node(node).label("`use:` is missing").help(listing).into());
+            let help = match whole_assignment(node, &format!("use: {}", self.only_with_fields(kind, node).unwrap_or("NAME"))) {
+                Some(assignment) => format!("the file has no such block: set the whole of it, as in `{assignment}`; {listing}"),
+                None => listing,
+            };
+            return Err(missing.at_node(node).label("`use:` is missing").help(help).into());
         };
         let Some(text) = name.as_str() else {
             return Err(Diagnostic::new("no-plugin-name", format!("`use` wants the name of a {kind} plugin"))
@@ -311,12 +331,18 @@ impl Registry {
             let elsewhere = self.iter().find(|plugin| plugin.name == text);
             let unknown = match (suggest(text, known.iter().copied()), elsewhere) {
                 (Some(near), _) => unknown.label(format!("did you mean `{near}`?")),
-                (None, Some(other)) => unknown.label(format!("`{text}` is a {} plugin", other.kind)),
+                (None, Some(other)) => unknown.label(format!("`{text}` is {} plugin", with_article(other.kind))),
                 (None, None) => unknown,
             };
             unknown.into()
         })
     }
+}
+
+/// A noun behind its article: `an attack`.
+pub fn with_article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {noun}")
 }
 
 /// The schema keyword that marks a plugin block and names its kind.

@@ -1,4 +1,4 @@
-use bezoar_core::{Error, KIND_KEY, Registration, Registry};
+use bezoar_core::{Error, KIND_KEY, Registration, Registry, with_article};
 use clap::Args;
 use serde_json::Value;
 
@@ -61,7 +61,7 @@ impl Page {
             title: format!("{}/{}", plugin.kind, plugin.name),
             doc: plugin.doc(),
             paper: plugin.paper,
-            fields: fields(&plugin.schema()),
+            fields: fields("", &plugin.schema(), &plugin.schema()),
             example: example(plugin),
             package: plugin.package,
             source: format!("{} {}, {}:{}", plugin.package, plugin.version, plugin.file, plugin.line),
@@ -105,25 +105,38 @@ fn example(plugin: &Registration) -> String {
     bezoar_config::to_yaml(&block.into())
 }
 
-fn fields(schema: &Value) -> Vec<Field> {
+/// The fields of `schema`, a part of `root`, and behind each those inside it. Their names begin with `path`.
+fn fields(path: &str, schema: &Value, root: &Value) -> Vec<Field> {
     let required: Vec<_> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let field = |(name, field): (&String, &Value)| {
-        let mut facts = vec![kind_of(field, schema)];
+        let mut facts = vec![kind_of(field, root)];
         facts.extend(range(field));
         facts.extend(match &field["default"] {
             _ if required.contains(&name.as_str()) => Some("required".to_owned()),
             Value::Null => None,
             default => Some(format!("default `{default}`")),
         });
-        Field { name: name.clone(), facts: facts.join(", "), description: field["description"].as_str().unwrap_or_default().to_owned() }
+        let path = format!("{path}{name}");
+        let inner = fields(&format!("{path}."), mapping(field, root), root);
+        let description = field["description"].as_str().unwrap_or_default().to_owned();
+        [Field { name: path, facts: facts.join(", "), description }].into_iter().chain(inner)
     };
-    schema["properties"].as_object().into_iter().flatten().map(field).collect()
+    schema["properties"].as_object().into_iter().flatten().flat_map(field).collect()
+}
+
+/// What a field that may hold a mapping says of it; itself if that is nothing.
+fn mapping<'a>(field: &'a Value, root: &'a Value) -> &'a Value {
+    if let Some(target) = field["$ref"].as_str().and_then(|pointer| root.pointer(pointer.strip_prefix('#')?)) {
+        return mapping(target, root);
+    }
+    let choices = field["anyOf"].as_array().into_iter().flatten();
+    choices.map(|choice| mapping(choice, root)).find(|choice| choice["properties"].is_object()).unwrap_or(field)
 }
 
 /// What a field holds, in a word or two.
 fn kind_of(field: &Value, root: &Value) -> String {
     if let Some(kind) = field[KIND_KEY].as_str() {
-        return format!("a {kind} block");
+        return format!("{} block", with_article(kind));
     }
     if let Some(target) = field["$ref"].as_str().and_then(|pointer| root.pointer(pointer.strip_prefix('#')?)) {
         return kind_of(target, root);
@@ -158,4 +171,21 @@ fn range(field: &Value) -> Option<String> {
 
 fn indent(text: &str) -> String {
     text.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn fields_of_fields_are_shown_behind_them() {
+        let schema = json!({
+            "properties": { "window": { "anyOf": [{ "$ref": "#/$defs/Window" }, { "type": "null" }] }, "size": { "type": "integer" } },
+            "$defs": { "Window": { "type": "object", "properties": { "top": { "type": "array", "items": { "type": "integer" } } }, "required": ["top"] } },
+        });
+        let shown: Vec<_> = fields("", &schema, &schema).into_iter().map(|field| format!("{}: {}", field.name, field.facts)).collect();
+        assert_eq!(shown, ["window: object or null", "window.top: a list of integer, required", "size: integer"]);
+    }
 }
