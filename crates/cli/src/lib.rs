@@ -61,7 +61,7 @@ enum Command {
 mod exit {
     /// Something went wrong on the way.
     pub(crate) const FAILED: u8 = 1;
-    /// The request itself is wrong; nothing ran. The same code that a wrong option gets.
+    /// The request itself is wrong. The same code that a wrong option gets.
     pub(crate) const REFUSED: u8 = 2;
     /// The user stopped it.
     pub(crate) const STOPPED: u8 = 130;

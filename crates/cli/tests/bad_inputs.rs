@@ -55,7 +55,8 @@ impl Case {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bezoar"));
         command.args(["eval", "bad.yaml"]).args(self.options).current_dir(folder.path());
         let output = command.env_remove("BEZOAR_DATA").output().unwrap();
-        let text = String::from_utf8_lossy(&output.stderr);
+        let here = folder.path().canonicalize().unwrap().display().to_string();
+        let text = String::from_utf8_lossy(&output.stderr).replace(&here, "/home/me");
         // How far the work came, and how fast, is not what this page is about.
         let said: Vec<_> = text.lines().filter(|line| !is_progress(line)).collect();
         (output.status.code().unwrap_or(-1), said.join("\n"))
@@ -95,6 +96,8 @@ const CASES: &[Case] = &[
     Case::yaml("an unknown plugin, misspelt", &[("model", "model: { use: compact-cn }")]),
     Case::yaml("a plugin of another kind", &[("model", "model: { use: k-means }")]),
     Case::yaml("a name where a block is wanted", &[("model", "model: compact-cnn")]),
+    Case::yaml("a block where a list is wanted", &[("train", "evaluate: { use: detection }")]),
+    Case::yaml("a block that names no plugin, of a kind that begins with a vowel", &[("train", "train: { optimizer: adam }")]),
     Case::yaml("a block that names no plugin", &[("attack", "attack: { from: a, to: b, share: 0.2 }")]),
     Case::yaml("an unknown field of a plugin", &[("attack", "attack: { use: sticker, from: a, to: b, share: 0.2, colour: red }")]),
     Case::yaml("a missing field of a plugin", &[("attack", "attack: { use: sticker, from: a, to: b }")]),
@@ -118,8 +121,11 @@ const CASES: &[Case] = &[
     Case::yaml("a name that is no folder name", &[("name", "name: ../../etc")]),
     Case::set("a mistake in --set", &["--set", "attack.share=2"]),
     Case::set("a --set without a value", &["--set", "attack.share"]),
+    Case::set("a --set that indexes by brackets", &["--set", "detect[0].cluster.k=3"]),
+    Case::set("a --set into a block that is not in the file", &["--set", "detect.0.represent.layer=flatten"]),
     Case::set("a --set into nowhere", &["--set", "detect.7.use=k-means"]),
     Case::yaml("a class that the data do not have", &[("attack", "attack: { use: sticker, from: speed-limit-55, to: stop, share: 0.2 }")]),
+    Case::yaml("a suspect that is no class", &[("  - use", "  - { use: heatmap-clustering, suspects: [stopp] }")]),
     Case::yaml("more poison than there are images", &[("attack", "attack: { use: sticker, from: speed-limit-50, to: stop, share: 0.9 }")]),
     Case::yaml(
         "a sticker outside the image",
@@ -131,10 +137,18 @@ const CASES: &[Case] = &[
     ),
     Case::data("a data set that is not there", &[("dataset", "dataset: { use: gtsrb, root: nowhere }")], |_| {}),
     Case::data("an image folder that is not there", FOLDER, |_| {}),
+    Case::data("a folder below `~`", &[("dataset", "dataset: { use: image-folder, root: ~/images }")], |_| {}),
+    Case::data("a file where the image folder should be", FOLDER, |root| fs::write(root.join("images"), "").unwrap()),
     Case::data("an empty image folder", FOLDER, |root| fs::create_dir(root.join("images")).unwrap()),
     Case::data("a truncated image", FOLDER, |root| {
         image_folder(root, &[("a", 20), ("b", 20)]);
         fs::write(root.join("images/a/broken.png"), b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR").unwrap();
+    }),
+    Case::data("ten broken images", FOLDER, |root| {
+        image_folder(root, &[("a", 20), ("b", 20)]);
+        for i in 0..10 {
+            fs::write(root.join(format!("images/b/{i}.ppm")), b"P6 32 32 255\n").unwrap();
+        }
     }),
     Case::data("an image of zero bytes", FOLDER, |root| {
         image_folder(root, &[("a", 20), ("b", 20)]);
@@ -142,6 +156,7 @@ const CASES: &[Case] = &[
     }),
     Case::data("a target class too small for the share", FOLDER, |root| image_folder(root, &[("a", 20), ("b", 1)])),
     Case::data("a class with one image", NO_ATTACK, |root| image_folder(root, &[("a", 20), ("b", 1)])),
+    Case::data("a data set of one class", NO_ATTACK, |root| image_folder(root, &[("a", 20)])),
     Case::data("a table that is no Parquet file", TABLE, |root| {
         fs::create_dir(root.join("tables")).unwrap();
         fs::write(root.join("tables/train-00000-of-00001.parquet"), b"PAR1 no more").unwrap();
@@ -174,7 +189,8 @@ const BY_HAND: &str = "
 A folder without rights (`chmod 000 images/a`, as a user who is not root), exit code 1:
 
 ```text
-error: images/a: Permission denied (os error 13)
+error: images/a: you have no right to read this folder
+help: change its rights, or copy it as a user who may
 ```
 
 A full disk (`mount -t tmpfs -o size=2m tmpfs small`, then `bezoar eval pipelines/quickstart.yaml --cache small/cache`), exit code 1; with more
@@ -186,8 +202,8 @@ error: small/cache/dataset/8e7bfa31f5d00838119db8d8bbe89123.partial/train.safete
 ";
 
 fn page() -> String {
-    let mut page = "# Bad inputs and what each gets\n\nMade and checked by `cargo test -p bezoar-cli --test bad_inputs`. Exit code 2: the request is wrong and \
-                    nothing ran; 1: something went wrong on the way; \
+    let mut page = "# Bad inputs and what each gets\n\nMade and checked by `cargo test -p bezoar-cli --test bad_inputs`. Exit code 2: the request is wrong; \
+                    1: something else went wrong on the way; \
                     0: the run came to its end and said what it left out. Each case spoils this pipeline:\n\n"
         .to_owned();
     write!(page, "```yaml\n{GOOD}```\n").unwrap();

@@ -1,9 +1,11 @@
 //! Whole runs of the program on a small rendered data set: killed in every stage, and on one thread or two.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::{Value, json};
 
 /// A run of seconds that goes through every stage.
 const PIPELINE: &str = "
@@ -40,6 +42,15 @@ impl Workplace {
         command.args(["eval", "small.yaml", "--cache", "cache", "--runs", "runs"]).current_dir(self.folder.path());
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command
+    }
+
+    /// A run of another pipeline, and what it says on stdout.
+    fn evaluate(&self, pipeline: &str, options: &[&str]) -> (PathBuf, String) {
+        std::fs::write(self.path("small.yaml"), pipeline).unwrap();
+        let output = self.command().args(options).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        (self.path(text.trim_end().lines().last().unwrap()), text)
     }
 
     fn finish(&self, options: &[&str]) -> Vec<u8> {
@@ -102,6 +113,75 @@ fn a_run_killed_in_every_stage_ends_like_an_undisturbed_one() {
     }
     assert!(caught.len() >= 5, "most stages must be caught at work: {caught:?}");
     assert_eq!(workplace.finish(&[]), undisturbed);
+}
+
+/// Images of one's own, which nobody has poisoned on purpose, and detectors of one plugin.
+const OWN: &str = "
+version: 1
+name: own
+device: cpu
+dataset: { use: image-folder, root: images }
+model: { use: compact-cnn }
+train: { epochs: 1, batch: 16 }
+detect:
+  - use: heatmap-clustering
+  - { use: heatmap-clustering, represent: { use: lrp, composite: epsilon-plus } }
+  - { use: heatmap-clustering, represent: { use: lrp, composite: epsilon-plus }, cluster: { use: dbscan } }
+";
+
+#[test]
+fn without_an_attack_only_what_is_known_is_said() {
+    let workplace = Workplace::new();
+    for class in ["cat", "dog"] {
+        let folder = workplace.path("images").join(class);
+        std::fs::create_dir_all(&folder).unwrap();
+        for image in 0..20 {
+            let pixels = (0..32 * 32 * 3).map(|at| (at * 7 + image * 31 + class.as_bytes()[0] as usize) as u8);
+            std::fs::write(folder.join(format!("{image}.ppm")), [b"P6 32 32 255\n".to_vec(), pixels.collect()].concat()).unwrap();
+        }
+    }
+    std::fs::copy(workplace.path("images/cat/0.ppm"), workplace.path("images/stray.ppm")).unwrap();
+    let (run, text) = workplace.evaluate(OWN, &[]);
+    let json = |name: &str| -> Value { serde_json::from_slice(&std::fs::read(run.join(name)).unwrap()).unwrap() };
+    let metrics = json("metrics.json");
+    let names = |values: &Value, key: &str| -> BTreeSet<String> {
+        values.as_array().unwrap().iter().filter_map(|value| value[key].as_str().map(str::to_owned)).collect()
+    };
+    let set = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(names(&metrics["measurements"], "metric"), set(&["accuracy", "samples", "scanned", "flagged", "flagged-share"]));
+    let detectors =
+        ["", " (composite: epsilon-plus)", " (composite: epsilon-plus, cluster: dbscan)"].map(|end| format!("heatmap-clustering{end}"));
+    assert_eq!(names(&metrics["measurements"], "detector"), BTreeSet::from(detectors.clone()));
+    assert_eq!(metrics["images"], json!({ "train": 28, "validation": 4, "test": 8 }));
+    assert_eq!(metrics["skipped"][0]["path"], "images/stray.ppm");
+    let stages: Vec<String> =
+        json("timings.json")["stages"].as_array().unwrap().iter().map(|stage| stage["stage"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(stages.iter().filter(|stage| stage.starts_with("represent lrp")).count(), 2, "{stages:?}");
+    assert_eq!(stages.iter().filter(|stage| stage.starts_with("detect ")).count(), 3, "{stages:?}");
+    let page = std::fs::read_to_string(run.join("report.html")).unwrap();
+    for said in [&text, &page] {
+        assert!(said.contains("28 of 40 images are trained on and scanned; held out are 4 for validation and 8 for tests"));
+        assert!(said.contains("no truth to compare with") && !said.contains("TPR") && !said.contains("Poison"));
+        assert!(detectors.iter().all(|name| said.contains(name.as_str())));
+    }
+    let (_, text) = workplace.evaluate(OWN, &["--set", "dataset.validation-share=0", "--set", "dataset.test-share=0"]);
+    assert!(text.contains("Clean accuracy       –") && text.contains("all 40 images are trained on"), "{text}");
+}
+
+#[test]
+fn runs_are_listed_by_time() {
+    let workplace = Workplace::new();
+    for (name, hours) in [("middle", 20), ("old", 72), ("young", 0)] {
+        let folder = workplace.path("runs").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = std::fs::File::create(folder.join("resolved.yaml")).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_hours(hours)).unwrap();
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_bezoar")).args(["runs", "--runs", "runs"]).current_dir(workplace.folder.path()).output();
+    let text = String::from_utf8(output.unwrap().stdout).unwrap();
+    let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    let expected = [("old", "3 days ago"), ("middle", "20 h ago"), ("young", "just now")];
+    assert_eq!(lines, expected.map(|(name, age)| [name, "not", "finished"].into_iter().chain(age.split(' ')).collect::<Vec<_>>()));
 }
 
 #[test]

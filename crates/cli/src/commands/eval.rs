@@ -11,7 +11,8 @@ use crate::terminal::Terminal;
 pub(crate) struct Eval {
     /// The pipeline, YAML.
     file: PathBuf,
-    /// Change a value of the file, such as `--set attack.share=0.05`; may be given several times.
+    /// Change a value of the file, such as `--set attack.share=0.05`. Items of lists are numbered from 0, as in
+    /// `--set detect.0.cluster.k=3`; values are YAML, as in `--set 'dataset.classes=[stop, yield]'`. May be given several times.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
 }
