@@ -154,7 +154,7 @@ impl<'a> Schema<'a> {
         let above = |(low, exclusive)| if exclusive { format!("above {low}") } else { format!("at least {low}") };
         let below = |(high, exclusive)| if exclusive { format!("below {high}") } else { format!("at most {high}") };
         match (low, high) {
-            (Some((low, false)), Some((high, false))) if low == high => Some(low.to_string()),
+            (Some((low, false)), Some((high, false))) if low.total_cmp(&high).is_eq() => Some(low.to_string()),
             (Some((low, false)), Some((high, false))) => Some(format!("between {low} and {high}")),
             (Some((low, true)), Some((high, true))) => Some(format!("between {low} and {high}, exclusive")),
             (Some(low), Some(high)) => Some(format!("{} and {}", above(low), below(high))),
