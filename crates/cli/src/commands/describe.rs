@@ -154,7 +154,10 @@ fn kind_of(field: &Value, root: &Value) -> String {
         return values.join(" or ");
     }
     match &field["type"] {
-        Value::String(name) if name == "array" => format!("a list of {}", kind_of(&field["items"], root)),
+        Value::String(name) if name == "array" => match field["items"][KIND_KEY].as_str() {
+            Some(kind) => format!("a list of {kind} blocks"),
+            None => format!("a list of {}", kind_of(&field["items"], root)),
+        },
         Value::String(name) => name.clone(),
         Value::Array(names) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
         _ => "a value".to_owned(),
