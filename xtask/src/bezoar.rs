@@ -22,21 +22,38 @@ pub(crate) fn build(features: Option<&str>) -> Result<PathBuf> {
 
 /// Builds the release binary of a package. Says where it is.
 pub(crate) fn build_binary(package: &str, binary: &str, features: Option<&str>) -> Result<PathBuf> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), PathBuf::from);
+    let path = target.join("release").join(format!("{binary}{}", std::env::consts::EXE_SUFFIX));
+    if !path.is_file() {
+        eprintln!("building {binary} for the first time, which takes some minutes");
+    }
     let mut build = cargo_command();
-    build.args(["build", "--release", "--quiet", "--package", package]);
+    build.args(["build", "--release", "--package", package]);
+    if path.is_file() {
+        build.arg("--quiet");
+    }
     build.args(features.iter().flat_map(|features| ["--features", features]));
     if !build.status().context("cargo does not start")?.success() {
         bail!("{package} does not build");
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), PathBuf::from);
-    Ok(target.join("release").join(format!("{binary}{}", std::env::consts::EXE_SUFFIX)))
+    Ok(path)
 }
 
 /// Builds `bezoar` and runs it with these arguments, in the caller's folder.
 pub(crate) fn run(features: Option<&str>, arguments: &[String]) -> Result<ExitCode> {
     let binary = build(features)?;
-    let status = Command::new(&binary).args(arguments).status().with_context(|| format!("{} does not start", binary.display()))?;
-    Ok(code(status))
+    start(Command::new(&binary).args(arguments)).with_context(|| format!("{} does not start", binary.display()))
+}
+
+/// Becomes the command, so that the shell waits for it when Ctrl-C stops both.
+#[cfg(unix)]
+fn start(command: &mut Command) -> std::io::Result<ExitCode> {
+    Err(std::os::unix::process::CommandExt::exec(command))
+}
+
+#[cfg(not(unix))]
+fn start(command: &mut Command) -> std::io::Result<ExitCode> {
+    command.status().map(code)
 }
 
 /// What `bezoar` prints for these arguments.

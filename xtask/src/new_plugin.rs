@@ -38,6 +38,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     }
     enlist(name)?;
     println!("made plugins/{name}; `cargo xtask run describe {kind}/{name}` shows it, src/algorithm.rs is where its idea goes");
+    println!("`cargo xtask codegen` adds it to the editors' schema, the reference and the README");
     Ok(ExitCode::SUCCESS)
 }
 

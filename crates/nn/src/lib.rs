@@ -1,7 +1,8 @@
-//! Nets as graphs of named layers, on candle tensors.
+//! Nets as graphs of named layers: parameters are candle tensors, what layers hand on are [`Array`]s.
 //!
 //! - [`Graph`]: what a net computes, as data. [`GraphBuilder`] infers and checks shapes.
 //! - [`Network`]: a graph with its parameters; scores, activations of any layer, batch norm folding.
+//! - [`Array`]: values of a batch, on the CPU in [`Memory`] that is used again.
 //! - [`ops`]: what layers compute and how gradients pass through them, on every device.
 //! - [`train`]: training, with plugins for the [`optimizer`], the [`schedule`] and the [`augmentation`].
 //!
