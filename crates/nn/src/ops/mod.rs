@@ -2,7 +2,7 @@
 //!
 //! On the CPU these are this crate's kernels, for `f32` and `f64`; elsewhere they are made of candle's own operations. Each
 //! backward function gives the exact vector-Jacobian product of its forward function, for training, saliency and LRP alike.
-//! Values are [`Array`]s, parameters candle tensors. Nothing here is tracked by candle's autograd.
+//! Values are [`Array`](crate::Array)s, parameters candle tensors. Nothing here is tracked by candle's autograd.
 
 mod conv;
 mod elementwise;
