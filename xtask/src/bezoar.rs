@@ -24,13 +24,12 @@ pub(crate) fn build(features: Option<&str>) -> Result<PathBuf> {
 pub(crate) fn build_binary(package: &str, binary: &str, features: Option<&str>) -> Result<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), PathBuf::from);
     let path = target.join("release").join(format!("{binary}{}", std::env::consts::EXE_SUFFIX));
-    if !path.is_file() {
-        eprintln!("building {binary} for the first time, which takes some minutes");
-    }
     let mut build = cargo_command();
     build.args(["build", "--release", "--package", package]);
     if path.is_file() {
         build.arg("--quiet");
+    } else {
+        eprintln!("building {binary} for the first time, which takes some minutes");
     }
     build.args(features.iter().flat_map(|features| ["--features", features]));
     if !build.status().context("cargo does not start")?.success() {

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::elementwise::stabilized_ratio;
 use super::tile::{LANES, Positions, SLACK, accumulate, correlate, panels};
-use super::{Element, GRAIN};
+use super::{Element, GRAIN, each};
 use crate::array::{Lease, Memory};
 use crate::graph::Window;
 
@@ -276,17 +276,9 @@ impl Correlation {
                     line[columns.end..].fill(T::ZERO);
                     let line = &mut line[columns.clone()];
                     let pixels = plane + grid.place(row, columns.start, width)..;
-                    match (source.divisor, grid.step) {
-                        (None, 1) => line.copy_from_slice(&images[pixels][..line.len()]),
-                        (None, step) => line.iter_mut().zip(images[pixels].iter().step_by(step)).for_each(|(to, from)| *to = *from),
-                        (Some((divisors, epsilon)), 1) => {
-                            let pairs = images[pixels.clone()].iter().zip(&divisors[pixels]);
-                            line.iter_mut().zip(pairs).for_each(|(to, (from, divisor))| *to = stabilized_ratio(*from, *divisor, epsilon));
-                        }
-                        (Some((divisors, epsilon)), step) => {
-                            let pairs = images[pixels.clone()].iter().zip(&divisors[pixels]).step_by(step);
-                            line.iter_mut().zip(pairs).for_each(|(to, (from, divisor))| *to = stabilized_ratio(*from, *divisor, epsilon));
-                        }
+                    each(line, &images[pixels.clone()], grid.step, |to, from| *to = from);
+                    if let Some((divisors, epsilon)) = source.divisor {
+                        each(line, &divisors[pixels], grid.step, |to, divisor| *to = stabilized_ratio(*to, divisor, epsilon));
                     }
                 }
             }

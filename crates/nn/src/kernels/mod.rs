@@ -23,6 +23,19 @@ fn reachable(shift: usize, padding: usize, stride: usize, size: usize, positions
     start.min(end)..end
 }
 
+/// Shows each state a value, which lie `stride` apart; short strides are told to the compiler.
+fn each<T: Copy, S>(states: &mut [S], values: &[T], stride: usize, visit: impl Fn(&mut S, T)) {
+    match (stride, states.split_last_mut()) {
+        (1, _) => states.iter_mut().zip(values).for_each(|(state, value)| visit(state, *value)),
+        (2, Some((last, states))) => {
+            let (pairs, rest) = values.split_at(2 * states.len());
+            states.iter_mut().zip(pairs.as_chunks::<2>().0).for_each(|(state, pair)| visit(state, pair[0]));
+            visit(last, rest[0]);
+        }
+        _ => states.iter_mut().zip(values.iter().step_by(stride)).for_each(|(state, value)| visit(state, *value)),
+    }
+}
+
 /// Values that are worth a task of their own.
 const GRAIN: usize = 1 << 14;
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{Element, chunks_a_task, reachable};
+use super::{Element, chunks_a_task, each, reachable};
 use crate::graph::Window;
 
 /// The sizes of a pool; planes are all channels of all images.
@@ -74,19 +74,6 @@ impl Shape {
             let rows = y.chunks_exact_mut(self.output[1]).enumerate();
             rows.for_each(|(row, y)| self.scan(row, x, y, |y, value, _| visit(y, value)));
         });
-    }
-}
-
-/// Shows each state a value, which lie `stride` apart; short strides are told to the compiler.
-fn each<T: Copy, S>(states: &mut [S], values: &[T], stride: usize, visit: impl Fn(&mut S, T)) {
-    match (stride, states.split_last_mut()) {
-        (1, _) => states.iter_mut().zip(values).for_each(|(state, value)| visit(state, *value)),
-        (2, Some((last, states))) => {
-            let (pairs, rest) = values.split_at(2 * states.len());
-            states.iter_mut().zip(pairs.as_chunks::<2>().0).for_each(|(state, pair)| visit(state, pair[0]));
-            visit(last, rest[0]);
-        }
-        _ => states.iter_mut().zip(values.iter().step_by(stride)).for_each(|(state, value)| visit(state, *value)),
     }
 }
 

@@ -56,6 +56,13 @@ pub struct Convolution {
     transposed: OnceLock<Prepared>,
 }
 
+/// From the input to the output, or back.
+#[derive(Clone, Copy)]
+enum Direction {
+    Forward,
+    Transposed,
+}
+
 /// One direction for images of one size.
 #[derive(Clone, Debug)]
 struct Prepared {
@@ -79,11 +86,6 @@ impl Convolution {
         Self { weight, window, groups, forward: OnceLock::new(), transposed: OnceLock::new() }
     }
 
-    /// The weights.
-    pub fn weight(&self) -> &Tensor {
-        &self.weight
-    }
-
     /// The convolution of images `[N, C, H, W]`, and `bias` `[O]`; `rectified`, negative values become zero then.
     pub fn forward(&self, x: &Array, bias: Option<&Tensor>, rectified: bool) -> Result<Array> {
         let shape = shape_of(x.dims(), self.weight.dims(), self.window, self.groups)?;
@@ -91,7 +93,7 @@ impl Convolution {
         check(bias.is_none_or(|bias| bias.dims() == [outputs]), || format!("a bias must have {outputs} values"))?;
         per_place!(x, T => with_values(bias.as_slice(), |bias| {
             let finish = Finish { bias: bias.first().copied(), rectified, ..Finish::NONE };
-            self.run::<T>(&self.forward, &shape, Correlation::forward, x, None, &shape.outputs(), finish)
+            self.run::<T>(Direction::Forward, &shape, x, None, finish)
         })?, tensor => {
             let y = tensor.conv2d(&self.weight, self.window.padding, self.window.stride, self.window.dilation, self.groups)?;
             let y = bias.map_or(Ok(y.clone()), |bias| y.broadcast_add(&bias.reshape((1, outputs, 1, 1))?))?;
@@ -107,7 +109,7 @@ impl Convolution {
         let shape = shape_of(&inputs, self.weight.dims(), self.window, self.groups)?;
         shape.check_outputs(dy)?;
         per_place!(dy, T => {
-            self.run::<T>(&self.transposed, &shape, Correlation::transposed, dy, None, &shape.inputs(), Finish::NONE)
+            self.run::<T>(Direction::Transposed, &shape, dy, None, Finish::NONE)
         }, tensor => {
             let parts = tensor.chunk(self.groups, 1)?.into_iter().zip(self.weight.chunk(self.groups, 0)?).map(|(dy, weight)| {
                 // Without border, then cut: candle's transposed convolution knows one remainder for both sides.
@@ -129,24 +131,25 @@ impl Convolution {
         per_place!(r, T => {
             let finish = Finish { factor: Some(x.slice::<T>()?), ..Finish::NONE };
             let divisor = Some((z.slice::<T>()?, <T as WithDType>::from_f64(epsilon)));
-            self.run::<T>(&self.transposed, &shape, Correlation::transposed, r, divisor, &shape.inputs(), finish)
+            self.run::<T>(Direction::Transposed, &shape, r, divisor, finish)
         }, _tensor => {
             let [_, _, height, width] = shape.inputs();
             super::product(x, &self.backward_input(&super::stabilized_ratio(r, z, epsilon)?, [height, width])?)
         })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all that tells one direction from the other")]
     fn run<T: Element>(
         &self,
-        kept: &OnceLock<Prepared>,
+        direction: Direction,
         shape: &Shape,
-        correlation: impl Fn(&Shape) -> Correlation,
         source: &Array,
         divisor: Option<(&[T], T)>,
-        target: &[usize],
         finish: Finish<'_, T>,
     ) -> Result<Array> {
+        let (kept, correlation, target): (_, fn(&Shape) -> Correlation, _) = match direction {
+            Direction::Forward => (&self.forward, Correlation::forward, shape.outputs()),
+            Direction::Transposed => (&self.transposed, Correlation::transposed, shape.inputs()),
+        };
         let first = if let Some(first) = kept.get() {
             first
         } else {
@@ -156,7 +159,7 @@ impl Convolution {
         let other = (first.input != shape.input).then(|| correlation(shape));
         let (from, weights) = (Source { values: source.slice::<T>()?, divisor }, first.weights.slice::<T>()?);
         let correlation = other.as_ref().unwrap_or(&first.correlation);
-        Ok(source.fill(target, |y| correlation.run(from, weights, finish, y, &source.memory())))
+        Ok(source.fill(&target, |y| correlation.run(from, weights, finish, y, &source.memory())))
     }
 }
 
