@@ -60,7 +60,7 @@ impl Analysis {
     /// On the CPU a few images at a time go forth and back, so that what the layers hand on stays in the cache.
     pub fn explain(&self, images: &Tensor, target: impl Fn(&Tensor, Range<usize>) -> Result<Tensor> + Sync) -> Result<Explained> {
         let count = images.dims().first().copied().unwrap_or_default();
-        let block = if images.device().is_cpu() { self.network.block() } else { count.max(1) };
+        let block = if images.device().is_cpu() { self.network.block(count) } else { count.max(1) };
         let starts = (0..count).into_par_iter().step_by(block);
         let parts = starts.map(|start| {
             let rows = start..count.min(start + block);

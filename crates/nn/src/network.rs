@@ -151,7 +151,7 @@ impl Network {
             let output = self.pass(&Array::new(images, &self.memory).at("input")?, id)?;
             return output.to_tensor().at(&self.graph.node(id).name);
         }
-        let block = self.block();
+        let block = self.block(count);
         let starts = (0..count).into_par_iter().step_by(block);
         let outputs = starts.map(|start| {
             let images = images.narrow(0, start, block.min(count - start));
@@ -161,12 +161,17 @@ impl Network {
         Array::stack(&outputs).at(&self.graph.node(id).name)
     }
 
-    /// Images that go through the net together on one thread, so that their values fit a core's cache.
-    pub fn block(&self) -> usize {
-        /// Values that a core's cache holds.
+    /// How many of `count` images go through the net together on one thread: so many that weights are fetched for several images at
+    /// once, so few that each thread has its share and memory stays small.
+    pub fn block(&self, count: usize) -> usize {
+        /// Values of a block, unless [`FEW`] images have more.
         const CACHED: usize = 1 << 18;
-        let values: usize = self.graph.ids().map(|id| self.graph.shape(id).iter().product::<usize>()).sum();
-        (CACHED / values).clamp(1, 64)
+        const FEW: usize = 16;
+        const MANY: usize = 64;
+        let image: usize = self.graph.ids().map(|id| self.graph.shape(id).iter().product::<usize>()).sum();
+        let most = (CACHED / image).clamp(FEW, MANY);
+        let blocks = count.div_ceil(most).next_multiple_of(rayon::current_num_threads());
+        count.div_ceil(blocks).max(1)
     }
 
     fn pass(&self, images: &Array, id: NodeId) -> Result<Array> {
@@ -186,11 +191,12 @@ impl Network {
         outputs.pop().flatten().ok_or_else(|| Error::request("a graph without nodes"))
     }
 
-    /// What every node gives for images `[N, C, H, W]`, in the order of the nodes.
+    /// What every node gives for images `[N, C, H, W]`, in the order of the nodes; but a layer whose output nobody but a ReLU wants
+    /// gives what the ReLU gives.
     pub fn forward_all(&self, images: &Array) -> Result<Vec<Array>> {
         self.graph.ids().try_fold(Vec::with_capacity(self.graph.nodes().len()), |mut outputs: Vec<Array>, id| {
             let inputs: Vec<&Array> = self.graph.node(id).inputs.iter().map(|input| &outputs[input.index()]).collect();
-            let output = self.compute(id, images, &inputs, false)?;
+            let output = self.compute(id, images, &inputs, self.is_fused(id))?;
             outputs.push(output);
             Ok(outputs)
         })

@@ -36,10 +36,12 @@ pub(crate) trait Element: FloatDType + Default + std::iter::Sum {
     fn multiply_add<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>, c: Self::Vector<S>) -> Self::Vector<S>;
 
     fn plus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+
+    fn minus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
 }
 
 macro_rules! element {
-    ($number:ident, $variant:ident, $vector:ident, $splat:ident, $multiply_add:ident, $add:ident) => {
+    ($number:ident, $variant:ident, $vector:ident, $splat:ident, $multiply_add:ident, $add:ident, $sub:ident) => {
         impl Element for $number {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -81,9 +83,14 @@ macro_rules! element {
             fn plus<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
                 simd.$add(a, b)
             }
+
+            #[inline(always)]
+            fn minus<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$sub(a, b)
+            }
         }
     };
 }
 
-element!(f32, F32, f32s, splat_f32s, mul_add_e_f32s, add_f32s);
-element!(f64, F64, f64s, splat_f64s, mul_add_e_f64s, add_f64s);
+element!(f32, F32, f32s, splat_f32s, mul_add_e_f32s, add_f32s, sub_f32s);
+element!(f64, F64, f64s, splat_f64s, mul_add_e_f64s, add_f64s, sub_f64s);

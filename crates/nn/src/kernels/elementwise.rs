@@ -1,5 +1,6 @@
 //! What is done to each value on its own, and joining and parting of channels.
 
+use pulp::{Arch, Simd, WithSimd};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -18,9 +19,27 @@ pub(crate) fn zip<T: Element>(a: &[T], b: &[T], y: &mut [T], f: impl Fn(T, T) ->
     });
 }
 
-/// `r / (z + ε s(z))` with `s(z) = 1` for `z ≥ 0`, else -1.
-pub(crate) fn stabilized_ratio<T: Element>(r: T, z: T, epsilon: T) -> T {
-    r / if z < T::ZERO { z - epsilon } else { z + epsilon }
+/// `r / (z + ε s(z))` with `s(z) = 1` for `z ≥ 0`, else -1, of each pair of values.
+pub(crate) fn stabilized_ratios<T: Element>(r: &[T], z: &[T], epsilon: T, y: &mut [T]) {
+    Arch::new().dispatch(Ratios { r, z, epsilon, y });
+}
+
+struct Ratios<'a, T> {
+    r: &'a [T],
+    z: &'a [T],
+    epsilon: T,
+    y: &'a mut [T],
+}
+
+impl<T: Element> WithSimd for Ratios<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (y, (r, z)) in self.y.iter_mut().zip(self.r.iter().zip(self.z)) {
+            *y = *r / if *z < T::ZERO { *z - self.epsilon } else { *z + self.epsilon };
+        }
+    }
 }
 
 /// Zeroes values with probability `p` and divides the others by `1 - p`; row `i` has a random stream of its own.

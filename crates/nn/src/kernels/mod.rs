@@ -24,15 +24,16 @@ fn reachable(shift: usize, padding: usize, stride: usize, size: usize, positions
 }
 
 /// Shows each state a value, which lie `stride` apart; short strides are told to the compiler.
-fn each<T: Copy, S>(states: &mut [S], values: &[T], stride: usize, visit: impl Fn(&mut S, T)) {
-    match (stride, states.split_last_mut()) {
-        (1, _) => states.iter_mut().zip(values).for_each(|(state, value)| visit(state, *value)),
-        (2, Some((last, states))) => {
+fn each<T: Copy, S>(mut states: impl ExactSizeIterator<Item = S> + DoubleEndedIterator, values: &[T], stride: usize, visit: impl Fn(S, T)) {
+    match stride {
+        1 => states.zip(values).for_each(|(state, value)| visit(state, *value)),
+        2 => {
+            let Some(last) = states.next_back() else { return };
             let (pairs, rest) = values.split_at(2 * states.len());
-            states.iter_mut().zip(pairs.as_chunks::<2>().0).for_each(|(state, pair)| visit(state, pair[0]));
+            states.zip(pairs.as_chunks::<2>().0).for_each(|(state, pair)| visit(state, pair[0]));
             visit(last, rest[0]);
         }
-        _ => states.iter_mut().zip(values.iter().step_by(stride)).for_each(|(state, value)| visit(state, *value)),
+        _ => states.zip(values.iter().step_by(stride)).for_each(|(state, value)| visit(state, *value)),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{Element, chunks_a_task, each, reachable};
@@ -20,13 +21,12 @@ pub(crate) struct Shape {
     pub(crate) window: Window,
 }
 
-/// What one cell of the window sees from a row of positions.
-struct Line {
-    /// The cell's number in row-major order.
-    cell: u32,
+/// What one column of the window sees from a row of positions.
+struct Column {
+    number: usize,
     /// The positions from which it sees the image and not the border.
     positions: Range<usize>,
-    /// The place that it sees from the first of them; from each next one, a stride further.
+    /// The column of the image that it sees from the first of them; from each next one, a stride further.
     first: usize,
 }
 
@@ -39,40 +39,52 @@ impl Shape {
         self.output[0] * self.output[1]
     }
 
-    /// The place in the image that a cell sees from a position.
-    fn place(&self, row: usize, column: usize, cell: u32) -> usize {
+    /// What the window's columns see.
+    fn columns(&self) -> Vec<Column> {
         let Window { kernel, stride, padding, .. } = self.window;
-        let (cell_row, cell_column) = (cell as usize / kernel, cell as usize % kernel);
-        (row * stride + cell_row - padding) * self.input[1] + column * stride + cell_column - padding
+        let seen = |number| {
+            let positions = reachable(number, padding, stride, self.input[1], self.output[1]);
+            (!positions.is_empty()).then(|| Column { number, first: positions.start * stride + number - padding, positions })
+        };
+        (0..kernel).filter_map(seen).collect()
     }
 
-    /// What each cell of the window sees from a row of positions, in row-major order of the cells.
-    fn lines(&self, row: usize) -> impl Iterator<Item = Line> + use<> {
-        let (shape, Window { kernel, stride, padding, .. }) = (*self, self.window);
-        let rows = (0..kernel).filter(move |cell| (padding..padding + shape.input[0]).contains(&(row * stride + cell)));
-        rows.flat_map(move |cell_row| {
-            (0..kernel).filter_map(move |cell_column| {
-                let cell = (cell_row * kernel + cell_column) as u32;
-                let positions = reachable(cell_column, padding, stride, shape.input[1], shape.output[1]);
-                (!positions.is_empty()).then(|| Line { cell, first: shape.place(row, positions.start, cell), positions })
-            })
-        })
+    /// The rows of the window that see the image from a row of positions.
+    fn rows(&self, row: usize) -> Range<usize> {
+        let Window { kernel, stride, padding, .. } = self.window;
+        padding.saturating_sub(row * stride)..kernel.min((self.input[0] + padding).saturating_sub(row * stride))
     }
 
-    /// Shows each value that a row of positions sees of the plane `x` to the position's state.
-    fn scan<T: Copy, S>(&self, row: usize, x: &[T], states: &mut [S], visit: impl Fn(&mut S, T, u32)) {
-        for Line { cell, positions, first } in self.lines(row) {
-            each(&mut states[positions], &x[first..], self.window.stride, |state, value| visit(state, value, cell));
+    /// Where a row of the image begins that a row of the window sees from a row of positions.
+    fn line(&self, row: usize, window_row: usize) -> usize {
+        (row * self.window.stride + window_row - self.window.padding) * self.input[1]
+    }
+
+    /// The values that a column of the window sees, side by side: in `room`, unless they are so already.
+    fn seen<'a, T: Element>(&self, line: &'a [T], column: &Column, room: &'a mut [T]) -> &'a [T] {
+        let values = &line[column.first..];
+        if self.window.stride == 1 {
+            return &values[..column.positions.len()];
         }
+        let room = &mut room[..column.positions.len()];
+        each(room.iter_mut(), values, self.window.stride, |to, from| *to = from);
+        room
     }
 
     /// Fills each output plane, row by row, from its input plane.
     fn map<T: Element>(&self, x: &[T], y: &mut [T], start: T, visit: impl Fn(&mut T, T) + Sync) {
+        let columns = self.columns();
         let planes = y.par_chunks_mut(self.output_plane()).zip(x.par_chunks(self.input_plane()));
-        planes.with_min_len(chunks_a_task(self.input_plane())).for_each(|(y, x)| {
+        planes.with_min_len(chunks_a_task(self.input_plane())).for_each_init(|| vec![start; self.output[1]], |room, (y, x)| {
             y.fill(start);
-            let rows = y.chunks_exact_mut(self.output[1]).enumerate();
-            rows.for_each(|(row, y)| self.scan(row, x, y, |y, value, _| visit(y, value)));
+            for (row, y) in y.chunks_exact_mut(self.output[1]).enumerate() {
+                for line in self.rows(row).map(|window_row| &x[self.line(row, window_row)..]) {
+                    for column in &columns {
+                        let seen = self.seen(line, column, room);
+                        y[column.positions.clone()].iter_mut().zip(seen).for_each(|(y, x)| visit(y, *x));
+                    }
+                }
+            }
         });
     }
 }
@@ -88,23 +100,49 @@ pub(crate) fn max_forward<T: Element>(shape: &Shape, x: &[T], y: &mut [T]) {
 
 /// Gives each output's share `dy` to the input that won; shares of overlapping windows add up.
 pub(crate) fn max_backward<T: Element>(shape: &Shape, x: &[T], dy: &[T], dx: &mut [T]) {
-    let width = shape.output[1];
+    let (columns, width, Window { stride, padding, .. }) = (shape.columns(), shape.output[1], shape.window);
     let planes = dx.par_chunks_mut(shape.input_plane()).zip(x.par_chunks(shape.input_plane())).zip(dy.par_chunks(shape.output_plane()));
-    planes.with_min_len(chunks_a_task(shape.input_plane())).for_each_init(Vec::new, |winners, ((dx, x), dy)| {
+    let state = || (vec![T::NAN; width], vec![0; width], vec![T::ZERO; width]);
+    planes.with_min_len(chunks_a_task(shape.input_plane())).for_each_init(state, |(best, winners, room), ((dx, x), dy)| {
         dx.fill(T::ZERO);
         for (row, dy) in dy.chunks_exact(width).enumerate() {
-            winners.clear();
-            winners.resize(width, (T::NAN, 0));
-            shape.scan(row, x, winners, |(best, winner), value, cell| {
-                #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "anything beats the NaN that the best begins as")]
-                let wins = !(value <= *best);
-                (*best, *winner) = if wins { (value, cell) } else { (*best, *winner) };
-            });
-            for (column, ((_, winner), dy)) in winners.iter().zip(dy).enumerate() {
-                dx[shape.place(row, column, *winner)] += *dy;
+            best.fill(T::NAN);
+            for line in shape.rows(row).map(|window_row| shape.line(row, window_row)) {
+                for column in &columns {
+                    // From where the window's first column would lie.
+                    let place = (line + column.number) as u32;
+                    let seen = shape.seen(&x[line..], column, room);
+                    let (best, winners) = (&mut best[column.positions.clone()], &mut winners[column.positions.clone()]);
+                    Arch::new().dispatch(Compete { best, winners, values: seen, place });
+                }
+            }
+            for (column, (winner, dy)) in winners.iter().zip(dy).enumerate() {
+                dx[*winner as usize + column * stride - padding] += *dy;
             }
         }
     });
+}
+
+/// Puts values in the place of those that they beat, and notes where they come from. Anything beats a NaN.
+struct Compete<'a, T> {
+    best: &'a mut [T],
+    winners: &'a mut [u32],
+    values: &'a [T],
+    place: u32,
+}
+
+impl<T: Element> WithSimd for Compete<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for ((best, winner), value) in self.best.iter_mut().zip(self.winners).zip(self.values) {
+            #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "anything beats a NaN")]
+            let wins = !(*value <= *best);
+            *best = if wins { *value } else { *best };
+            *winner = if wins { self.place } else { *winner };
+        }
+    }
 }
 
 /// The mean under each window; the border counts as zeros.
@@ -116,13 +154,16 @@ pub(crate) fn avg_forward<T: Element>(shape: &Shape, x: &[T], y: &mut [T]) {
 /// Gives each output's share `dy` in equal parts to the inputs under its window.
 pub(crate) fn avg_backward<T: Element>(shape: &Shape, dy: &[T], dx: &mut [T]) {
     let area = T::from_f64(1.0 / (shape.window.kernel * shape.window.kernel) as f64);
+    let columns = shape.columns();
     let planes = dx.par_chunks_mut(shape.input_plane()).zip(dy.par_chunks(shape.output_plane()));
     planes.with_min_len(chunks_a_task(shape.input_plane())).for_each(|(dx, dy)| {
         dx.fill(T::ZERO);
         for (row, dy) in dy.chunks_exact(shape.output[1]).enumerate() {
-            for Line { positions, first, .. } in shape.lines(row) {
-                let seen = dx[first..].iter_mut().step_by(shape.window.stride);
-                seen.zip(&dy[positions]).for_each(|(dx, dy)| *dx += *dy * area);
+            for line in shape.rows(row).map(|window_row| shape.line(row, window_row)) {
+                for Column { positions, first, .. } in &columns {
+                    let seen = dx[line + first..].iter_mut().step_by(shape.window.stride);
+                    seen.zip(&dy[positions.clone()]).for_each(|(dx, dy)| *dx += *dy * area);
+                }
             }
         }
     });

@@ -66,7 +66,7 @@ pub fn stabilized_ratio(r: &Array, z: &Array, epsilon: f64) -> Result<Array> {
     per_place!(r, T => {
         let epsilon = <T as WithDType>::from_f64(epsilon);
         let (left, right) = (r.slice::<T>()?, z.slice::<T>()?);
-        Ok(r.fill(r.dims(), |y| kernel::zip(left, right, y, |r, z| kernel::stabilized_ratio(r, z, epsilon))))
+        Ok(r.fill(r.dims(), |y| kernel::stabilized_ratios(left, right, epsilon, y)))
     }, tensor => {
         let z = z.tensor()?;
         (tensor / z.lt(0.0)?.where_cond(&(z - epsilon)?, &(z + epsilon)?)?).map(Array::of_device)

@@ -1,0 +1,264 @@
+//! A convolution or its transpose as sums over taps (see [`tile`](super::super::tile)).
+//!
+//! For the taps to be plain offsets, planes are copied to *sheets* first: the border becomes zeros, and with a stride the pixels
+//! that a weight meets come to lie side by side, one sheet for each remainder by the stride. The sheets of some small images lie one
+//! after the other, so that vectors are full.
+
+use rayon::prelude::*;
+
+use super::super::{Element, each};
+use super::super::tile::{LANES, SLACK, correlate, panels};
+use super::{Finish, Grid, Shape, Source};
+use crate::array::Memory;
+use crate::graph::Window;
+
+/// Positions that are worth working on together: small images share a block.
+const BLOCK: usize = 512;
+
+/// Channels of planes, and the grids by which their pixels come to lie on sheets.
+#[derive(Clone, Debug)]
+pub(super) struct Side {
+    channels: usize,
+    pub(super) plane: [usize; 2],
+    grids: Vec<Grid>,
+}
+
+impl Side {
+    pub(super) fn image(&self) -> usize {
+        self.channels * self.plane[0] * self.plane[1]
+    }
+}
+
+/// One value that a sum takes: which weight meets which pixel, seen from a position.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tap {
+    /// Of the source, in its group.
+    channel: usize,
+    /// Cell of the kernel.
+    cell: usize,
+    /// Which of the source's grids.
+    grid: usize,
+    /// From the position to the pixel, on the sheet.
+    offset: usize,
+}
+
+/// The sums of a convolution or its transpose, and the sheets that they are taken from.
+#[derive(Clone, Debug)]
+pub(crate) struct Sheets {
+    pub(super) source: Side,
+    pub(super) target: Side,
+    pub(super) groups: usize,
+    /// Rows and columns of a sheet.
+    pub(super) sheet: [usize; 2],
+    /// Rows and columns of positions.
+    pub(super) positions: [usize; 2],
+    /// The taps of each of the target's grids.
+    pub(super) taps: Vec<Vec<Tap>>,
+    /// From the weights of one channel of the target, and of the source, to those of the next.
+    weight_steps: [usize; 2],
+}
+
+impl Sheets {
+    pub(super) fn forward(shape: &Shape) -> Self {
+        let Window { kernel, stride, padding, dilation } = shape.window;
+        let [_, height, width] = shape.output;
+        let ahead = (kernel - 1) * dilation / stride;
+        let sheet = [height + ahead, width + ahead];
+        let mut grids = Vec::new();
+        let mut taps = Vec::new();
+        for channel in 0..shape.group_inputs() {
+            for cell in 0..shape.cells() {
+                let steps = [cell / kernel, cell % kernel].map(|step| step * dilation);
+                let grid = Grid { first: steps.map(|step| (step % stride) as isize - padding as isize), step: stride };
+                let known = grids.iter().position(|other| *other == grid).unwrap_or_else(|| {
+                    grids.push(grid);
+                    grids.len() - 1
+                });
+                taps.push(Tap { channel, cell, grid: known, offset: steps[0] / stride * sheet[1] + steps[1] / stride });
+            }
+        }
+        Self {
+            source: Side { channels: shape.input[0], plane: [shape.input[1], shape.input[2]], grids },
+            target: Side { channels: shape.output[0], plane: [height, width], grids: vec![Grid::WHOLE] },
+            groups: shape.groups,
+            sheet,
+            positions: [height, width],
+            taps: vec![taps],
+            weight_steps: [shape.group_inputs() * shape.cells(), shape.cells()],
+        }
+    }
+
+    /// A pixel of the input meets the cells whose remainder by the stride is its own; so each remainder is a grid with taps of its
+    /// own.
+    pub(super) fn transposed(shape: &Shape) -> Self {
+        let Window { kernel, stride, padding, dilation } = shape.window;
+        let [_, height, width] = shape.input;
+        let (skipped, back) = (padding / stride, (kernel - 1) * dilation / stride);
+        let border = back.saturating_sub(skipped);
+        let positions = [height, width].map(|size| (size - 1 + padding) / stride - skipped + 1);
+        let sheet = positions.map(|positions| positions + skipped + border);
+        let remainders = (0..stride).flat_map(|row| (0..stride).map(move |column| [row, column]));
+        let (grids, taps) = remainders
+            .map(|remainder| {
+                let first = remainder.map(|remainder| (skipped * stride + remainder) as isize - padding as isize);
+                let taps = (0..shape.group_outputs()).flat_map(|channel| (0..shape.cells()).map(move |cell| (channel, cell)));
+                let taps = taps.filter_map(|(channel, cell)| {
+                    let steps = [cell / kernel, cell % kernel].map(|step| step * dilation);
+                    let [row, column] = steps.map(|step| skipped + border - step / stride);
+                    let meets = steps.map(|step| step % stride) == remainder;
+                    meets.then(|| Tap { channel, cell, grid: 0, offset: row * sheet[1] + column })
+                });
+                (Grid { first, step: stride }, taps.collect())
+            })
+            .unzip();
+        let grid = Grid { first: [-(border as isize); 2], step: 1 };
+        Self {
+            source: Side { channels: shape.output[0], plane: [shape.output[1], shape.output[2]], grids: vec![grid] },
+            target: Side { channels: shape.input[0], plane: [height, width], grids },
+            groups: shape.groups,
+            sheet,
+            positions,
+            taps,
+            weight_steps: [shape.cells(), shape.group_inputs() * shape.cells()],
+        }
+    }
+
+    pub(super) fn sheet_len(&self) -> usize {
+        self.sheet[0] * self.sheet[1]
+    }
+
+    /// Images of a block.
+    pub(super) fn block(&self) -> usize {
+        BLOCK.div_ceil(self.sheet_len())
+    }
+
+    /// Positions of a block of `images`, from the first to the last.
+    fn span(&self, images: usize) -> usize {
+        (images - 1) * self.sheet_len() + (self.positions[0] - 1) * self.sheet[1] + self.positions[1]
+    }
+
+    /// Values from the sums of one channel to the next.
+    fn sums_stride(&self, images: usize) -> usize {
+        self.span(images) + SLACK
+    }
+
+    pub(super) fn source_channels(&self) -> usize {
+        self.source.channels / self.groups
+    }
+
+    pub(super) fn target_channels(&self) -> usize {
+        self.target.channels / self.groups
+    }
+
+    /// The taps of one of the target's grids as offsets into the sheets of a block of `images`.
+    pub(super) fn offsets(&self, grid: usize, images: usize) -> Vec<usize> {
+        let sheets = self.source.grids.len();
+        let place = |tap: &Tap| (tap.channel * sheets + tap.grid) * self.stride(images) + tap.offset;
+        self.taps[grid].iter().map(place).collect()
+    }
+
+    pub(super) fn packed_len(&self) -> usize {
+        self.groups * (0..self.taps.len()).map(|grid| self.grid_len(grid)).sum::<usize>()
+    }
+
+    /// Orders the weights by group, grid, panel, tap and row.
+    pub(super) fn pack<T: Element>(&self, weights: &[T], packed: &mut [T]) {
+        let [row_step, channel_step] = self.weight_steps;
+        let groups = weights.chunks_exact(weights.len() / self.groups);
+        let grids = groups.flat_map(|weights| self.taps.iter().map(move |taps| (weights, taps)));
+        let sources = grids.flat_map(|(weights, taps)| {
+            panels(self.target_channels()).flat_map(move |(row, width)| {
+                let places = taps.iter().map(move |tap| row * row_step + tap.channel * channel_step + tap.cell);
+                places.flat_map(move |place| (0..width).map(move |row| weights[place + row * row_step]))
+            })
+        });
+        packed.iter_mut().zip(sources).for_each(|(to, from)| *to = from);
+    }
+
+    /// Values from the sheets of one channel and grid to the next, for blocks of `images`.
+    fn stride(&self, images: usize) -> usize {
+        (images * self.sheet_len()).next_multiple_of(LANES)
+    }
+
+    /// Values of the sheets of a group.
+    pub(super) fn sheets_len(&self, images: usize) -> usize {
+        self.source_channels() * self.source.grids.len() * self.stride(images) + SLACK
+    }
+
+    /// Copies the source's channels of a group to sheets.
+    pub(super) fn spread<T: Element>(&self, source: Source<'_, T>, group: usize, sheets: &mut [T], room: &mut [T]) {
+        let count = source.values.len() / self.source.image();
+        let [height, width] = self.source.plane;
+        let (grids, stride) = (&self.source.grids, self.stride(count));
+        for (number, sheets) in sheets.chunks_exact_mut(stride).take(self.source_channels() * grids.len()).enumerate() {
+            let (channel, grid) = (group * self.source_channels() + number / grids.len(), grids[number % grids.len()]);
+            let (rows, columns) = (grid.inside(0, height, self.sheet[0]), grid.inside(1, width, self.sheet[1]));
+            let (sheets, gap) = sheets.split_at_mut(count * self.sheet_len());
+            gap.fill(T::ZERO);
+            for (image, sheet) in sheets.chunks_exact_mut(self.sheet_len()).enumerate() {
+                let plane = image * self.source.image() + channel * height * width;
+                for (row, line) in sheet.chunks_exact_mut(self.sheet[1]).enumerate() {
+                    if !rows.contains(&row) || columns.is_empty() {
+                        line.fill(T::ZERO);
+                        continue;
+                    }
+                    line[..columns.start].fill(T::ZERO);
+                    line[columns.end..].fill(T::ZERO);
+                    let line = &mut line[columns.clone()];
+                    let [first, last] = [columns.start, columns.end - 1].map(|column| plane + grid.place(row, column, width));
+                    each(line.iter_mut(), source.row(first..last + 1, room), grid.step, |to, from| *to = from);
+                }
+            }
+        }
+    }
+
+    /// Copies sums back to the planes of the target's channels of a group.
+    fn collect<T: Element>(&self, sums: &[T], stride: usize, group: usize, grid: usize, finish: Finish<'_, T>, images: &mut [T]) {
+        let [height, width] = self.target.plane;
+        let grid = self.target.grids[grid];
+        let (rows, columns) = (grid.inside(0, height, self.positions[0]), grid.inside(1, width, self.positions[1]));
+        if columns.is_empty() {
+            return;
+        }
+        for image in 0..images.len() / self.target.image() {
+            for own in 0..self.target_channels() {
+                let channel = group * self.target_channels() + own;
+                let plane = (image * self.target.channels + channel) * height * width;
+                let sums = &sums[own * stride + image * self.sheet_len()..];
+                for row in rows.clone() {
+                    let sums = &sums[row * self.sheet[1]..][columns.clone()];
+                    finish.write(channel, sums, plane + grid.place(row, columns.start, width), grid.step, images);
+                }
+            }
+        }
+    }
+
+    /// Weights of a group and one of the target's grids.
+    fn grid_len(&self, grid: usize) -> usize {
+        self.target_channels() * self.taps[grid].len()
+    }
+
+    pub(super) fn run<T: Element>(&self, source: Source<'_, T>, weights: &[T], finish: Finish<'_, T>, target: &mut [T], memory: &Memory) {
+        let most = self.block().min(target.len() / self.target.image()).max(1);
+        let scratch = || (memory.lease(self.sheets_len(most)), memory.lease(self.source.plane[1]), memory.lease(self.target_channels() * self.sums_stride(most)));
+        let blocks = target.par_chunks_mut(self.block() * self.target.image()).enumerate();
+        blocks.for_each_init(scratch, |(sheets, room, sums), (block, target)| {
+            let (first, images) = (block * self.block(), target.len() / self.target.image());
+            let (source, finish) = (source.part(first, images, self.source.image()), finish.part(first, images, self.target.image()));
+            let (span, stride) = (self.span(images), self.sums_stride(images));
+            let sums = &mut sums[..self.target_channels() * stride];
+            let offsets: Vec<Vec<usize>> = (0..self.taps.len()).map(|grid| self.offsets(grid, images)).collect();
+            let mut weights = weights;
+            for group in 0..self.groups {
+                self.spread(source, group, sheets, room);
+                for (grid, offsets) in offsets.iter().enumerate() {
+                    let (own, rest) = weights.split_at(self.grid_len(grid));
+                    weights = rest;
+                    correlate(own, sheets, offsets, span, sums, stride);
+                    self.collect(sums, stride, group, grid, finish, target);
+                }
+            }
+        });
+    }
+}
+
