@@ -1,11 +1,13 @@
 //! Values of a batch, as layers hand them on.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{DType, Device, Result, Tensor, bail};
+use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Result, Tensor, bail};
 
 use crate::kernels::Element;
 
@@ -234,6 +236,38 @@ pub(crate) fn with_values<T: Element, R>(tensors: &[&Tensor], f: impl FnOnce(&[&
         _ => bail!("the parameters of a layer must be on its values' device"),
     });
     Ok(f(&values.collect::<Result<Vec<_>>>()?))
+}
+
+/// Calls `f` with the values of tensors on the CPU, to be changed, after those that are `held` already.
+pub(crate) fn edit<T: Element>(tensors: &[&Tensor], held: Vec<&mut [T]>, f: impl FnOnce(Vec<&mut [T]>)) -> Result<()> {
+    fn step<T: Element>(tensors: &[&Tensor], mut held: Vec<&mut [T]>, f: Box<dyn FnOnce(Vec<&mut [T]>) + '_>) -> Result<()> {
+        let Some((first, rest)) = tensors.split_first() else {
+            f(held);
+            return Ok(());
+        };
+        first.inplace_op1(&Edit(Cell::new(Some(move |values: &mut [T]| {
+            let mut held: Vec<&mut [T]> = held.iter_mut().map(|values| &mut **values).collect();
+            held.push(values);
+            step(rest, held, f)
+        })), PhantomData))
+    }
+    step(tensors, held, Box::new(f))
+}
+
+/// A change of a tensor's values.
+struct Edit<T, F>(Cell<Option<F>>, PhantomData<T>);
+
+impl<T: Element, F: FnOnce(&mut [T]) -> Result<()>> InplaceOp1 for Edit<T, F> {
+    fn name(&self) -> &'static str {
+        "edit"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let (Some((start, end)), Some(values)) = (layout.contiguous_offsets(), T::storage(storage)) else {
+            bail!("only values of one type that lie side by side can be changed")
+        };
+        self.0.take().map_or(Ok(()), |edit| edit(&mut values[start..end]))
+    }
 }
 
 #[cfg(test)]

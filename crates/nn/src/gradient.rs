@@ -60,7 +60,7 @@ struct Local {
     /// To each input; none when the images are not wanted and no input depends on parameters.
     inputs: Vec<Array>,
     /// To `weight` and `bias`, where it has them.
-    parameters: Vec<(&'static str, Tensor)>,
+    parameters: Vec<(&'static str, Array)>,
 }
 
 impl Network {
@@ -88,7 +88,7 @@ impl Network {
     }
 
     /// The gradients of a loss to all trained parameters, by name, from its gradient to the scores.
-    pub fn parameter_gradients(&self, tape: Tape, scores: &Tensor) -> Result<BTreeMap<String, Tensor>> {
+    pub fn parameter_gradients(&self, tape: Tape, scores: &Tensor) -> Result<BTreeMap<String, Array>> {
         Ok(self.backward(tape, scores, Wanted::Parameters)?.1)
     }
 
@@ -98,7 +98,7 @@ impl Network {
         gradient.ok_or_else(|| Error::request("the scores do not depend on the images"))?.to_tensor().at("input")
     }
 
-    fn backward(&self, mut tape: Tape, scores: &Tensor, wanted: Wanted) -> Result<(Option<Array>, BTreeMap<String, Tensor>)> {
+    fn backward(&self, mut tape: Tape, scores: &Tensor, wanted: Wanted) -> Result<(Option<Array>, BTreeMap<String, Array>)> {
         let graph = self.graph();
         let given = tape.outputs.last().map(Array::dims).unwrap_or_default();
         if scores.dims() != given {
@@ -165,7 +165,7 @@ impl Network {
     }
 
     /// The gradients to a node's own parameters; for batch norm, with its running statistics.
-    fn own_gradients(&self, id: NodeId, x: &Array, dy: &Array) -> candle_core::Result<Vec<(&'static str, Tensor)>> {
+    fn own_gradients(&self, id: NodeId, x: &Array, dy: &Array) -> candle_core::Result<Vec<(&'static str, Array)>> {
         let (weight, has_bias) = match self.graph().node(id).op {
             Op::Conv2d { window, groups, bias, .. } => (ops::conv2d_backward_weight(x, dy, window, groups)?, bias),
             Op::Linear { bias, .. } => (ops::linear_backward_weight(x, dy)?, bias),

@@ -108,12 +108,18 @@ impl Network {
         Self::new(self.graph.clone(), moved.collect::<Result<_>>()?)
     }
 
+    /// A copy that shares no values with this net.
+    pub(crate) fn copied(&self) -> Result<Self> {
+        let parameters = self.parameters.iter().map(|(name, tensor)| Ok((name.clone(), tensor.copy().at(name)?)));
+        Self::new(self.graph.clone(), parameters.collect::<Result<_>>()?)
+    }
+
     /// The parameter `what` (`weight`, `bias`, ...) of a node, if it has it.
     pub fn parameter(&self, id: NodeId, what: &str) -> Option<&Tensor> {
         self.parameters.get(&format!("{}.{what}", self.graph.node(id).name))
     }
 
-    /// Puts new values in the place of parameters that the net has.
+    /// Puts new values in the place of parameters that the net has; others may have changed in place.
     pub(crate) fn replace(&mut self, parameters: BTreeMap<String, Tensor>) {
         self.parameters.extend(parameters);
         self.folded = OnceLock::new();

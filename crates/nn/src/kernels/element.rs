@@ -1,6 +1,6 @@
 //! The types of number that the kernels work on.
 
-use candle_core::FloatDType;
+use candle_core::{CpuStorage, FloatDType};
 use pulp::Simd;
 
 use crate::array::{Shared, Shelf, Shelves, Values};
@@ -19,6 +19,9 @@ pub(crate) trait Element: FloatDType + Default + std::iter::Sum {
     fn wrap(values: Shared<Self>) -> Values;
 
     fn leased(values: &Values) -> Option<&Shared<Self>>;
+
+    /// The values of a tensor of such numbers.
+    fn storage(storage: &mut CpuStorage) -> Option<&mut Vec<Self>>;
 
     /// Several numbers that one instruction works on.
     type Vector<S: Simd>: Copy;
@@ -59,6 +62,13 @@ macro_rules! element {
             fn leased(values: &Values) -> Option<&Shared<Self>> {
                 match values {
                     Values::$variant(values) => Some(values),
+                    _ => None,
+                }
+            }
+
+            fn storage(storage: &mut CpuStorage) -> Option<&mut Vec<Self>> {
+                match storage {
+                    CpuStorage::$variant(values) => Some(values),
                     _ => None,
                 }
             }

@@ -9,37 +9,45 @@ use super::{Element, GRAIN, chunks_a_task};
 
 /// `f` of each value.
 pub(crate) fn map<T: Element>(x: &[T], y: &mut [T], f: impl Fn(T) -> T + Sync) {
-    y.par_chunks_mut(GRAIN).zip(x.par_chunks(GRAIN)).for_each(|(y, x)| y.iter_mut().zip(x).for_each(|(y, x)| *y = f(*x)));
+    y.par_chunks_mut(GRAIN).zip(x.par_chunks(GRAIN)).for_each(|(y, x)| map_vectors(x, y, &f));
 }
 
 /// `f` of each pair of values.
 pub(crate) fn zip<T: Element>(a: &[T], b: &[T], y: &mut [T], f: impl Fn(T, T) -> T + Sync) {
-    y.par_chunks_mut(GRAIN).zip(a.par_chunks(GRAIN).zip(b.par_chunks(GRAIN))).for_each(|(y, (a, b))| {
-        y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (a, b))| *y = f(*a, *b));
-    });
+    y.par_chunks_mut(GRAIN).zip(a.par_chunks(GRAIN).zip(b.par_chunks(GRAIN))).for_each(|(y, (a, b))| zip_vectors(a, b, y, &f));
 }
 
-/// `r / (z + ε s(z))` with `s(z) = 1` for `z ≥ 0`, else -1, of each pair of values.
-pub(crate) fn stabilized_ratios<T: Element>(r: &[T], z: &[T], epsilon: T, y: &mut [T]) {
-    Arch::new().dispatch(Ratios { r, z, epsilon, y });
+/// `f` of each value, on the widest vectors that the processor has.
+pub(super) fn map_vectors<T: Element>(x: &[T], y: &mut [T], f: impl Fn(T) -> T) {
+    zip_vectors(x, x, y, |x, _| f(x));
 }
 
-struct Ratios<'a, T> {
-    r: &'a [T],
-    z: &'a [T],
-    epsilon: T,
+/// `f` of each pair of values, on the widest vectors that the processor has.
+pub(super) fn zip_vectors<T: Element>(a: &[T], b: &[T], y: &mut [T], f: impl Fn(T, T) -> T) {
+    Arch::new().dispatch(Zip { a, b, y, f });
+}
+
+struct Zip<'a, T, F> {
+    a: &'a [T],
+    b: &'a [T],
     y: &'a mut [T],
+    f: F,
 }
 
-impl<T: Element> WithSimd for Ratios<'_, T> {
+impl<T: Element, F: Fn(T, T) -> T> WithSimd for Zip<'_, T, F> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        for (y, (r, z)) in self.y.iter_mut().zip(self.r.iter().zip(self.z)) {
-            *y = *r / if *z < T::ZERO { *z - self.epsilon } else { *z + self.epsilon };
+        for (y, (a, b)) in self.y.iter_mut().zip(self.a.iter().zip(self.b)) {
+            *y = (self.f)(*a, *b);
         }
     }
+}
+
+/// `r / (z + ε s(z))` with `s(z) = 1` for `z ≥ 0`, else -1, of each pair of values.
+pub(crate) fn stabilized_ratios<T: Element>(r: &[T], z: &[T], epsilon: T, y: &mut [T]) {
+    zip_vectors(r, z, y, |r, z| r / if z < T::ZERO { z - epsilon } else { z + epsilon });
 }
 
 /// Zeroes values with probability `p` and divides the others by `1 - p`; row `i` has a random stream of its own.
@@ -77,27 +85,24 @@ pub(crate) fn part<T: Element>(x: &[T], width: usize, start: usize, part: usize,
         .for_each(|(y, x)| y.copy_from_slice(&x[start..start + part]));
 }
 
-/// `rule` of each value, its gradient and its slots: the new values and slots.
+/// Puts `rule` of each value, its gradient and its slots in their places.
 pub(crate) fn update<T: Element, const SLOTS: usize>(
-    parameter: &[T],
+    parameter: &mut [T],
     gradient: &[T],
-    slots: [&[T]; SLOTS],
+    mut slots: [&mut [T]; SLOTS],
     rule: impl Fn(T, T, [T; SLOTS]) -> (T, [T; SLOTS]) + Sync,
-) -> (Vec<T>, [Vec<T>; SLOTS]) {
-    let mut new_parameter = vec![T::ZERO; parameter.len()];
-    let mut new_slots = slots.map(<[T]>::to_vec);
-    let mut chunks = new_slots.each_mut().map(|slot| slot.chunks_mut(GRAIN));
-    let tasks: Vec<_> = new_parameter
+) {
+    let mut chunks = slots.each_mut().map(|slot| slot.chunks_mut(GRAIN));
+    let tasks: Vec<_> = parameter
         .chunks_mut(GRAIN)
-        .zip(parameter.chunks(GRAIN).zip(gradient.chunks(GRAIN)))
-        .map(|(to, from)| (to, from, chunks.each_mut().map(|slot| slot.next().unwrap_or_default())))
+        .zip(gradient.chunks(GRAIN))
+        .map(|(parameter, gradient)| (parameter, gradient, chunks.each_mut().map(|slot| slot.next().unwrap_or_default())))
         .collect();
-    tasks.into_par_iter().for_each(|(to, (parameter, gradient), mut slots)| {
-        for (place, to) in to.iter_mut().enumerate() {
-            let (value, kept) = rule(parameter[place], gradient[place], slots.each_ref().map(|slot| slot[place]));
-            *to = value;
+    tasks.into_par_iter().for_each(|(parameter, gradient, mut slots)| {
+        for (place, (parameter, gradient)) in parameter.iter_mut().zip(gradient).enumerate() {
+            let (value, kept) = rule(*parameter, *gradient, slots.each_ref().map(|slot| slot[place]));
+            *parameter = value;
             slots.iter_mut().zip(kept).for_each(|(slot, kept)| slot[place] = kept);
         }
     });
-    (new_parameter, new_slots)
 }

@@ -42,14 +42,12 @@ fn multiply_rows<T: Element>(a: &[T], b: Matrix<'_, T>, from: usize, c: &mut [T]
 }
 
 /// `dyᵀ x`: the gradient to the weights, summed over the batch.
-pub(crate) fn backward_weight<T: Element>(inputs: usize, outputs: usize, x: &[T], dy: &[T]) -> Vec<T> {
+pub(crate) fn backward_weight<T: Element>(inputs: usize, outputs: usize, x: &[T], dy: &[T], dw: &mut [T]) {
     let n = x.len() / inputs;
-    let mut dw = vec![T::ZERO; outputs * inputs];
     let x = Matrix::new(x, n, inputs, inputs);
     dw.par_chunks_mut(ROWS * inputs).enumerate().for_each(|(number, dw)| {
         let rows = dw.len() / inputs;
         let dy = Matrix::new(&dy[number * ROWS..], n, rows, outputs).transposed();
         multiply(dy, x, &mut MatrixMut::new(dw, rows, inputs, inputs), Write::Replace);
     });
-    dw
 }

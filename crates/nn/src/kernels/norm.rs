@@ -2,26 +2,43 @@
 //!
 //! Values are `[images, channels, plane]`. A plane is summed in lanes of its own precision, planes in `f64`.
 
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::elementwise::{map_vectors, zip_vectors};
 use super::{Element, chunks_a_task};
 
 const LANES: usize = 16;
 
 /// `Σ f(a, b)` over two planes.
 fn sum<T: Element>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> f64 {
-    let mut lanes = [T::ZERO; LANES];
-    let (a, a_rest) = a.as_chunks::<LANES>();
-    let (b, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..LANES {
-            lanes[lane] += f(a[lane], b[lane]);
+    Arch::new().dispatch(Sum { a, b, f })
+}
+
+struct Sum<'a, T, F> {
+    a: &'a [T],
+    b: &'a [T],
+    f: F,
+}
+
+impl<T: Element, F: Fn(T, T) -> T> WithSimd for Sum<'_, T, F> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        let mut lanes = [T::ZERO; LANES];
+        let (a, a_rest) = self.a.as_chunks::<LANES>();
+        let (b, b_rest) = self.b.as_chunks::<LANES>();
+        for (a, b) in a.iter().zip(b) {
+            for lane in 0..LANES {
+                lanes[lane] += (self.f)(a[lane], b[lane]);
+            }
         }
+        for (lane, (a, b)) in lanes.iter_mut().zip(a_rest.iter().zip(b_rest)) {
+            *lane += (self.f)(*a, *b);
+        }
+        lanes.iter().map(|lane| lane.to_f64()).sum()
     }
-    for (lane, (a, b)) in lanes.iter_mut().zip(a_rest.iter().zip(b_rest)) {
-        *lane += f(*a, *b);
-    }
-    lanes.iter().map(|lane| lane.to_f64()).sum()
 }
 
 /// The planes of one channel in all images.
@@ -71,9 +88,9 @@ pub(crate) fn affine<T: Element>(x: &[T], plane: usize, scale: &[T], shift: &[T]
     let least = if rectified { T::ZERO } else { T::LOWEST };
     y.par_chunks_mut(plane).zip(x.par_chunks(plane)).enumerate().with_min_len(chunks_a_task(plane)).for_each(|(number, (y, x))| {
         let (scale, shift) = (scale[number % scale.len()], shift[number % scale.len()]);
-        y.iter_mut().zip(x).for_each(|(y, x)| {
-            let value = *x * scale + shift;
-            *y = if value < least { least } else { value };
+        map_vectors(x, y, |x| {
+            let value = x * scale + shift;
+            if value < least { least } else { value }
         });
     });
 }
@@ -134,9 +151,7 @@ pub(crate) fn backward<T: Element>(x: &[T], dy: &[T], plane: usize, facts: &Back
     let planes = dx.par_chunks_mut(plane).zip(x.par_chunks(plane).zip(dy.par_chunks(plane))).enumerate();
     planes.with_min_len(chunks_a_task(plane)).for_each(|(number, (dx, (x, dy)))| {
         let channel = &all[number % channels];
-        dx.iter_mut().zip(x.iter().zip(dy)).for_each(|(dx, (x, dy))| {
-            *dx = channel.pass(*x, *dy) * channel.dy + (*x - channel.center) * channel.x + channel.constant;
-        });
+        zip_vectors(x, dy, dx, |x, dy| channel.pass(x, dy) * channel.dy + (x - channel.center) * channel.x + channel.constant);
     });
     [|channel: &Channel<T>| channel.weight, |channel: &Channel<T>| channel.bias]
         .map(|of| all.iter().map(|channel| T::from_f64(of(channel))).collect())

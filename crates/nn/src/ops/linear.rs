@@ -1,4 +1,4 @@
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::{check, check_samples, per_place};
 use crate::Array;
@@ -40,15 +40,15 @@ pub fn linear_backward_input(dy: &Array, weight: &Tensor) -> Result<Array> {
 }
 
 /// The gradient to the weights of a linear layer, summed over the rows.
-pub fn linear_backward_weight(x: &Array, dy: &Array) -> Result<Tensor> {
+pub fn linear_backward_weight(x: &Array, dy: &Array) -> Result<Array> {
     let ([n, inputs], [others, outputs]) = (rows(x)?, rows(dy)?);
     check_samples(x.dims())?;
     check_samples(dy.dims())?;
     check(n == others, || format!("{n} rows and {others} gradients"))?;
     per_place!(x, T => {
-        let dw = kernel::backward_weight(inputs, outputs, x.slice::<T>()?, dy.slice::<T>()?);
-        Tensor::from_vec(dw, &[outputs, inputs], &Device::Cpu)
-    }, tensor => dy.tensor()?.t()?.matmul(tensor))
+        let (values, gradient) = (x.slice::<T>()?, dy.slice::<T>()?);
+        Ok(x.fill(&[outputs, inputs], |dw| kernel::backward_weight(inputs, outputs, values, gradient, dw)))
+    }, tensor => dy.tensor()?.t()?.matmul(tensor).map(Array::of_device))
 }
 
 #[cfg(test)]

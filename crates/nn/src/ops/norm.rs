@@ -23,11 +23,12 @@ fn dims(x: &Array) -> Result<(usize, usize, usize)> {
 }
 
 /// The sum of each channel over images and positions, `[C]`: the gradient to a bias.
-pub fn channel_sums(x: &Array) -> Result<Tensor> {
+pub fn channel_sums(x: &Array) -> Result<Array> {
     let (n, channels, plane) = dims(x)?;
     per_place!(x, T => {
-        Tensor::from_vec(kernel::channel_sums(x.slice::<T>()?, channels, plane), &[channels], &Device::Cpu)
-    }, tensor => tensor.reshape((n, channels, plane))?.sum(2)?.sum(0))
+        let sums = kernel::channel_sums(x.slice::<T>()?, channels, plane);
+        Ok(x.fill(&[channels], |to| to.copy_from_slice(&sums)))
+    }, tensor => tensor.reshape((n, channels, plane))?.sum(2)?.sum(0).map(Array::of_device))
 }
 
 /// The moments of each channel over images and positions.
@@ -76,7 +77,7 @@ pub struct BatchNorm<'a> {
 
 impl BatchNorm<'_> {
     /// The gradients of a loss to the input `x`, and to weight and bias.
-    pub fn backward(&self, x: &Array, dy: &Array) -> Result<(Array, [Tensor; 2])> {
+    pub fn backward(&self, x: &Array, dy: &Array) -> Result<(Array, [Array; 2])> {
         let (_, channels, plane) = dims(x)?;
         let Self { moments, eps, weight, rectified } = *self;
         let fits =
@@ -93,8 +94,7 @@ impl BatchNorm<'_> {
                 let facts = kernel::Backward { moments: &moments, eps, weight: p[0], rectified };
                 x.fill(x.dims(), |dx| sums = Some(kernel::backward(values, gradient, plane, &facts, dx)))
             })?;
-            let [dw, db] = sums.unwrap_or_default();
-            Ok((dx, [Tensor::from_vec(dw, &[channels], &Device::Cpu)?, Tensor::from_vec(db, &[channels], &Device::Cpu)?]))
+            Ok((dx, sums.unwrap_or_default().map(|sums| x.fill(&[channels], |to| to.copy_from_slice(&sums)))))
         }, x => {
             let like = |values: &[f64]| Tensor::new(values, &Device::Cpu)?.to_dtype(x.dtype())?.to_device(x.device());
             let deviation: Vec<f64> = moments.variance.iter().map(|variance| 1.0 / (variance + eps).sqrt()).collect();
@@ -104,12 +104,12 @@ impl BatchNorm<'_> {
                 let y = x.broadcast_mul(&per_channel(scale, x)?)?.broadcast_add(&per_channel(shift, x)?)?;
                 dy = y.gt(&y.zeros_like()?)?.where_cond(&dy, &dy.zeros_like()?)?;
             }
-            let sums = |values: &Tensor| channel_sums(&Array::of_device(values.clone()));
+            let sums = |values: &Tensor| values.reshape((x.dim(0)?, channels, plane))?.sum(2)?.sum(0);
             let (db, dw) = (sums(&dy)?, sums(&(&dy * &normal)?)?);
             let mean = |sums: &Tensor| per_channel(&(sums / moments.count as f64)?, x);
             let dx = dy.broadcast_sub(&mean(&db)?)?.sub(&normal.broadcast_mul(&mean(&dw)?)?)?;
             let dx = dx.broadcast_mul(&per_channel(&(weight * like(&deviation)?)?, x)?)?;
-            Ok((Array::of_device(dx), [dw, db]))
+            Ok((Array::of_device(dx), [dw, db].map(Array::of_device)))
         })
     }
 }
@@ -152,7 +152,7 @@ mod tests {
             let values = values(1, x.elem_count());
             let of = |channel| (0..values.len()).filter(move |place| place / plane % channels == channel).map(|place| values[place]);
             both_ways(|| {
-                let sums = channel_sums(&array(&x)).unwrap().to_vec1::<f64>().unwrap();
+                let sums = channel_sums(&array(&x)).unwrap().to_tensor().unwrap().to_vec1::<f64>().unwrap();
                 let moments = channel_moments(&array(&x)).unwrap();
                 for (channel, &found) in sums.iter().enumerate() {
                     let sum: f64 = of(channel).sum();

@@ -1,7 +1,8 @@
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 
-use super::check;
-use crate::array::{has_kernels, with_values};
+use super::{check, per_place};
+use crate::Array;
+use crate::array::edit;
 use crate::kernels::{Element, elementwise as kernel};
 
 /// What an update rule computes with: one value on the CPU, a whole tensor elsewhere.
@@ -26,41 +27,27 @@ pub trait Rule<const SLOTS: usize>: Sync {
     fn apply<V: Number>(&self, parameter: V, gradient: V, slots: [V; SLOTS]) -> (V, [V; SLOTS]);
 }
 
-/// Applies a rule to each value of a parameter; `slots` has the rule's number of tensors of the parameter's shape.
-pub fn update<const SLOTS: usize>(
-    parameter: &Tensor,
-    gradient: &Tensor,
-    slots: &[Tensor],
-    rule: &impl Rule<SLOTS>,
-) -> Result<(Tensor, Vec<Tensor>)> {
+/// Applies a rule to each value of a parameter and of its `slots`, the rule's number of tensors of the parameter's shape. Whoever
+/// shares their values sees the change; they must not share any among themselves.
+pub fn update<const SLOTS: usize>(parameter: &Tensor, gradient: &Array, slots: &[Tensor], rule: &impl Rule<SLOTS>) -> Result<()> {
     let Ok(slots): std::result::Result<&[Tensor; SLOTS], _> = slots.try_into() else {
         candle_core::bail!("{} slots where the optimizer has {SLOTS}", slots.len())
     };
-    let fits = slots.iter().chain([gradient]).all(|other| other.dims() == parameter.dims());
+    let fits = slots.iter().map(Tensor::dims).chain([gradient.dims()]).all(|dims| dims == parameter.dims());
     check(fits, || format!("gradient {:?} of a parameter {:?}", gradient.dims(), parameter.dims()))?;
-    match parameter.dtype() {
-        DType::F32 if has_kernels(parameter) => return on_host::<f32, SLOTS>(parameter, gradient, slots, rule),
-        DType::F64 if has_kernels(parameter) => return on_host::<f64, SLOTS>(parameter, gradient, slots, rule),
-        _ => {}
-    }
-    let whole = |tensor: &Tensor| Whole(Ok(tensor.clone()));
-    let (parameter, slots) = rule.apply(whole(parameter), whole(gradient), slots.each_ref().map(whole));
-    Ok((parameter.0?, slots.into_iter().map(|slot| slot.0).collect::<Result<_>>()?))
-}
-
-fn on_host<T: Element, const SLOTS: usize>(
-    parameter: &Tensor,
-    gradient: &Tensor,
-    slots: &[Tensor; SLOTS],
-    rule: &impl Rule<SLOTS>,
-) -> Result<(Tensor, Vec<Tensor>)> {
-    let all: Vec<&Tensor> = [parameter, gradient].into_iter().chain(slots).collect();
-    let (value, slots) = with_values::<T, _>(&all, |v| {
-        let slots = std::array::from_fn(|slot| v[2 + slot]);
-        kernel::update(v[0], v[1], slots, |parameter, gradient, slots: [T; SLOTS]| rule.apply(parameter, gradient, slots))
-    })?;
-    let tensor = |values| Tensor::from_vec(values, parameter.dims(), &Device::Cpu);
-    Ok((tensor(value)?, slots.into_iter().map(tensor).collect::<Result<_>>()?))
+    let all: Vec<&Tensor> = [parameter].into_iter().chain(slots).collect();
+    per_place!(gradient, T => {
+        let gradient = gradient.slice::<T>()?;
+        edit(&all, Vec::new(), |mut values: Vec<&mut [T]>| {
+            let mut values = values.iter_mut().map(|values| &mut **values);
+            let (Some(parameter), slots) = (values.next(), std::array::from_fn(|_| values.next().unwrap_or_default())) else { return };
+            kernel::update(parameter, gradient, slots, |parameter, gradient, slots: [T; SLOTS]| rule.apply(parameter, gradient, slots));
+        })
+    }, gradient => {
+        let whole = |tensor: &Tensor| Whole(Ok(tensor.clone()));
+        let (value, kept) = rule.apply(whole(parameter), whole(gradient), slots.each_ref().map(whole));
+        all.into_iter().zip([value].into_iter().chain(kept)).try_for_each(|(old, new)| old.slice_set(&new.0?.contiguous()?, 0, 0))
+    })
 }
 
 impl<T: Element> Number for T {

@@ -92,7 +92,7 @@ impl Checkpoint {
         if let Some(validation) = epoch.validation
             && self.best.as_ref().is_none_or(|best| validation.loss < best.loss)
         {
-            self.best = Some(Best { epoch: epoch.epoch, loss: validation.loss, network: self.network.clone() });
+            self.best = Some(Best { epoch: epoch.epoch, loss: validation.loss, network: self.network.copied()? });
         }
         let best = self.best.as_ref().map(|best| (best.epoch, best.loss));
         let facts = Facts { fingerprint: self.fingerprint.clone(), step: self.step, history: self.history.clone(), best };

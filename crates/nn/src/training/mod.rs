@@ -251,21 +251,17 @@ impl Network {
 }
 
 impl Checkpoint {
-    /// One step of the optimizer on every trained parameter.
-    fn update(&mut self, optimizer: &dyn Optimizer, gradients: &BTreeMap<String, Tensor>, rate: f64) -> Result<()> {
+    /// One step of the optimizer on every trained parameter, in place.
+    fn update(&mut self, optimizer: &dyn Optimizer, gradients: &BTreeMap<String, Array>, rate: f64) -> Result<()> {
         self.step += 1;
-        let mut changed = BTreeMap::new();
         for (name, gradient) in gradients {
             let parameter = &self.network.parameters()[name];
-            let slots = match self.slots.get(name) {
-                Some(slots) => slots.clone(),
-                None => optimizer.slots().iter().map(|_| parameter.zeros_like()).collect::<candle_core::Result<_>>().at(name)?,
-            };
-            let (parameter, slots) = optimizer.update(&Change { parameter, gradient, slots: &slots, rate, step: self.step }).at(name)?;
-            changed.insert(name.clone(), parameter);
-            self.slots.insert(name.clone(), slots);
+            if !self.slots.contains_key(name) {
+                let zeros = optimizer.slots().iter().map(|_| parameter.zeros_like()).collect::<candle_core::Result<_>>().at(name)?;
+                self.slots.insert(name.clone(), zeros);
+            }
+            optimizer.update(&Change { parameter, gradient, slots: &self.slots[name], rate, step: self.step }).at(name)?;
         }
-        self.network.replace(changed);
         Ok(())
     }
 }

@@ -7,14 +7,15 @@ use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Array;
 use crate::ops::{Number, Rule, update};
 
 /// One parameter's share of a training step.
 pub struct Change<'a> {
-    /// The parameter now.
+    /// The parameter.
     pub parameter: &'a Tensor,
     /// The gradient of the loss to it.
-    pub gradient: &'a Tensor,
+    pub gradient: &'a Array,
     /// What the optimizer keeps about it, one tensor of its shape a slot; zeros at first.
     pub slots: &'a [Tensor],
     /// The rate of this step.
@@ -31,8 +32,8 @@ pub trait Optimizer: Send + Sync {
     /// The names of what it keeps about each parameter.
     fn slots(&self) -> &'static [&'static str];
 
-    /// The new parameter and the new slots.
-    fn update(&self, change: &Change<'_>) -> candle_core::Result<(Tensor, Vec<Tensor>)>;
+    /// Changes the values of the parameter and of the slots.
+    fn update(&self, change: &Change<'_>) -> candle_core::Result<()>;
 }
 
 impl Kind for dyn Optimizer {
@@ -87,7 +88,7 @@ impl Optimizer for Sgd {
         &["momentum"]
     }
 
-    fn update(&self, change: &Change<'_>) -> candle_core::Result<(Tensor, Vec<Tensor>)> {
+    fn update(&self, change: &Change<'_>) -> candle_core::Result<()> {
         struct Descent<'a>(&'a Sgd, f64);
         impl Rule<1> for Descent<'_> {
             fn apply<V: Number>(&self, parameter: V, gradient: V, [momentum]: [V; 1]) -> (V, [V; 1]) {
@@ -151,7 +152,7 @@ impl Optimizer for Adam {
         MOMENTS
     }
 
-    fn update(&self, change: &Change<'_>) -> candle_core::Result<(Tensor, Vec<Tensor>)> {
+    fn update(&self, change: &Change<'_>) -> candle_core::Result<()> {
         let &Self { betas, eps, weight_decay, .. } = self;
         update(change.parameter, change.gradient, change.slots, &Moments::new(change, betas, eps, weight_decay, 0.0))
     }
@@ -207,7 +208,7 @@ impl Optimizer for AdamW {
         MOMENTS
     }
 
-    fn update(&self, change: &Change<'_>) -> candle_core::Result<(Tensor, Vec<Tensor>)> {
+    fn update(&self, change: &Change<'_>) -> candle_core::Result<()> {
         let &Self { betas, eps, weight_decay, .. } = self;
         update(change.parameter, change.gradient, change.slots, &Moments::new(change, betas, eps, 0.0, weight_decay))
     }

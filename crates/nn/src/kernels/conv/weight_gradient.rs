@@ -14,13 +14,12 @@ use crate::array::{Lease, Memory};
 const PIECES: usize = 8;
 
 /// The gradient of a loss to the weights, summed over the images.
-pub(crate) fn backward_weight<T: Element>(shape: &Shape, x: &[T], dy: &[T], memory: &Memory) -> Vec<T> {
+pub(crate) fn backward_weight<T: Element>(shape: &Shape, x: &[T], dy: &[T], dw: &mut [T], memory: &Memory) {
     let sheets = Sheets::forward(shape);
     let piece = shape.images.div_ceil(PIECES).max(1).next_multiple_of(sheets.block());
     let pieces = x.par_chunks(piece * shape.input_image()).zip(dy.par_chunks(piece * shape.output_image()));
     let mut totals: Vec<Lease<T>> = pieces.map(|(x, dy)| sheets.products(x, dy, memory)).collect();
-    let mut dw = vec![T::ZERO; shape.weights()];
-    let Some((total, rest)) = totals.split_first_mut() else { return dw };
+    let Some((total, rest)) = totals.split_first_mut() else { return dw.fill(T::ZERO) };
     total.par_chunks_mut(GRAIN).enumerate().for_each(|(number, total)| {
         for part in rest.iter() {
             total.iter_mut().zip(&part[number * GRAIN..]).for_each(|(total, part)| *total += *part);
@@ -33,7 +32,6 @@ pub(crate) fn backward_weight<T: Element>(shape: &Shape, x: &[T], dy: &[T], memo
         let sums = &total[group * sheets.padded_len() + panel * weights + row - panel..];
         dw.iter_mut().zip(sums.iter().step_by(width)).for_each(|(dw, sum)| *dw = *sum);
     });
-    dw
 }
 
 /// The rows of a matrix in panels of whole vectors, the last with room to spare: the first row of each, and how many.
