@@ -162,17 +162,24 @@ impl Sheets {
     }
 
     /// Orders the weights by group, grid, panel, tap and row.
-    pub(super) fn pack<T: Element>(&self, weights: &[T], packed: &mut [T]) {
+    pub(super) fn pack<T: Element>(&self, weights: &[T], mut packed: &mut [T]) {
         let [row_step, channel_step] = self.weight_steps;
-        let groups = weights.chunks_exact(weights.len() / self.groups);
-        let grids = groups.flat_map(|weights| self.taps.iter().map(move |taps| (weights, taps)));
-        let sources = grids.flat_map(|(weights, taps)| {
-            panels(self.target_channels()).flat_map(move |(row, width)| {
-                let places = taps.iter().map(move |tap| row * row_step + tap.channel * channel_step + tap.cell);
-                places.flat_map(move |place| (0..width).map(move |row| weights[place + row * row_step]))
-            })
+        let mut tasks = Vec::new();
+        for weights in weights.chunks_exact(weights.len() / self.groups) {
+            for taps in &self.taps {
+                for (row, width) in panels(self.target_channels()) {
+                    let panel = packed.split_off_mut(..width * taps.len()).unwrap_or_default();
+                    tasks.push((&weights[row * row_step..], taps, panel));
+                }
+            }
+        }
+        tasks.into_par_iter().for_each(|(weights, taps, panel)| {
+            let width = panel.len() / taps.len().max(1);
+            for (tap, panel) in taps.iter().zip(panel.chunks_exact_mut(width.max(1))) {
+                let place = tap.channel * channel_step + tap.cell;
+                panel.iter_mut().zip(weights[place..].iter().step_by(row_step)).for_each(|(to, from)| *to = *from);
+            }
         });
-        packed.iter_mut().zip(sources).for_each(|(to, from)| *to = from);
     }
 
     /// Values from the sheets of one channel and grid to the next, for blocks of `images`.

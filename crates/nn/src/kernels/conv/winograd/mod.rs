@@ -125,7 +125,12 @@ impl Winograd {
                 for channel in 0..channels {
                     let place = panel * channels + channel * width;
                     let transformed = self.transformed(weights, first + panel..first + panel + width, channel);
-                    packed.iter_mut().zip(transformed).for_each(|(packed, values)| packed[place..place + width].copy_from_slice(&values[..width]));
+                    for (packed, values) in packed.iter_mut().zip(transformed) {
+                        match packed[place..].first_chunk_mut() {
+                            Some(whole) if width == ROWS => *whole = values,
+                            _ => packed[place..place + width].copy_from_slice(&values[..width]),
+                        }
+                    }
                 }
             }
         });
