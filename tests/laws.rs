@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use bezoar_attribution::{Analysis, Composite};
 use bezoar_core::{
     Attack, Batch, Classifier, ClusteredClass, Clusterer, Clustering, Decision, Features, ImageSet, Representation, Role, Transform,
 };
-use bezoar_tests::{context, examples, images, network, splits};
+use bezoar_nn::{Array, Memory, Mode, Network};
+use bezoar_tests::{context, examples, images, network, networks, splits};
+use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
 
 /// Rows in a few clouds, as features of a class are.
@@ -149,4 +152,70 @@ fn threads_change_nothing() {
         })
     };
     assert_eq!(with(1), with(3));
+}
+
+/// The largest difference between values, in parts of the largest value.
+fn distance(found: &Tensor, expected: &Tensor) -> f64 {
+    let host = |tensor: &Tensor| tensor.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    let (found, expected) = (host(found), host(expected));
+    assert_eq!(found.len(), expected.len());
+    let largest = expected.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    found.iter().zip(&expected).fold(0.0, |most: f64, (a, b)| most.max((a - b).abs())) / largest
+}
+
+/// Some images of noise, fewer than a block of a net has and more than two threads share evenly.
+fn noise() -> Batch {
+    images([3, 2, 2], 5).batch(&(0..7).collect::<Vec<_>>()).unwrap()
+}
+
+#[test]
+fn nets_in_use_give_what_their_layers_give() {
+    for (name, net) in networks() {
+        let exact = net.to(&Device::Cpu, DType::F64).unwrap();
+        let images = Array::new(&exact.images(&noise()).unwrap(), &Memory::default()).unwrap();
+        let layers = exact.record(&images, Mode::Use).unwrap().scores().unwrap();
+        let found = distance(&net.scores(&noise()).unwrap(), &layers);
+        assert!(found < 1e-5, "{name}: {found}");
+    }
+}
+
+/// The relevance of the images for their own scores, in double precision.
+fn relevance(net: &Network, composite: &Composite, images: &Tensor) -> Tensor {
+    let analysis = Analysis::new(net.fold_batch_norm().unwrap(), composite).unwrap();
+    analysis.explain(images, |scores, _| Ok(scores.clone())).unwrap().relevance
+}
+
+#[test]
+fn without_epsilon_and_bias_relevance_is_gradient_times_input() {
+    for (name, net) in networks() {
+        let constant = |name: &str| name.ends_with("bias") || name.ends_with("running_mean");
+        let parameters = net.parameters().iter().map(|(name, tensor)| {
+            let tensor = tensor.to_dtype(DType::F64).unwrap();
+            (name.clone(), if constant(name) { tensor.zeros_like().unwrap() } else { tensor })
+        });
+        let net = Network::new(net.graph().clone(), parameters.collect()).unwrap();
+        let images = net.images(&noise()).unwrap();
+        let tape = net.record(&Array::new(&images, &Memory::default()).unwrap(), Mode::Use).unwrap();
+        let scores = tape.scores().unwrap();
+        let expected = (net.image_gradient(tape, &scores.ones_like().unwrap()).unwrap() * &images).unwrap();
+        let found = relevance(&net, &Composite::epsilon(1e-15).with_stabilizer(1e-15), &images);
+        let found = distance(&found, &expected);
+        assert!(found < 1e-5, "{name}: {found}");
+    }
+}
+
+#[test]
+fn relevance_of_an_image_does_not_depend_on_the_others() {
+    for (name, net) in networks() {
+        let net = net.to(&Device::Cpu, DType::F64).unwrap();
+        let images = net.images(&noise()).unwrap();
+        for composite in [Composite::epsilon(1e-6), Composite::epsilon_plus(1e-6)] {
+            let all = relevance(&net, &composite, &images);
+            for image in [0, 6] {
+                let alone = relevance(&net, &composite, &images.narrow(0, image, 1).unwrap());
+                let found = distance(&all.narrow(0, image, 1).unwrap(), &alone);
+                assert!(found == 0.0, "{name}, {composite:?}, image {image}: {found}");
+            }
+        }
+    }
 }

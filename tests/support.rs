@@ -1,7 +1,9 @@
 //! What the tests of the whole share: the linked registry, small data, a small net.
 
-use bezoar_core::{Context, Edit, Image, ImageSet, ImageShape, Kind, Part, Registration, Registry, Sample, Splits};
-use rand::Rng;
+use bezoar_core::{Context, Edit, Error, Image, ImageSet, ImageShape, Kind, Part, Registration, Registry, Sample, Splits};
+use bezoar_nn::{Architecture, AtPlace, Network};
+use candle_core::Device;
+use rand::{Rng, RngExt};
 use serde_json::{Value, json};
 
 /// All plugins.
@@ -70,16 +72,40 @@ pub fn context() -> Context {
     Context::quiet(7)
 }
 
+/// A net of every architecture for images of 32x32 pixels and three classes, with its name. Its batch norms have statistics of their
+/// own, as after training.
+///
+/// # Panics
+/// When an example does not build.
+pub fn networks() -> Vec<(&'static str, Network)> {
+    let build = |model: Part<dyn Architecture>| {
+        let graph = model.graph([3, 32, 32], CLASSES.len())?;
+        let mut rng = context().rng("weights");
+        let net = Network::init(graph, &mut rng, &Device::Cpu)?;
+        // Fresh weights make values six times less in square from layer to layer.
+        let parameters = net.parameters().iter().map(|(name, tensor)| {
+            let shift = match name.rsplit('.').next() {
+                Some("running_mean") => rng.random_range(-0.1..0.1),
+                Some("running_var") => rng.random_range(0.1..0.25) - 1.0,
+                _ => 0.0,
+            };
+            Ok((name.clone(), (tensor + shift).at(name)?))
+        });
+        Ok::<_, Error>((model.name(), Network::new(net.graph().clone(), parameters.collect::<Result<_, Error>>()?)?))
+    };
+    examples::<dyn Architecture>().into_iter().map(|model| build(model).unwrap_or_else(|error| panic!("{error}"))).collect()
+}
+
 /// A small untrained net for images of 32x32 pixels and three classes.
 ///
 /// # Panics
 /// When `compact-cnn` does not build.
-pub fn network() -> bezoar_nn::Network {
+pub fn network() -> Network {
     let build = || {
         registry();
-        let model: Part<dyn bezoar_nn::Architecture> = Part::from_json(json!({ "use": "compact-cnn" }))?;
+        let model: Part<dyn Architecture> = Part::from_json(json!({ "use": "compact-cnn" }))?;
         let graph = model.graph([3, 32, 32], CLASSES.len())?;
-        bezoar_nn::Network::init(graph, &mut context().rng("weights"), &bezoar_nn::device(bezoar_core::Device::Cpu)?)
+        Network::init(graph, &mut context().rng("weights"), &bezoar_nn::device(bezoar_core::Device::Cpu)?)
     };
     build().unwrap_or_else(|error| panic!("{error}"))
 }
