@@ -97,7 +97,7 @@ impl Analysis {
             for (input, part) in node.inputs.iter().zip(handed_on) {
                 let sum = &mut relevance[input.index()];
                 *sum = Some(match sum.take() {
-                    Some(sum) => ops::add(&sum, &part).at(&node.name)?,
+                    Some(sum) => ops::add(&sum, &part, false).at(&node.name)?,
                     None => part,
                 });
             }

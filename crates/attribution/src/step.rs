@@ -112,7 +112,7 @@ fn denominator(map: Map, terms: &[&Prepared], seen: &Seen<'_>) -> Result<Array> 
 
 fn sum(mut terms: impl Iterator<Item = Result<Array>>) -> Result<Array> {
     let Some(first) = terms.next() else { bail!("a rule without terms") };
-    terms.try_fold(first?, |sum, term| ops::add(&sum, &term?))
+    terms.try_fold(first?, |sum, term| ops::add(&sum, &term?, false))
 }
 
 impl Prepared {

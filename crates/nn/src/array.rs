@@ -245,11 +245,14 @@ pub(crate) fn edit<T: Element>(tensors: &[&Tensor], held: Vec<&mut [T]>, f: impl
             f(held);
             return Ok(());
         };
-        first.inplace_op1(&Edit(Cell::new(Some(move |values: &mut [T]| {
-            let mut held: Vec<&mut [T]> = held.iter_mut().map(|values| &mut **values).collect();
-            held.push(values);
-            step(rest, held, f)
-        })), PhantomData))
+        first.inplace_op1(&Edit(
+            Cell::new(Some(move |values: &mut [T]| {
+                let mut held: Vec<&mut [T]> = held.iter_mut().map(|values| &mut **values).collect();
+                held.push(values);
+                step(rest, held, f)
+            })),
+            PhantomData,
+        ))
     }
     step(tensors, held, Box::new(f))
 }

@@ -120,7 +120,7 @@ impl Network {
             for (&input, gradient) in node.inputs.iter().zip(local.inputs) {
                 let sum = &mut gradients[input.index()];
                 *sum = Some(match sum.take() {
-                    Some(sum) => ops::add(&sum, &gradient).at(&node.name)?,
+                    Some(sum) => ops::add(&sum, &gradient, false).at(&node.name)?,
                     None => gradient,
                 });
             }

@@ -213,9 +213,10 @@ impl Network {
         let node = self.graph.node(id);
         match node.op {
             Op::Relu => {
-                matches!(self.graph.node(node.inputs[0]).op, Op::Conv2d { .. } | Op::BatchNorm { .. }) && self.is_fused(node.inputs[0])
+                let before = self.graph.node(node.inputs[0]).op;
+                matches!(before, Op::Conv2d { .. } | Op::BatchNorm { .. } | Op::Add) && self.is_fused(node.inputs[0])
             }
-            Op::Conv2d { .. } | Op::BatchNorm { .. } => {
+            Op::Conv2d { .. } | Op::BatchNorm { .. } | Op::Add => {
                 let mut consumers = self.graph.consumers(id);
                 consumers.next().is_some_and(|next| self.graph.node(next).op == Op::Relu) && consumers.next().is_none()
             }
@@ -243,7 +244,10 @@ impl Network {
             Op::Relu => ops::relu(inputs[0]),
             Op::MaxPool { window } => ops::max_pool2d(inputs[0], window),
             Op::AvgPool { window } => ops::avg_pool2d(inputs[0], window),
-            Op::Add => inputs[1..].iter().try_fold(inputs[0].clone(), |sum, input| ops::add(&sum, input)),
+            Op::Add => {
+                let last = inputs.len() - 1;
+                (1..=last).try_fold(inputs[0].clone(), |sum, input| ops::add(&sum, inputs[input], fused && input == last))
+            }
             Op::Concat => ops::concat(inputs),
             Op::Flatten => inputs[0].reshape(&[inputs[0].dims()[0], inputs[0].dims()[1..].iter().product()]),
             Op::Dropout { .. } => Ok(inputs[0].clone()),

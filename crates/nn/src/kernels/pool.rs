@@ -75,17 +75,20 @@ impl Shape {
     fn map<T: Element>(&self, x: &[T], y: &mut [T], start: T, visit: impl Fn(&mut T, T) + Sync) {
         let columns = self.columns();
         let planes = y.par_chunks_mut(self.output_plane()).zip(x.par_chunks(self.input_plane()));
-        planes.with_min_len(chunks_a_task(self.input_plane())).for_each_init(|| vec![start; self.output[1]], |room, (y, x)| {
-            y.fill(start);
-            for (row, y) in y.chunks_exact_mut(self.output[1]).enumerate() {
-                for line in self.rows(row).map(|window_row| &x[self.line(row, window_row)..]) {
-                    for column in &columns {
-                        let seen = self.seen(line, column, room);
-                        y[column.positions.clone()].iter_mut().zip(seen).for_each(|(y, x)| visit(y, *x));
+        planes.with_min_len(chunks_a_task(self.input_plane())).for_each_init(
+            || vec![start; self.output[1]],
+            |room, (y, x)| {
+                y.fill(start);
+                for (row, y) in y.chunks_exact_mut(self.output[1]).enumerate() {
+                    for line in self.rows(row).map(|window_row| &x[self.line(row, window_row)..]) {
+                        for column in &columns {
+                            let seen = self.seen(line, column, room);
+                            y[column.positions.clone()].iter_mut().zip(seen).for_each(|(y, x)| visit(y, *x));
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
     }
 }
 

@@ -6,7 +6,7 @@ use super::{check, check_samples, per_place};
 use crate::array::with_values;
 use crate::graph::Window;
 use crate::kernels::Element;
-use crate::kernels::conv::{self as kernel, Method, Finish, Shape, Source};
+use crate::kernels::conv::{self as kernel, Finish, Method, Shape, Source};
 use crate::{Array, Memory};
 
 /// The sizes of a convolution of `[N, C, H, W]` with `[O, C / groups, k, k]`.
@@ -73,9 +73,8 @@ struct Prepared {
 
 impl Prepared {
     fn new<T: Element>(shape: &Shape, method: Method, weight: &Tensor, memory: &Memory) -> Result<Self> {
-        let weights = with_values::<T, _>(&[weight], |values| {
-            Array::host(memory, &[method.packed_len()], |packed| method.pack(values[0], packed))
-        })?;
+        let weights =
+            with_values::<T, _>(&[weight], |values| Array::host(memory, &[method.packed_len()], |packed| method.pack(values[0], packed)))?;
         Ok(Self { input: shape.input, method, weights })
     }
 }

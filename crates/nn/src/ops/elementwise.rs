@@ -42,13 +42,17 @@ pub fn dropout(x: &Array, p: f64, key: [u64; 2]) -> Result<Array> {
     })
 }
 
-/// `a + b` of equal shapes.
-pub fn add(a: &Array, b: &Array) -> Result<Array> {
+/// `a + b` of equal shapes; `rectified`, negative values become zero then.
+pub fn add(a: &Array, b: &Array, rectified: bool) -> Result<Array> {
     check(a.dims() == b.dims(), || format!("cannot add {:?} and {:?}", a.dims(), b.dims()))?;
     per_place!(a, T => {
         let (left, right) = (a.slice::<T>()?, b.slice::<T>()?);
-        Ok(a.fill(a.dims(), |y| kernel::zip(left, right, y, |a, b| a + b)))
-    }, tensor => (tensor + b.tensor()?).map(Array::of_device))
+        let least = if rectified { T::ZERO } else { T::LOWEST };
+        Ok(a.fill(a.dims(), |y| kernel::zip(left, right, y, |a, b| if a + b < least { least } else { a + b })))
+    }, tensor => {
+        let sum = (tensor + b.tensor()?)?;
+        if rectified { sum.relu() } else { Ok(sum) }.map(Array::of_device)
+    })
 }
 
 /// `a b`, value by value, of equal shapes.
@@ -150,13 +154,15 @@ mod tests {
             let joined = concat(&parts.each_ref().map(array).each_ref())?;
             assert!(distance(&joined, &Tensor::cat(&parts, 1)?) == 0.0);
             split(&joined, &[2, 1, 4])?.iter().zip(&parts).for_each(|(found, part)| assert!(distance(found, part) == 0.0));
-            assert!(distance(&add(&joined, &joined)?, &(joined.to_tensor()? * 2.0)?) == 0.0);
+            let twice = (joined.to_tensor()? * 2.0)?;
+            assert!(distance(&add(&joined, &joined, false)?, &twice) == 0.0);
+            assert!(distance(&add(&joined, &joined, true)?, &twice.relu()?) == 0.0);
             assert!(split(&joined, &[2, 1]).is_err());
             Result::Ok(())
         })
         .unwrap();
         let [first, second, other] = [&parts[0], &parts[1], &random(1, &[2, 2, 50, 60])].map(array);
-        assert!(concat(&[&first, &other]).is_err() && add(&first, &second).is_err());
+        assert!(concat(&[&first, &other]).is_err() && add(&first, &second, false).is_err());
     }
 
     #[test]

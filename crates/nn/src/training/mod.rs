@@ -167,15 +167,25 @@ impl Run<'_> {
             let mut order: Vec<usize> = (0..self.images.len()).collect();
             order.shuffle(&mut self.cx.rng(&format!("order/{epoch}")));
             let (mut loss, mut correct, mut rate) = (0.0, 0, 0.0);
-            for (number, rows) in order.chunks(self.config.batch).enumerate() {
+            let batches: Vec<&[usize]> = order.chunks(self.config.batch).collect();
+            let loader = Loader::new(self, &state.network, epoch);
+            let mut images = loader.load(batches[0])?;
+            for (number, &rows) in batches.iter().enumerate() {
                 self.cx.check()?;
                 let share = (epoch * self.steps_an_epoch() + number) as f64 / total as f64;
                 rate = self.config.optimizer.rate() * self.config.schedule.factor(Moment { epoch, share });
-                let step = self.step(state, epoch, number, rows, rate)?;
+                // While one thread has nothing to do in this step, it goes on with the next one's images.
+                let (step, next) = rayon::join(
+                    || self.step(state, epoch, number, rows, &images, rate),
+                    || batches.get(number + 1).map(|rows| loader.load(rows)).transpose(),
+                );
+                let step = step?;
                 loss += step.loss * rows.len() as f64;
                 correct += (step.accuracy * rows.len() as f64).round() as usize;
                 task.advance(1);
                 task.remark(&format!("epoch {}, loss {:.3}", epoch + 1, step.loss));
+                let Some(next) = next? else { break };
+                images = next;
             }
             let train = Score { loss: loss / self.images.len() as f64, accuracy: correct as f64 / self.images.len() as f64 };
             let validation = self.validation.map(|set| evaluate(self.cx, &state.network, set)).transpose()?;
@@ -191,11 +201,10 @@ impl Run<'_> {
     }
 
     /// One batch forward and backward, and the change of all parameters.
-    fn step(&self, state: &mut Checkpoint, epoch: usize, number: usize, rows: &[usize], rate: f64) -> Result<Score> {
-        let images = self.batch(&state.network, epoch, rows)?;
+    fn step(&self, state: &mut Checkpoint, epoch: usize, number: usize, rows: &[usize], images: &Array, rate: f64) -> Result<Score> {
         let labels: Vec<u32> = rows.iter().map(|&row| self.images.label(row)).collect();
         let seed = self.cx.rng(&format!("dropout/{epoch}/{number}")).next_u64();
-        let tape = state.network.record(&images, Mode::Training { seed })?;
+        let tape = state.network.record(images, Mode::Training { seed })?;
         let loss = cross_entropy(&tape.scores()?, &labels)?;
         if !loss.mean.is_finite() {
             let place = format!("training, epoch {}, batch {}", epoch + 1, number + 1);
@@ -207,23 +216,39 @@ impl Run<'_> {
         state.network.replace(statistics);
         Ok(Score { loss: loss.mean, accuracy: loss.correct as f64 / rows.len() as f64 })
     }
+}
+
+/// Makes an epoch's batches.
+struct Loader<'a> {
+    run: &'a Run<'a>,
+    epoch: usize,
+    /// Channels, height and width that the net takes, and where.
+    input: [usize; 3],
+    device: Device,
+}
+
+impl<'a> Loader<'a> {
+    fn new(run: &'a Run<'a>, network: &Network, epoch: usize) -> Self {
+        Self { run, epoch, input: network.graph().input(), device: network.device().clone() }
+    }
 
     /// Augmented images as the net takes them. Each has a random stream of its own.
-    fn batch(&self, network: &Network, epoch: usize, rows: &[usize]) -> Result<Array> {
-        let [channels, height, width] = network.graph().input();
+    fn load(&self, rows: &[usize]) -> Result<Array> {
+        let Run { cx, images, config, memory, .. } = self.run;
+        let [channels, height, width] = self.input;
         let size = channels * height * width;
         let mut values = vec![0f32; rows.len() * size];
         values.par_chunks_mut(size).zip(rows).try_for_each(|(values, &row)| {
-            let mut rng = self.cx.rng(&format!("augment/{epoch}/{}", self.images.samples()[row].id));
-            let image = self.config.augment.apply(Planes::new(&self.images.image(row)?), &mut rng);
+            let mut rng = cx.rng(&format!("augment/{}/{}", self.epoch, images.samples()[row].id));
+            let image = config.augment.apply(Planes::new(&images.image(row)?), &mut rng);
             if image.values.len() != size {
-                return Err(Error::request(format!("the augmentation {} changes the shape of images", self.config.augment.name())));
+                return Err(Error::request(format!("the augmentation {} changes the shape of images", config.augment.name())));
             }
             values.copy_from_slice(&image.values);
             Ok(())
         })?;
         let batch = Tensor::from_vec(values, (rows.len(), channels, height, width), &Device::Cpu);
-        batch.and_then(|batch| Array::new(&batch.to_device(network.device())?, &self.memory)).at("input")
+        batch.and_then(|batch| Array::new(&batch.to_device(&self.device)?, memory)).at("input")
     }
 }
 

@@ -13,8 +13,8 @@ use std::ops::Range;
 use self::sheets::Sheets;
 pub(crate) use self::weight_gradient::backward_weight;
 use self::winograd::Winograd;
-use super::elementwise::stabilized_ratios;
 use super::Element;
+use super::elementwise::stabilized_ratios;
 use crate::array::Memory;
 use crate::graph::Window;
 

@@ -6,8 +6,8 @@
 
 use rayon::prelude::*;
 
-use super::super::{Element, each};
 use super::super::tile::{LANES, SLACK, correlate, panels};
+use super::super::{Element, each};
 use super::{Finish, Grid, Shape, Source};
 use crate::array::Memory;
 use crate::graph::Window;
@@ -247,7 +247,13 @@ impl Sheets {
 
     pub(super) fn run<T: Element>(&self, source: Source<'_, T>, weights: &[T], finish: Finish<'_, T>, target: &mut [T], memory: &Memory) {
         let most = self.block().min(target.len() / self.target.image()).max(1);
-        let scratch = || (memory.lease(self.sheets_len(most)), memory.lease(self.source.plane[1]), memory.lease(self.target_channels() * self.sums_stride(most)));
+        let scratch = || {
+            (
+                memory.lease(self.sheets_len(most)),
+                memory.lease(self.source.plane[1]),
+                memory.lease(self.target_channels() * self.sums_stride(most)),
+            )
+        };
         let blocks = target.par_chunks_mut(self.block() * self.target.image()).enumerate();
         blocks.for_each_init(scratch, |(sheets, room, sums), (block, target)| {
             let (first, images) = (block * self.block(), target.len() / self.target.image());
@@ -268,4 +274,3 @@ impl Sheets {
         });
     }
 }
-

@@ -117,8 +117,10 @@ impl Winograd {
     /// Transforms the weights `[O, C, k, k]`, and orders them by coefficient, panel, channel and row.
     pub(super) fn pack<T: Element>(&self, weights: &[T], packed: &mut [T]) {
         let channels = self.channels();
-        let mut coefficients: Vec<_> = packed.chunks_exact_mut(self.target[0] * channels).map(|all| all.chunks_mut(ROWS * channels)).collect();
-        let tasks: Vec<Vec<&mut [T]>> = (0..self.target[0].div_ceil(ROWS)).map(|_| coefficients.iter_mut().filter_map(Iterator::next).collect()).collect();
+        let mut coefficients: Vec<_> =
+            packed.chunks_exact_mut(self.target[0] * channels).map(|all| all.chunks_mut(ROWS * channels)).collect();
+        let tasks: Vec<Vec<&mut [T]>> =
+            (0..self.target[0].div_ceil(ROWS)).map(|_| coefficients.iter_mut().filter_map(Iterator::next).collect()).collect();
         tasks.into_par_iter().enumerate().for_each(|(task, mut packed)| {
             let first = task * ROWS;
             for (panel, width) in panels(ROWS.min(self.target[0] - first)) {
@@ -171,7 +173,12 @@ impl Winograd {
         let most = BAND + columns + LANES + SLACK;
         let scratch = || {
             let lines = memory.lease((self.step * rows + self.reach()) * self.step * self.line());
-            (lines, memory.lease(self.source[2]), memory.lease(COEFFICIENTS * Self::apart(channels, most)), memory.lease(COEFFICIENTS * Self::apart(outputs, most)))
+            (
+                lines,
+                memory.lease(self.source[2]),
+                memory.lease(COEFFICIENTS * Self::apart(channels, most)),
+                memory.lease(COEFFICIENTS * Self::apart(outputs, most)),
+            )
         };
         target.par_chunks_mut(block * to).enumerate().for_each_init(scratch, |(lines, room, values, products), (number, target)| {
             let images = target.len() / to;
@@ -233,15 +240,35 @@ impl Winograd {
         for row in (-first).clamp(0, seen as isize) as usize..(height as isize - first).clamp(0, seen as isize) as usize {
             let start = plane + (first + row as isize) as usize * width;
             let pixels = source.row(start..start + width, room);
-            let lines = lines[row * self.step * self.line()..].chunks_exact_mut(self.line()).take(self.step);
-            for (phase, line) in lines.enumerate() {
+            let lines = &mut lines[row * self.step * self.line()..][..self.step * self.line()];
+            if let (2, Ok(border)) = (self.step, usize::try_from(self.border)) {
+                part(pixels, border, lines);
+                continue;
+            }
+            for (phase, line) in lines.chunks_exact_mut(self.line()).enumerate() {
                 let grid = Grid { first: [0, phase as isize - self.border], step: self.step };
                 let columns = grid.inside(1, width, line.len());
                 if !columns.is_empty() {
-                    each(line[columns.clone()].iter_mut(), &pixels[grid.place(0, columns.start, width)..], self.step, |to, from| *to = from);
+                    each(line[columns.clone()].iter_mut(), &pixels[grid.place(0, columns.start, width)..], self.step, |to, from| {
+                        *to = from
+                    });
                 }
             }
         }
+    }
+}
+
+/// Copies pixels to two lines in turn, the first `border` places of which are before them.
+fn part<T: Element>(pixels: &[T], border: usize, lines: &mut [T]) {
+    let (even, odd) = lines.split_at_mut(lines.len() / 2);
+    let (first, second) = if border.is_multiple_of(2) { (even, odd) } else { (odd, even) };
+    let (first, second) = (&mut first[border / 2..], &mut second[border.div_ceil(2)..]);
+    let (pairs, last) = pixels.as_chunks::<2>();
+    for ((first, second), pair) in first.iter_mut().zip(second).zip(pairs) {
+        (*first, *second) = (pair[0], pair[1]);
+    }
+    if let (Some(first), [last]) = (first.get_mut(pairs.len()), last) {
+        *first = *last;
     }
 }
 

@@ -136,7 +136,10 @@ impl<T: Element> Back<'_, T> {
                 for (number, row) in rows.clone().enumerate() {
                     for column in (0..columns).step_by(lanes) {
                         let place = channel * stride + first + number * columns + column;
-                        assert!(place + (COEFFICIENTS - 1) * apart + lanes <= products.len() && column + lanes <= line, "a tile beyond its lines");
+                        assert!(
+                            place + (COEFFICIENTS - 1) * apart + lanes <= products.len() && column + lanes <= line,
+                            "a tile beyond its lines"
+                        );
                         // SAFETY: products and lines have room for these vectors, as asserted; vectors are plain numbers, and read and
                         // written unaligned.
                         unsafe {
