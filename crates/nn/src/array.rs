@@ -238,23 +238,23 @@ pub(crate) fn with_values<T: Element, R>(tensors: &[&Tensor], f: impl FnOnce(&[&
     Ok(f(&values.collect::<Result<Vec<_>>>()?))
 }
 
-/// Calls `f` with the values of tensors on the CPU, to be changed, after those that are `held` already.
-pub(crate) fn edit<T: Element>(tensors: &[&Tensor], held: Vec<&mut [T]>, f: impl FnOnce(Vec<&mut [T]>)) -> Result<()> {
-    fn step<T: Element>(tensors: &[&Tensor], mut held: Vec<&mut [T]>, f: Box<dyn FnOnce(Vec<&mut [T]>) + '_>) -> Result<()> {
+/// What is done with the values of several tensors.
+type Change<'f, T> = Box<dyn FnOnce(Vec<&mut [T]>) + 'f>;
+
+/// Calls `f` with the values of tensors on the CPU, to be changed. No two of them may share values.
+pub(crate) fn edit<T: Element>(tensors: &[&Tensor], f: impl FnOnce(Vec<&mut [T]>)) -> Result<()> {
+    fn hold<T: Element>(tensors: &[&Tensor], mut held: Vec<&mut [T]>, f: Change<'_, T>) -> Result<()> {
         let Some((first, rest)) = tensors.split_first() else {
             f(held);
             return Ok(());
         };
-        first.inplace_op1(&Edit(
-            Cell::new(Some(move |values: &mut [T]| {
-                let mut held: Vec<&mut [T]> = held.iter_mut().map(|values| &mut **values).collect();
-                held.push(values);
-                step(rest, held, f)
-            })),
-            PhantomData,
-        ))
+        let edit = move |values: &mut [T]| {
+            let held = held.iter_mut().map(|values| &mut **values).chain([values]).collect();
+            hold(rest, held, f)
+        };
+        first.inplace_op1(&Edit(Cell::new(Some(edit)), PhantomData))
     }
-    step(tensors, held, Box::new(f))
+    hold(tensors, Vec::new(), Box::new(f))
 }
 
 /// A change of a tensor's values.

@@ -98,11 +98,33 @@ pub(crate) fn update<T: Element, const SLOTS: usize>(
         .zip(gradient.chunks(GRAIN))
         .map(|(parameter, gradient)| (parameter, gradient, chunks.each_mut().map(|slot| slot.next().unwrap_or_default())))
         .collect();
-    tasks.into_par_iter().for_each(|(parameter, gradient, mut slots)| {
-        for (place, (parameter, gradient)) in parameter.iter_mut().zip(gradient).enumerate() {
-            let (value, kept) = rule(*parameter, *gradient, slots.each_ref().map(|slot| slot[place]));
-            *parameter = value;
-            slots.iter_mut().zip(kept).for_each(|(slot, kept)| slot[place] = kept);
+    tasks.into_par_iter().for_each(|(parameter, gradient, slots)| Arch::new().dispatch(Update { parameter, gradient, slots, rule: &rule }));
+}
+
+struct Update<'a, T, const SLOTS: usize, F> {
+    parameter: &'a mut [T],
+    gradient: &'a [T],
+    slots: [&'a mut [T]; SLOTS],
+    rule: F,
+}
+
+impl<T: Element, const SLOTS: usize, F: Fn(T, T, [T; SLOTS]) -> (T, [T; SLOTS])> WithSimd for Update<'_, T, SLOTS, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let len = self.parameter.len();
+        let (gradient, slots) = (&self.gradient[..len], self.slots.map(|slot| &mut slot[..len]));
+        for place in 0..len {
+            let mut kept = [T::ZERO; SLOTS];
+            for slot in 0..SLOTS {
+                kept[slot] = slots[slot][place];
+            }
+            let (value, kept) = (self.rule)(self.parameter[place], gradient[place], kept);
+            self.parameter[place] = value;
+            for slot in 0..SLOTS {
+                slots[slot][place] = kept[slot];
+            }
         }
-    });
+    }
 }

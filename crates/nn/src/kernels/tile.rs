@@ -5,7 +5,6 @@
 //! tap is an offset, whatever the kernel's size. Several rows of the result are worked out together, so that each value that is
 //! loaded serves several products, and all sums stay in registers.
 #![expect(unsafe_code, reason = "vectors are read and written through pointers, their bounds checked once for all taps")]
-#![expect(clippy::inline_always, reason = "vector code is compiled into the caller that knows the processor")]
 
 use std::array::from_fn;
 

@@ -38,7 +38,7 @@ pub fn update<const SLOTS: usize>(parameter: &Tensor, gradient: &Array, slots: &
     let all: Vec<&Tensor> = [parameter].into_iter().chain(slots).collect();
     per_place!(gradient, T => {
         let gradient = gradient.slice::<T>()?;
-        edit(&all, Vec::new(), |mut values: Vec<&mut [T]>| {
+        edit(&all, |mut values: Vec<&mut [T]>| {
             let mut values = values.iter_mut().map(|values| &mut **values);
             let (Some(parameter), slots) = (values.next(), std::array::from_fn(|_| values.next().unwrap_or_default())) else { return };
             kernel::update(parameter, gradient, slots, |parameter, gradient, slots: [T; SLOTS]| rule.apply(parameter, gradient, slots));

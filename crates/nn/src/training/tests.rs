@@ -144,7 +144,7 @@ fn running_statistics_follow_the_batches() {
     let graph = Tiny.graph([3, 8, 8], 2).unwrap();
     let network = Network::init(graph, &mut Context::quiet(1).rng("init"), &Device::Cpu).unwrap();
     let images = crate::testing::random(1, &[6, 3, 8, 8]).to_dtype(DType::F32).unwrap();
-    let tape = network.record(&crate::testing::array(&images), Mode::Training { seed: 1 }).unwrap();
+    let tape = network.record(&array(&images), Mode::Training { seed: 1 }).unwrap();
     let statistics = network.running_statistics(&tape).unwrap();
     let conv = network.forward_to(&images, network.graph().find("conv").unwrap()).unwrap();
     let values: Vec<f32> = conv.narrow(1, 2, 1).unwrap().flatten_all().unwrap().to_vec1().unwrap();

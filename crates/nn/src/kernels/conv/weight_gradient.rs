@@ -10,13 +10,16 @@ use super::sheets::Sheets;
 use super::{Shape, Source};
 use crate::array::{Lease, Memory};
 
-/// Pieces into which a batch's weight gradient is cut at most; each is summed in order, then all are.
-const PIECES: usize = 8;
+/// Pieces into which a batch's weight gradient is cut at most; each is summed in order, then all are. Adding many large ones up takes
+/// longer than waiting for a thread.
+fn pieces(weights: usize) -> usize {
+    if weights > 1 << 19 { 4 } else { 8 }
+}
 
 /// The gradient of a loss to the weights, summed over the images.
 pub(crate) fn backward_weight<T: Element>(shape: &Shape, x: &[T], dy: &[T], dw: &mut [T], memory: &Memory) {
     let sheets = Sheets::forward(shape);
-    let piece = shape.images.div_ceil(PIECES).max(1).next_multiple_of(sheets.block());
+    let piece = shape.images.div_ceil(pieces(shape.weights())).max(1).next_multiple_of(sheets.block());
     let pieces = x.par_chunks(piece * shape.input_image()).zip(dy.par_chunks(piece * shape.output_image()));
     let mut totals: Vec<Lease<T>> = pieces.map(|(x, dy)| sheets.products(x, dy, memory)).collect();
     let Some((total, rest)) = totals.split_first_mut() else { return dw.fill(T::ZERO) };

@@ -144,10 +144,10 @@ impl Winograd {
         let (piece, channel) = (channel % (self.pieces * self.pieces), channel / (self.pieces * self.pieces));
         let first = [piece / self.pieces, piece % self.pieces].map(|piece| piece * taps);
         let mut pixels = [[[T::ZERO; ROWS]; 3]; 3];
-        for i in 0..taps.min(kernel - first[0]) {
-            for j in 0..taps.min(kernel - first[1]) {
+        for (i, line) in pixels.iter_mut().enumerate().take(taps.min(kernel - first[0])) {
+            for (j, values) in line.iter_mut().enumerate().take(taps.min(kernel - first[1])) {
                 let cell = (first[0] + i) * kernel + first[1] + j;
-                for (value, row) in pixels[i][j].iter_mut().zip(rows.clone()) {
+                for (value, row) in values.iter_mut().zip(rows.clone()) {
                     *value = weights[if self.is_transposed {
                         (channel * self.target[0] + row) * kernel * kernel + kernel * kernel - 1 - cell
                     } else {
@@ -216,7 +216,7 @@ impl Winograd {
     /// Values from a coefficient to the next. An odd number of vectors, so that the coefficients of a tile do not contend for the same
     /// places of the cache.
     fn apart(channels: usize, stride: usize) -> usize {
-        (channels * stride / LANES | 1) * LANES
+        ((channels * stride / LANES) | 1) * LANES
     }
 
     /// The images that rows of tiles belong to.
@@ -250,7 +250,7 @@ impl Winograd {
                 let columns = grid.inside(1, width, line.len());
                 if !columns.is_empty() {
                     each(line[columns.clone()].iter_mut(), &pixels[grid.place(0, columns.start, width)..], self.step, |to, from| {
-                        *to = from
+                        *to = from;
                     });
                 }
             }

@@ -1,6 +1,6 @@
 //! From pixels to coefficients and back, many tiles at once.
 #![expect(unsafe_code, reason = "vectors are read and written through pointers, their bounds checked once a row of tiles")]
-#![expect(clippy::inline_always, reason = "vector code is compiled into the caller that knows the processor")]
+#![expect(clippy::needless_range_loop, reason = "the second pass goes over what is a column of the first")]
 
 use std::array::from_fn;
 
