@@ -217,42 +217,64 @@ mod tests {
         }
     }
 
+    /// Compares a convolution of `[images, inputs, height, width]` and its gradients with their sums.
+    fn compare(
+        x_shape: [usize; 4],
+        outputs: usize,
+        window: Window,
+        groups: usize,
+        has_bias: bool,
+    ) -> std::result::Result<(), TestCaseError> {
+        let [_, inputs, height, width] = x_shape;
+        let w_shape = [outputs, inputs / groups, window.kernel, window.kernel];
+        let Ok(shape) = shape_of(&x_shape, &w_shape, window, groups) else { return Ok(()) };
+        let (x, w, b, dy) = (random(1, &x_shape), random(2, &w_shape), random(3, &w_shape[..1]), random(4, &shape.outputs()));
+        let [xs, ws, bs, dys] = [(1, &x), (2, &w), (3, &b), (4, &dy)].map(|(seed, t)| values(seed, t.elem_count()));
+        let plane = shape.output[1] * shape.output[2];
+        let mut y: Vec<f64> = (0..dys.len()).map(|place| if has_bias { bs[place / plane % bs.len()] } else { 0.0 }).collect();
+        let (mut dx, mut dw) = (vec![0.0; xs.len()], vec![0.0; ws.len()]);
+        products(&shape, |to, from, weight| {
+            y[to] += xs[from] * ws[weight];
+            dx[from] += dys[to] * ws[weight];
+            dw[weight] += dys[to] * xs[from];
+        });
+        both_ways(|| {
+            let convolution = Convolution::new(w.clone(), window, groups);
+            let found = convolution.forward(&array(&x), has_bias.then_some(&b), false).unwrap();
+            prop_assert!(distance(&found, &tensor(&y, &shape.outputs())) < 1e-12);
+            let rectified = convolution.forward(&array(&x), has_bias.then_some(&b), true).unwrap();
+            prop_assert!(distance(&rectified, &found.to_tensor().unwrap().relu().unwrap()) == 0.0);
+            let found = convolution.backward_input(&array(&dy), [height, width]).unwrap();
+            prop_assert!(distance(&found, &tensor(&dx, &x_shape)) < 1e-12);
+            let parts = convolution.relevance(&array(&dy), &rectified, 0.1, &array(&x)).unwrap();
+            let share = crate::ops::stabilized_ratio(&array(&dy), &rectified, 0.1).unwrap();
+            let back = convolution.backward_input(&share, [height, width]).unwrap();
+            prop_assert!(distance(&parts, &crate::ops::product(&array(&x), &back).unwrap()) == 0.0);
+            let found = conv2d_backward_weight(&array(&x), &array(&dy), window, groups).unwrap();
+            prop_assert!(distance(&found, &tensor(&dw, &w_shape)) < 1e-11);
+            Ok(())
+        })
+    }
+
     proptest! {
         #[test]
         fn convolution_and_its_gradients_equal_their_sums(
-            (images, groups, inputs, outputs) in (1usize..20, 1usize..3, 1usize..12, 1usize..40),
+            (images, groups, inputs, outputs) in (1usize..20, 1usize..3, 1usize..4, 1usize..4),
             (height, width) in (1usize..13, 1usize..13),
             window in windows(1..3),
             has_bias: bool,
         ) {
-            let (x_shape, w_shape) = ([images, inputs * groups, height, width], [outputs * groups, inputs, window.kernel, window.kernel]);
-            let Ok(shape) = shape_of(&x_shape, &w_shape, window, groups) else { return Ok(()) };
-            let (x, w, b, dy) = (random(1, &x_shape), random(2, &w_shape), random(3, &w_shape[..1]), random(4, &shape.outputs()));
-            let [xs, ws, bs, dys] = [(1, &x), (2, &w), (3, &b), (4, &dy)].map(|(seed, t)| values(seed, t.elem_count()));
-            let plane = shape.output[1] * shape.output[2];
-            let mut y: Vec<f64> = (0..dys.len()).map(|place| if has_bias { bs[place / plane % bs.len()] } else { 0.0 }).collect();
-            let (mut dx, mut dw) = (vec![0.0; xs.len()], vec![0.0; ws.len()]);
-            products(&shape, |to, from, weight| {
-                y[to] += xs[from] * ws[weight];
-                dx[from] += dys[to] * ws[weight];
-                dw[weight] += dys[to] * xs[from];
-            });
-            both_ways(|| {
-                let convolution = Convolution::new(w.clone(), window, groups);
-                let found = convolution.forward(&array(&x), has_bias.then_some(&b), false).unwrap();
-                prop_assert!(distance(&found, &tensor(&y, &shape.outputs())) < 1e-12);
-                let rectified = convolution.forward(&array(&x), has_bias.then_some(&b), true).unwrap();
-                prop_assert!(distance(&rectified, &found.to_tensor().unwrap().relu().unwrap()) == 0.0);
-                let found = convolution.backward_input(&array(&dy), [height, width]).unwrap();
-                prop_assert!(distance(&found, &tensor(&dx, &x_shape)) < 1e-12);
-                let parts = convolution.relevance(&array(&dy), &rectified, 0.1, &array(&x)).unwrap();
-                let share = crate::ops::stabilized_ratio(&array(&dy), &rectified, 0.1).unwrap();
-                let back = convolution.backward_input(&share, [height, width]).unwrap();
-                prop_assert!(distance(&parts, &crate::ops::product(&array(&x), &back).unwrap()) == 0.0);
-                let found = conv2d_backward_weight(&array(&x), &array(&dy), window, groups).unwrap();
-                prop_assert!(distance(&found, &tensor(&dw, &w_shape)) < 1e-11);
-                Ok(())
-            })?;
+            compare([images, inputs * groups, height, width], outputs * groups, window, groups, has_bias)?;
+        }
+
+        #[test]
+        fn minimal_filters_equal_sums(
+            (images, inputs, outputs) in (1usize..7, 8usize..11, 8usize..20),
+            (height, width) in (1usize..16, 1usize..36),
+            (kernel, padding) in (2usize..7).prop_flat_map(|kernel| (Just(kernel), 0..=kernel)),
+            has_bias: bool,
+        ) {
+            compare([images, inputs, height, width], outputs, Window::new(kernel).padding(padding), 1, has_bias)?;
         }
     }
 

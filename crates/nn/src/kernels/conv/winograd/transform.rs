@@ -68,11 +68,12 @@ impl<T: Element> Forward<'_, T> {
                         let [i, j] = [seen[0] + place / TILE, seen[1] + place % TILE];
                         (i * STEP + j % STEP) * line + j / STEP
                     });
+                    let furthest = places.into_iter().fold(0, usize::max);
                     for row in 0..rows.len() {
                         for column in (0..columns).step_by(lanes) {
                             let from = row * STEP * STEP * line + column;
                             let to = (channel * pieces * pieces + piece) * stride + first + row * columns + column;
-                            assert!(from + winograd.reach() * STEP * line + lanes <= lines.len() + line, "a tile beyond its lines");
+                            assert!(from + furthest + lanes <= lines.len(), "a tile beyond its lines");
                             assert!(to + (COEFFICIENTS - 1) * apart + lanes <= values.len(), "a tile beyond the values");
                             // SAFETY: lines and values have room for these vectors, as asserted; vectors are plain numbers, and read
                             // and written unaligned.
