@@ -3,7 +3,6 @@ use std::ops::Range;
 use bezoar_core::{Error, Result};
 use bezoar_nn::{Array, AtPlace, Graph, Memory, Network, NodeId, Op, ops};
 use candle_core::{DType, Tensor};
-use rayon::prelude::*;
 
 use crate::step::{Seen, Step};
 use crate::{Composite, LayerKind};
@@ -14,7 +13,6 @@ pub struct Analysis {
     network: Network,
     /// One for each node but the input.
     steps: Vec<Step>,
-    memory: Memory,
 }
 
 /// What the net says of some images, and why.
@@ -46,7 +44,7 @@ impl Analysis {
             Step::prepare(rule, composite.stabilizer(rule), &network, id).at(&node.name)
         };
         let steps = graph.ids().skip(1).map(prepare).collect::<Result<_>>()?;
-        Ok(Self { network, steps, memory: Memory::default() })
+        Ok(Self { network, steps })
     }
 
     /// The net that is explained.
@@ -56,18 +54,10 @@ impl Analysis {
 
     /// Explains images `[N, C, H, W]`. `target` says how much relevance each score of some images, the rows in the range, starts with:
     /// `[rows, classes]`, from their scores.
-    ///
-    /// On the CPU a few images at a time go forth and back, so that what the layers hand on stays in the cache.
     pub fn explain(&self, images: &Tensor, target: impl Fn(&Tensor, Range<usize>) -> Result<Tensor> + Sync) -> Result<Explained> {
-        let count = images.dims().first().copied().unwrap_or_default();
-        let block = if images.device().is_cpu() { self.network.block(count) } else { count.max(1) };
-        let starts = (0..count).into_par_iter().step_by(block);
-        let parts = starts.map(|start| {
-            let rows = start..count.min(start + block);
-            let images = images.narrow(0, start, rows.len()).and_then(|images| Array::new(&images, &self.memory)).at("input")?;
-            self.explain_block(&images, |scores| target(scores, rows), &mut |_, _| Ok(()))
-        });
-        let (scores, relevance): (Vec<Array>, Vec<Array>) = parts.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        let parts =
+            self.network.in_blocks(images, |images, rows| self.explain_block(images, |scores| target(scores, rows), &mut |_, _| Ok(())))?;
+        let (scores, relevance): (Vec<Array>, Vec<Array>) = parts.into_iter().unzip();
         let stack = |parts: &[Array]| Array::stack(parts).at("input");
         Ok(Explained { scores: stack(&scores)?, relevance: stack(&relevance)? })
     }
@@ -86,7 +76,7 @@ impl Analysis {
         let nonnegative = nonnegative(graph, is_nonnegative(images).at("input")?);
         let mut relevance: Vec<Option<Array>> = vec![None; outputs.len()];
         let start = target(&scores.to_tensor().at("scores")?)?;
-        relevance[graph.output().index()] = Some(Array::new(&start, &self.memory).at("target")?);
+        relevance[graph.output().index()] = Some(images.like(&start).at("target")?);
         for (id, step) in graph.ids().skip(1).zip(&self.steps).rev() {
             let node = graph.node(id);
             let (Some(output), Some(own)) = (outputs.pop(), relevance[id.index()].take()) else { continue };
@@ -112,7 +102,7 @@ impl Analysis {
         let graph = self.network.graph();
         let place = |id: NodeId| format!("sample {sample:?}, layer `{}`", graph.node(id).name);
         let search = || {
-            let image = Array::new(image, &self.memory).at("input")?;
+            let image = Array::new(image, &Memory::default()).at("input")?;
             for (id, output) in graph.ids().zip(self.network.forward_all(&image)?) {
                 if !is_finite(&output).at(&graph.node(id).name)? {
                     return Err(Error::data(place(id), "the layer's output is not finite")

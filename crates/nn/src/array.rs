@@ -65,6 +65,21 @@ impl Memory {
     }
 }
 
+/// As many memories as there were threads at work at once: what a memory holds follows from the work, not from how threads met.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memories(Arc<Mutex<Vec<Memory>>>);
+
+impl Memories {
+    /// Lends a memory to some work.
+    pub(crate) fn lend<R>(&self, work: impl FnOnce(&Memory) -> R) -> R {
+        let free = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = free().pop().unwrap_or_default();
+        let result = work(&memory);
+        free().push(memory);
+        result
+    }
+}
+
 impl<T: Element> Deref for Lease<T> {
     type Target = [T];
 
@@ -111,7 +126,7 @@ impl Array {
     }
 
     /// The values of a tensor, in this array's memory.
-    pub(crate) fn like(&self, tensor: &Tensor) -> Result<Self> {
+    pub fn like(&self, tensor: &Tensor) -> Result<Self> {
         Self::new(tensor, &self.memory())
     }
 

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use bezoar_core::{Batch, Classifier, Error, Features, ImageShape, Result};
@@ -9,11 +10,11 @@ use candle_core::{DType, Device, Tensor};
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
-use crate::array::has_kernels;
+use crate::array::{Memories, has_kernels};
 use crate::augmentation::to_planes;
 use crate::graph::{Graph, NodeId, Op, Parameter, Role};
 use crate::ops::Convolution;
-use crate::{Array, AtPlace, Memory, ops};
+use crate::{Array, AtPlace, kernels, ops};
 
 /// A [`Graph`], a tensor for each of its parameters, and the device where they live.
 #[derive(Clone, Debug)]
@@ -23,7 +24,7 @@ pub struct Network {
     convolutions: BTreeMap<NodeId, Convolution>,
     device: Device,
     dtype: DType,
-    memory: Memory,
+    memories: Memories,
     folded: OnceLock<Box<Self>>,
 }
 
@@ -50,8 +51,15 @@ impl Network {
         if let Some(name) = parameters.keys().find(|name| expected.iter().all(|wanted| wanted.name != **name)) {
             return Err(Error::data(name, "no layer of the net has this parameter"));
         }
-        let mut network =
-            Self { graph, parameters, convolutions: BTreeMap::new(), device, dtype, memory: Memory::default(), folded: OnceLock::new() };
+        let mut network = Self {
+            graph,
+            parameters,
+            convolutions: BTreeMap::new(),
+            device,
+            dtype,
+            memories: Memories::default(),
+            folded: OnceLock::new(),
+        };
         network.prepare_convolutions();
         Ok(network)
     }
@@ -149,27 +157,32 @@ impl Network {
     }
 
     /// What a node gives for images `[N, C, H, W]`; later nodes are not computed.
-    ///
-    /// On the CPU a few images at a time go through the whole net, so that what its layers hand on stays in the cache.
     pub fn forward_to(&self, images: &Tensor, id: NodeId) -> Result<Tensor> {
-        let count = images.dims().first().copied().unwrap_or_default();
-        if !has_kernels(images) || count == 0 {
-            let output = self.pass(&Array::new(images, &self.memory).at("input")?, id)?;
-            return output.to_tensor().at(&self.graph.node(id).name);
-        }
-        let block = self.block(count);
-        let starts = (0..count).into_par_iter().step_by(block);
-        let outputs = starts.map(|start| {
-            let images = images.narrow(0, start, block.min(count - start));
-            self.pass(&images.and_then(|images| Array::new(&images, &self.memory)).at("input")?, id)
-        });
-        let outputs: Vec<Array> = outputs.collect::<Result<_>>()?;
+        let outputs = self.in_blocks(images, |images, _| self.pass(images, id))?;
         Array::stack(&outputs).at(&self.graph.node(id).name)
+    }
+
+    /// Does `work` on images `[N, C, H, W]` and the range of `0..N` that they are.
+    ///
+    /// On the CPU these are a few images at a time, and a thread for each few, so that what the net's layers hand on stays in the
+    /// cache; elsewhere all images at once.
+    pub fn in_blocks<R: Send>(&self, images: &Tensor, work: impl Fn(&Array, Range<usize>) -> Result<R> + Sync) -> Result<Vec<R>> {
+        let count = images.dims().first().copied().unwrap_or_default();
+        let block = if has_kernels(images) { self.block(count) } else { count };
+        let starts = (0..count.max(1)).into_par_iter().step_by(block.max(1));
+        let blocks = starts.map(|start| {
+            let rows = start..count.min(start + block);
+            self.memories.lend(|memory| {
+                let images = images.narrow(0, start, rows.len()).and_then(|images| Array::new(&images, memory)).at("input")?;
+                kernels::alone(|| work(&images, rows))
+            })
+        });
+        blocks.collect()
     }
 
     /// How many of `count` images go through the net together on one thread: so many that weights are fetched for several images at
     /// once, so few that each thread has its share and memory stays small.
-    pub fn block(&self, count: usize) -> usize {
+    fn block(&self, count: usize) -> usize {
         /// Values of a block, unless [`FEW`] images have more.
         const CACHED: usize = 1 << 18;
         const FEW: usize = 16;

@@ -5,16 +5,17 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use super::tasks::Pieces;
 use super::{Element, GRAIN, chunks_a_task};
 
 /// `f` of each value.
 pub(crate) fn map<T: Element>(x: &[T], y: &mut [T], f: impl Fn(T) -> T + Sync) {
-    y.par_chunks_mut(GRAIN).zip(x.par_chunks(GRAIN)).for_each(|(y, x)| map_vectors(x, y, &f));
+    y.par_chunks_mut(GRAIN).zip(x.par_chunks(GRAIN)).tasks_of(1).for_each(|(y, x)| map_vectors(x, y, &f));
 }
 
 /// `f` of each pair of values.
 pub(crate) fn zip<T: Element>(a: &[T], b: &[T], y: &mut [T], f: impl Fn(T, T) -> T + Sync) {
-    y.par_chunks_mut(GRAIN).zip(a.par_chunks(GRAIN).zip(b.par_chunks(GRAIN))).for_each(|(y, (a, b))| zip_vectors(a, b, y, &f));
+    y.par_chunks_mut(GRAIN).zip(a.par_chunks(GRAIN).zip(b.par_chunks(GRAIN))).tasks_of(1).for_each(|(y, (a, b))| zip_vectors(a, b, y, &f));
 }
 
 /// `f` of each value, on the widest vectors that the processor has.
@@ -53,7 +54,7 @@ pub(crate) fn stabilized_ratios<T: Element>(r: &[T], z: &[T], epsilon: T, y: &mu
 /// Zeroes values with probability `p` and divides the others by `1 - p`; row `i` has a random stream of its own.
 pub(crate) fn dropout<T: Element>(x: &[T], y: &mut [T], width: usize, p: f64, key: [u64; 2]) {
     let (threshold, kept) = ((p * 2f64.powi(32)) as u32, T::from_f64(1.0 / (1.0 - p)));
-    y.par_chunks_mut(width).zip(x.par_chunks(width)).enumerate().with_min_len(chunks_a_task(width)).for_each(|(row, (y, x))| {
+    y.par_chunks_mut(width).zip(x.par_chunks(width)).enumerate().tasks_of(chunks_a_task(width)).for_each(|(row, (y, x))| {
         let mut rng = ChaCha8Rng::from_seed(seed(key, row));
         y.iter_mut().zip(x).for_each(|(y, x)| *y = if rng.next_u32() < threshold { T::ZERO } else { *x * kept });
     });
@@ -70,7 +71,7 @@ fn seed([a, b]: [u64; 2], row: usize) -> [u8; 32] {
 /// The rows of `parts`, joined: part `i` has `widths[i]` values a row.
 pub(crate) fn join<T: Element>(parts: &[&[T]], widths: &[usize], y: &mut [T]) {
     let width = widths.iter().sum();
-    y.par_chunks_mut(width).enumerate().with_min_len(chunks_a_task(width)).for_each(|(row, mut y)| {
+    y.par_chunks_mut(width).enumerate().tasks_of(chunks_a_task(width)).for_each(|(row, mut y)| {
         for (part, &width) in parts.iter().zip(widths) {
             y.split_off_mut(..width).into_iter().for_each(|y| y.copy_from_slice(&part[row * width..][..width]));
         }
@@ -81,7 +82,7 @@ pub(crate) fn join<T: Element>(parts: &[&[T]], widths: &[usize], y: &mut [T]) {
 pub(crate) fn part<T: Element>(x: &[T], width: usize, start: usize, part: usize, y: &mut [T]) {
     y.par_chunks_mut(part)
         .zip(x.par_chunks(width))
-        .with_min_len(chunks_a_task(width))
+        .tasks_of(chunks_a_task(width))
         .for_each(|(y, x)| y.copy_from_slice(&x[start..start + part]));
 }
 

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::Element;
 use super::gemm::{Matrix, MatrixMut, Write, multiply};
+use super::tasks::Pieces;
 
 /// Rows of the result that one task computes.
 ///
@@ -28,7 +29,7 @@ pub(crate) fn backward_input<T: Element>(inputs: usize, outputs: usize, dy: &[T]
 
 /// `c = a b` or `c += a b` for rows `a` of `from` values and rows `c` of `to` values.
 fn multiply_rows<T: Element>(a: &[T], b: Matrix<'_, T>, from: usize, c: &mut [T], to: usize, write: Write) {
-    c.par_chunks_mut(ROWS * to).zip(a.par_chunks(ROWS * from)).for_each(|(c, a)| {
+    c.par_chunks_mut(ROWS * to).zip(a.par_chunks(ROWS * from)).tasks_of(1).for_each(|(c, a)| {
         if c.len() == ROWS * to {
             multiply(Matrix::new(a, ROWS, from, from), b, &mut MatrixMut::new(c, ROWS, to, to), write);
             return;

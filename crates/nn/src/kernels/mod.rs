@@ -11,11 +11,13 @@ mod gemm;
 pub(crate) mod linear;
 pub(crate) mod norm;
 pub(crate) mod pool;
+mod tasks;
 mod tile;
 
 use std::ops::Range;
 
 pub(crate) use self::element::Element;
+pub(crate) use self::tasks::alone;
 
 /// The positions of `0..positions` for which `position * stride + shift - padding` is in `0..size`.
 fn reachable(shift: usize, padding: usize, stride: usize, size: usize, positions: usize) -> Range<usize> {

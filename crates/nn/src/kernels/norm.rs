@@ -6,6 +6,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::elementwise::{map_vectors, zip_vectors};
+use super::tasks::Pieces;
 use super::{Element, chunks_a_task};
 
 const LANES: usize = 16;
@@ -86,7 +87,7 @@ pub(crate) fn moments<T: Element>(x: &[T], channels: usize, plane: usize) -> Vec
 /// `x * scale + shift` with a factor and a summand for each channel; `rectified`, negative values become zero then.
 pub(crate) fn affine<T: Element>(x: &[T], plane: usize, scale: &[T], shift: &[T], rectified: bool, y: &mut [T]) {
     let least = if rectified { T::ZERO } else { T::LOWEST };
-    y.par_chunks_mut(plane).zip(x.par_chunks(plane)).enumerate().with_min_len(chunks_a_task(plane)).for_each(|(number, (y, x))| {
+    y.par_chunks_mut(plane).zip(x.par_chunks(plane)).enumerate().tasks_of(chunks_a_task(plane)).for_each(|(number, (y, x))| {
         let (scale, shift) = (scale[number % scale.len()], shift[number % scale.len()]);
         map_vectors(x, y, |x| {
             let value = x * scale + shift;
@@ -149,7 +150,7 @@ pub(crate) fn backward<T: Element>(x: &[T], dy: &[T], plane: usize, facts: &Back
         all
     });
     let planes = dx.par_chunks_mut(plane).zip(x.par_chunks(plane).zip(dy.par_chunks(plane))).enumerate();
-    planes.with_min_len(chunks_a_task(plane)).for_each(|(number, (dx, (x, dy)))| {
+    planes.tasks_of(chunks_a_task(plane)).for_each(|(number, (dx, (x, dy)))| {
         let channel = &all[number % channels];
         zip_vectors(x, dy, dx, |x, dy| channel.pass(x, dy) * channel.dy + (x - channel.center) * channel.x + channel.constant);
     });

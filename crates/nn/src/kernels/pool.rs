@@ -8,6 +8,7 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::tasks::Pieces;
 use super::{Element, chunks_a_task, each, reachable};
 use crate::graph::Window;
 
@@ -75,7 +76,7 @@ impl Shape {
     fn map<T: Element>(&self, x: &[T], y: &mut [T], start: T, visit: impl Fn(&mut T, T) + Sync) {
         let columns = self.columns();
         let planes = y.par_chunks_mut(self.output_plane()).zip(x.par_chunks(self.input_plane()));
-        planes.with_min_len(chunks_a_task(self.input_plane())).for_each_init(
+        planes.tasks_of(chunks_a_task(self.input_plane())).for_each_init(
             || vec![start; self.output[1]],
             |room, (y, x)| {
                 y.fill(start);
@@ -106,7 +107,7 @@ pub(crate) fn max_backward<T: Element>(shape: &Shape, x: &[T], dy: &[T], dx: &mu
     let (columns, width, Window { stride, padding, .. }) = (shape.columns(), shape.output[1], shape.window);
     let planes = dx.par_chunks_mut(shape.input_plane()).zip(x.par_chunks(shape.input_plane())).zip(dy.par_chunks(shape.output_plane()));
     let state = || (vec![T::NAN; width], vec![0; width], vec![T::ZERO; width]);
-    planes.with_min_len(chunks_a_task(shape.input_plane())).for_each_init(state, |(best, winners, room), ((dx, x), dy)| {
+    planes.tasks_of(chunks_a_task(shape.input_plane())).for_each_init(state, |(best, winners, room), ((dx, x), dy)| {
         dx.fill(T::ZERO);
         for (row, dy) in dy.chunks_exact(width).enumerate() {
             best.fill(T::NAN);
@@ -159,7 +160,7 @@ pub(crate) fn avg_backward<T: Element>(shape: &Shape, dy: &[T], dx: &mut [T]) {
     let area = T::from_f64(1.0 / (shape.window.kernel * shape.window.kernel) as f64);
     let columns = shape.columns();
     let planes = dx.par_chunks_mut(shape.input_plane()).zip(dy.par_chunks(shape.output_plane()));
-    planes.with_min_len(chunks_a_task(shape.input_plane())).for_each(|(dx, dy)| {
+    planes.tasks_of(chunks_a_task(shape.input_plane())).for_each(|(dx, dy)| {
         dx.fill(T::ZERO);
         for (row, dy) in dy.chunks_exact(shape.output[1]).enumerate() {
             for line in shape.rows(row).map(|window_row| shape.line(row, window_row)) {

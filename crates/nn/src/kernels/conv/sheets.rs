@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use super::super::tasks::Pieces;
 use super::super::tile::{LANES, SLACK, correlate, panels};
 use super::super::{Element, each};
 use super::{Finish, Grid, Shape, Source};
@@ -255,7 +256,7 @@ impl Sheets {
             )
         };
         let blocks = target.par_chunks_mut(self.block() * self.target.image()).enumerate();
-        blocks.for_each_init(scratch, |(sheets, room, sums), (block, target)| {
+        blocks.tasks_of(1).for_each_init(scratch, |(sheets, room, sums), (block, target)| {
             let (first, images) = (block * self.block(), target.len() / self.target.image());
             let (source, finish) = (source.part(first, images, self.source.image()), finish.part(first, images, self.target.image()));
             let (span, stride) = (self.span(images), self.sums_stride(images));

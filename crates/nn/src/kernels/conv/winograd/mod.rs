@@ -14,6 +14,7 @@ use rayon::prelude::*;
 
 use self::transform::{Back, Forward};
 
+use super::super::tasks::{Pieces, threads};
 use super::super::tile::{LANES, SLACK, correlate, panels};
 use super::super::{Element, each};
 use super::{Finish, Grid, Shape, Source};
@@ -87,7 +88,7 @@ impl Winograd {
         let count = count.max(1);
         let tiles = self.tiles().iter().product::<usize>();
         let blocks = count.div_ceil(BAND.div_ceil(tiles));
-        let shared = blocks.next_multiple_of(rayon::current_num_threads());
+        let shared = blocks.next_multiple_of(threads());
         count.div_ceil(if count * tiles / shared < BAND / 3 { blocks } else { shared })
     }
 
@@ -180,27 +181,30 @@ impl Winograd {
                 memory.lease(COEFFICIENTS * Self::apart(outputs, most)),
             )
         };
-        target.par_chunks_mut(block * to).enumerate().for_each_init(scratch, |(lines, room, values, products), (number, target)| {
-            let images = target.len() / to;
-            let (source, finish) = (source.part(number * block, images, from), finish.part(number * block, images, to));
-            let bands = (images * rows * columns).div_ceil(BAND);
-            let height = (images * rows).div_ceil(bands);
-            for start in (0..images * rows).step_by(height) {
-                let band = start..(start + height).min(images * rows);
-                let stretches = self.stretches(band.clone());
-                let tiles = band.len() * columns;
-                let stride = tiles.next_multiple_of(LANES) + SLACK;
-                let taps: Vec<usize> = (0..channels).map(|channel| channel * stride).collect();
-                let [inputs_apart, outputs_apart] = [channels, outputs].map(|channels| Self::apart(channels, stride));
-                let (values, products) = (&mut values[..COEFFICIENTS * inputs_apart], &mut products[..COEFFICIENTS * outputs_apart]);
-                Arch::new().dispatch(Forward { winograd: self, source, stretches: &stretches, lines, room, values, stride });
-                let coefficients = values.chunks_exact(inputs_apart).zip(products.chunks_exact_mut(outputs_apart));
-                for ((values, products), weights) in coefficients.zip(packed.chunks_exact(outputs * channels)) {
-                    correlate(weights, values, &taps, tiles, &mut products[..outputs * stride], stride);
+        target.par_chunks_mut(block * to).enumerate().tasks_of(1).for_each_init(
+            scratch,
+            |(lines, room, values, products), (number, target)| {
+                let images = target.len() / to;
+                let (source, finish) = (source.part(number * block, images, from), finish.part(number * block, images, to));
+                let bands = (images * rows * columns).div_ceil(BAND);
+                let height = (images * rows).div_ceil(bands);
+                for start in (0..images * rows).step_by(height) {
+                    let band = start..(start + height).min(images * rows);
+                    let stretches = self.stretches(band.clone());
+                    let tiles = band.len() * columns;
+                    let stride = tiles.next_multiple_of(LANES) + SLACK;
+                    let taps: Vec<usize> = (0..channels).map(|channel| channel * stride).collect();
+                    let [inputs_apart, outputs_apart] = [channels, outputs].map(|channels| Self::apart(channels, stride));
+                    let (values, products) = (&mut values[..COEFFICIENTS * inputs_apart], &mut products[..COEFFICIENTS * outputs_apart]);
+                    Arch::new().dispatch(Forward { winograd: self, source, stretches: &stretches, lines, room, values, stride });
+                    let coefficients = values.chunks_exact(inputs_apart).zip(products.chunks_exact_mut(outputs_apart));
+                    for ((values, products), weights) in coefficients.zip(packed.chunks_exact(outputs * channels)) {
+                        correlate(weights, values, &taps, tiles, &mut products[..outputs * stride], stride);
+                    }
+                    Arch::new().dispatch(Back { winograd: self, stretches: &stretches, products, stride, lines, finish, target });
                 }
-                Arch::new().dispatch(Back { winograd: self, stretches: &stretches, products, stride, lines, finish, target });
-            }
-        });
+            },
+        );
     }
 
     /// Pixels that a tile sees each way, with all pieces of the kernel.
