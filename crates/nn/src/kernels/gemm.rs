@@ -28,22 +28,6 @@ impl<'a, T> Matrix<'a, T> {
     }
 }
 
-/// A matrix inside a slice, to be written.
-pub(crate) struct MatrixMut<'a, T> {
-    values: &'a mut [T],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-}
-
-impl<'a, T> MatrixMut<'a, T> {
-    /// `rows` rows of `columns` values, each row `row_stride` values after the one before.
-    pub(crate) fn new(values: &'a mut [T], rows: usize, columns: usize, row_stride: usize) -> Self {
-        assert!(reach(rows, columns, row_stride) <= values.len() && row_stride >= columns, "matrix beyond its slice");
-        Self { values, rows, columns, row_stride }
-    }
-}
-
 fn reach(rows: usize, columns: usize, row_stride: usize) -> usize {
     if rows == 0 || columns == 0 { 0 } else { (rows - 1) * row_stride + columns }
 }
@@ -57,19 +41,19 @@ pub(crate) enum Write {
     Add,
 }
 
-/// `c = a b` or `c += a b`, on the calling thread.
-pub(crate) fn multiply<T: Element>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: &mut MatrixMut<'_, T>, write: Write) {
-    assert!(a.rows == c.rows && a.columns == b.rows && b.columns == c.columns, "matrices do not fit");
-    // SAFETY: `Matrix::new`, `MatrixMut::new` and `transposed` keep every index `row * row_stride + column * column_stride`
-    // inside the slices, the dimensions agree, `c` is borrowed alone, its rows do not overlap, and `T` is `f32` or `f64`.
+/// `c = a b` or `c += a b`, on the calling thread; the rows of `c` follow one another.
+pub(crate) fn multiply<T: Element>(a: Matrix<'_, T>, b: Matrix<'_, T>, c: &mut [T], write: Write) {
+    assert!(a.columns == b.rows && a.rows * b.columns == c.len(), "matrices do not fit");
+    // SAFETY: `Matrix::new` and `transposed` keep every index `row * row_stride + column * column_stride` inside the slices, the
+    // dimensions agree, `c` is borrowed alone and has as many values as the product, and `T` is `f32` or `f64`.
     unsafe {
         gemm::gemm(
-            c.rows,
-            c.columns,
+            a.rows,
+            b.columns,
             a.columns,
-            c.values.as_mut_ptr(),
+            c.as_mut_ptr(),
             1,
-            c.row_stride as isize,
+            b.columns as isize,
             write == Write::Add,
             a.values.as_ptr(),
             a.column_stride as isize,

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::Element;
-use super::gemm::{Matrix, MatrixMut, Write, multiply};
+use super::gemm::{Matrix, Write, multiply};
 use super::tasks::Pieces;
 
 /// Rows of the result that one task computes.
@@ -31,13 +31,13 @@ pub(crate) fn backward_input<T: Element>(inputs: usize, outputs: usize, dy: &[T]
 fn multiply_rows<T: Element>(a: &[T], b: Matrix<'_, T>, from: usize, c: &mut [T], to: usize, write: Write) {
     c.par_chunks_mut(ROWS * to).zip(a.par_chunks(ROWS * from)).tasks_of(1).for_each(|(c, a)| {
         if c.len() == ROWS * to {
-            multiply(Matrix::new(a, ROWS, from, from), b, &mut MatrixMut::new(c, ROWS, to, to), write);
+            multiply(Matrix::new(a, ROWS, from, from), b, c, write);
             return;
         }
         let (mut rows, mut products) = (a.to_vec(), c.to_vec());
         rows.resize(ROWS * from, T::ZERO);
         products.resize(ROWS * to, T::ZERO);
-        multiply(Matrix::new(&rows, ROWS, from, from), b, &mut MatrixMut::new(&mut products, ROWS, to, to), write);
+        multiply(Matrix::new(&rows, ROWS, from, from), b, &mut products, write);
         c.copy_from_slice(&products[..c.len()]);
     });
 }
@@ -49,6 +49,6 @@ pub(crate) fn backward_weight<T: Element>(inputs: usize, outputs: usize, x: &[T]
     dw.par_chunks_mut(ROWS * inputs).enumerate().for_each(|(number, dw)| {
         let rows = dw.len() / inputs;
         let dy = Matrix::new(&dy[number * ROWS..], n, rows, outputs).transposed();
-        multiply(dy, x, &mut MatrixMut::new(dw, rows, inputs, inputs), Write::Replace);
+        multiply(dy, x, dw, Write::Replace);
     });
 }
