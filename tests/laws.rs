@@ -6,6 +6,7 @@ use bezoar_attribution::{Analysis, Composite};
 use bezoar_core::{
     Attack, Batch, Classifier, ClusteredClass, Clusterer, Clustering, Decision, Features, ImageSet, Representation, Role, Transform,
 };
+use bezoar_nn::ops::{Form, Stabilizer};
 use bezoar_nn::{Array, Memory, Mode, Network};
 use bezoar_tests::{context, examples, images, network, networks, splits};
 use candle_core::{DType, Device, Tensor};
@@ -198,7 +199,7 @@ fn without_epsilon_and_bias_relevance_is_gradient_times_input() {
         let tape = net.record(&Array::new(&images, &Memory::default()).unwrap(), Mode::Use).unwrap();
         let scores = tape.scores().unwrap();
         let expected = (net.image_gradient(tape, &scores.ones_like().unwrap()).unwrap() * &images).unwrap();
-        let found = relevance(&net, &Composite::epsilon(1e-15).with_stabilizer(1e-15), &images);
+        let found = relevance(&net, &Composite::epsilon(1e-15).with_stabilizer(Stabilizer { epsilon: 1e-15, form: Form::Add }), &images);
         let found = distance(&found, &expected);
         assert!(found < 1e-5, "{name}: {found}");
     }

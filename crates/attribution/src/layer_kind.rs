@@ -1,7 +1,10 @@
 use bezoar_nn::Op;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// The sort of a layer, as far as rules tell layers apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum LayerKind {
     /// Convolutions.
     Convolution,

@@ -17,17 +17,23 @@
 
 mod activations;
 mod analysis;
+mod balance;
 mod composite;
 mod layer_kind;
 mod lrp;
+mod operator;
 mod rule;
 mod step;
 mod target;
 
 pub use activations::Activations;
-pub use analysis::{Analysis, Explained};
-pub use composite::Composite;
+pub use analysis::{Analysis, Explained, Limits};
+pub use balance::{Absorbed, Balance};
+pub use composite::{Composite, Row};
 pub use layer_kind::LayerKind;
-pub use lrp::{Channels, Lrp, Preset};
-pub use rule::{Part, Rule, STABILIZER, Term};
-pub use target::Target;
+pub use lrp::{Channels, Lrp, Preset, Through};
+pub use rule::Rule;
+pub use target::{Start, Target};
+
+/// What is added to a denominator, with its sign, so that nobody divides by zero; zennit's default.
+pub const STABILIZER: f64 = 1e-6;

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use bezoar_core::{Classifier, Context, Error, Features, ImageSet, Plugin, Representation, Result, register};
+use bezoar_nn::ops::{Form, Stabilizer};
 use bezoar_nn::{AtPlace, Network, features};
 use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Analysis, Composite, STABILIZER, Target};
+use crate::{Analysis, Composite, Row, STABILIZER, Target};
 
 /// Heatmaps by layer-wise relevance propagation: how much each pixel spoke for a class.
 ///
@@ -23,16 +24,39 @@ pub struct Lrp {
     #[serde(default = "default_epsilon")]
     #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub epsilon: f64,
-    /// The score that is explained.
+    /// The γ of the γ-rule, in `epsilon-gamma-box`. More of it drops contradictory evidence.
+    #[serde(default = "default_gamma")]
+    #[schemars(range(min = 0.0))]
+    pub gamma: f64,
+    /// How the ε comes into denominators.
+    #[serde(default)]
+    pub stabilizer: Form,
+    /// What is explained.
     #[serde(default)]
     pub target: Target,
-    /// What becomes of the colours.
+    /// The layer whose outputs get the relevance; the pixels, if none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// Layers of whose relevance only a part goes on: what the decision owes to these channels alone (arXiv 2206.03208).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub through: Vec<Through>,
+    /// What becomes of the colours, or of the layer's channels.
     #[serde(default)]
     pub channels: Channels,
 }
 
-/// A composite by name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Channels of a layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Through {
+    /// The layer's name.
+    pub layer: String,
+    /// Which of its channels keep their relevance.
+    pub channels: Vec<usize>,
+}
+
+/// A composite by name, or row by row.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
     /// The ε-rule on every layer with weights.
@@ -40,6 +64,18 @@ pub enum Preset {
     Epsilon,
     /// The z⁺-rule on convolutions, the ε-rule on linear layers: smoother, and never negative from the first convolution on.
     EpsilonPlus,
+    /// The same, but the flat rule on the first layers: as coarse as their windows, and without the image's own edges.
+    EpsilonPlusFlat,
+    /// The z-box rule on the first convolutions, the γ-rule on the others, the ε-rule on linear layers.
+    EpsilonGammaBox,
+    /// The α2β1-rule on convolutions, the ε-rule on linear layers: shows what speaks against the class, too.
+    EpsilonAlpha2Beta1,
+    /// The same, but the flat rule on the first layers.
+    EpsilonAlpha2Beta1Flat,
+    /// The z⁺-rule on every layer with weights (arXiv 1608.00507).
+    ExcitationBackprop,
+    /// The first row that fits a layer has its rule; for layers without weights that none fits, the usual rules follow.
+    Rows(Vec<Row>),
 }
 
 /// What becomes of the relevance of a pixel's colours.
@@ -57,13 +93,26 @@ fn default_epsilon() -> f64 {
     STABILIZER
 }
 
+fn default_gamma() -> f64 {
+    0.25
+}
+
 impl Plugin for Lrp {
     type Kind = dyn Representation;
     const NAME: &'static str = "lrp";
     const PAPER: Option<&'static str> = Some("doi 10.1371/journal.pone.0130140");
 
     fn example() -> Self {
-        Self { composite: Preset::Epsilon, epsilon: default_epsilon(), target: Target::Label, channels: Channels::Sum }
+        Self {
+            composite: Preset::Epsilon,
+            epsilon: default_epsilon(),
+            gamma: default_gamma(),
+            stabilizer: Form::Add,
+            target: Target::Label,
+            at: None,
+            through: Vec::new(),
+            channels: Channels::Sum,
+        }
     }
 
     fn build(self) -> Result<Arc<dyn Representation>> {
@@ -75,16 +124,42 @@ register!(Lrp);
 
 impl Lrp {
     fn composite(&self) -> Composite {
-        match self.composite {
-            Preset::Epsilon => Composite::epsilon(self.epsilon),
-            Preset::EpsilonPlus => Composite::epsilon_plus(self.epsilon),
-        }
+        self.composite.of(self.epsilon, self.gamma).with_stabilizer(Stabilizer { epsilon: STABILIZER, form: self.stabilizer })
     }
 
-    fn rows(&self, relevance: &Tensor) -> Result<Features> {
-        match self.channels {
-            Channels::Sum => features(&relevance.sum(1).at("input")?),
-            Channels::Keep => features(relevance),
+    fn analysis(&self, network: Network) -> Result<Analysis> {
+        let analysis = self.through.iter().try_fold(Analysis::new(network, &self.composite())?, |analysis, through| {
+            analysis.keeping(&through.layer, &through.channels)
+        })?;
+        match &self.at {
+            Some(layer) => analysis.at(layer),
+            None => Ok(analysis),
+        }
+    }
+}
+
+impl Preset {
+    /// The composite, with this ε in the ε-rule and this γ in the γ-rule.
+    pub fn of(&self, epsilon: f64, gamma: f64) -> Composite {
+        match self {
+            Self::Epsilon => Composite::epsilon(epsilon),
+            Self::EpsilonPlus => Composite::epsilon_plus(epsilon),
+            Self::EpsilonPlusFlat => Composite::epsilon_plus_flat(epsilon),
+            Self::EpsilonGammaBox => Composite::epsilon_gamma_box(epsilon, gamma),
+            Self::EpsilonAlpha2Beta1 => Composite::epsilon_alpha2_beta1(epsilon),
+            Self::EpsilonAlpha2Beta1Flat => Composite::epsilon_alpha2_beta1_flat(epsilon),
+            Self::ExcitationBackprop => Composite::excitation_backprop(),
+            Self::Rows(rows) => Composite::over_base(rows.iter().cloned()),
+        }
+    }
+}
+
+impl Channels {
+    /// Relevance `[N, C, ...]` as rows. Vectors stay as they are.
+    pub(crate) fn rows(self, relevance: &Tensor) -> Result<Features> {
+        match self {
+            Self::Sum if relevance.rank() > 2 => features(&relevance.sum(1).at("input")?),
+            _ => features(relevance),
         }
     }
 }
@@ -101,19 +176,20 @@ impl Representation for Lrp {
             Error::request("LRP explains nets of Bezoar's own layer graph, and this model is none")
                 .with_help("choose another representation, such as `{ use: activations }`")
         })?;
-        let analysis = Analysis::new(network.fold_batch_norm()?, &self.composite())?;
+        let analysis = self.analysis(network.fold_batch_norm()?)?;
+        let target = self.target.resolve(images.classes())?;
         let progress = cx.task("heatmaps", images.len() as u64);
         let mut done = 0;
         for batch in images.batches(BATCH) {
             cx.check()?;
             let batch = batch?;
             let pixels = analysis.network().images(&batch)?;
-            let explained = analysis.explain(&pixels, |scores, rows| self.target.relevance(scores, &batch.labels[rows]))?;
-            let rows = self.rows(&explained.relevance)?;
+            let explained = analysis.explain(&pixels, |scores, rows| target.relevance(scores, &batch.labels[rows]))?;
+            let rows = self.channels.rows(&explained.relevance)?;
             if let Some(row) = features(&explained.scores)?.first_not_finite().or_else(|| rows.first_not_finite()) {
                 let image = pixels.narrow(0, row, 1).at("input")?;
-                let target = |scores: &Tensor| self.target.relevance(scores, &batch.labels[row..=row]);
-                return Err(analysis.diagnose(&images.samples()[done + row].id, &image, target));
+                let start = |scores: &Tensor| target.relevance(scores, &batch.labels[row..=row]);
+                return Err(analysis.diagnose(&images.samples()[done + row].id, &image, start));
             }
             sink(rows)?;
             done += batch.len();

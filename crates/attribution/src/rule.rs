@@ -1,49 +1,140 @@
-use crate::LayerKind;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-/// What is added to a denominator, with its sign, so that nobody divides by zero; zennit's default.
-pub const STABILIZER: f64 = 1e-6;
+use crate::LayerKind;
 
 /// How a layer hands the relevance `R` of its output `y` on to its input `x`.
 ///
-/// `J` is the layer's linear map, `Jᵀ` its transpose, `⊙` the product value by value, and `stab(z) = z + ε s(z)` with
-/// `s(z) = 1` for `z ≥ 0`, else -1.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// `J` is the layer's linear map with weights `W` and bias `b`, `Jᵀ` its transpose, `⊙` the product value by value, `v⁺ = max(v, 0)`,
+/// `v⁻ = min(v, 0)`, and `stab` a [`Stabilizer`](crate::Stabilizer). The weighted rules are for convolutions, linear layers, and
+/// batch norm as the affine map that it is outside training (arXiv 1902.10178).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Rule {
+    /// LRP-0: the ε-rule without ε; where the output is 0, its relevance is lost.
+    Zero,
     /// LRP-ε with this ε: `x ⊙ Jᵀ(R / stab(y))` (Bach et al. 2015, equation 58). The bias absorbs its share.
-    ///
-    /// For convolutions, linear layers, and batch norm as the affine map that it is outside training (arXiv 1902.10178).
-    Epsilon(f64),
-    /// LRP-z⁺: the ε-rule on what speaks for the output alone, `x⁺ W⁺ + x⁻ W⁻ + b⁺`. For convolutions and linear layers.
+    Epsilon(#[schemars(extend("exclusiveMinimum" = 0.0))] f64),
+    /// LRP-γ with this γ, for inputs of either sign: what speaks for an output counts `1 + γ` times, be the output positive or
+    /// negative (arXiv 2106.13200, after Montavon et al. 2019). γ = 0 is the ε-rule.
+    Gamma(#[schemars(range(min = 0.0))] f64),
+    /// LRP-z⁺: the ε-rule on what speaks for the output alone, `x⁺ W⁺ + x⁻ W⁻ + b⁺`.
     ZPlus,
+    /// LRP-αβ: α times what speaks for the output, less β times what speaks against it (Bach et al. 2015, equation 60);
+    /// `alpha - beta` is 1. β = 0 is z⁺.
+    AlphaBeta {
+        /// Weight of what speaks for the output, 1 or more.
+        alpha: f64,
+        /// Weight of what speaks against it.
+        beta: f64,
+    },
+    /// LRP-z^B, for layers that see values between the bounds `l` and `h` of the images:
+    /// `(x ⊙ Jᵀ[W] - l ⊙ Jᵀ[W⁺] - h ⊙ Jᵀ[W⁻]) (R / stab(W x - W⁺ l - W⁻ h))` (Montavon et al. 2017, table 1).
+    ZBox,
+    /// LRP-w²: `Jᵀ[W²](R / stab(W² 1 + b²))`, whatever the input (Montavon et al. 2017, table 1).
+    WSquare,
+    /// LRP-♭: in equal parts to all inputs that an output sees, whatever they are (arXiv 1902.10178). For average pools too.
+    Flat,
     /// The ε-rule on a map without weights, for sums and average pools: each input gets its share of the output.
     Norm,
-    /// `R` as it is. For activation functions and dropout.
+    /// `R` as it is. For activation functions, dropout and batch norm.
     Pass,
     /// Each value's relevance goes where the value came from, and adds up there: the winner under a max-pool, the part of a
     /// concatenation, the place before a change of shape.
     Route,
+    /// `R` times the layer's derivative. Where all layers have it, relevance is the gradient.
+    Gradient,
+    /// The gradient where it is positive, for activation functions: guided backpropagation (arXiv 1412.6806).
+    Guided,
 }
 
-/// One linear map of a rule: the layer with its input, weights and bias changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Term {
-    /// What of the input it sees.
-    pub input: Part,
-    /// What of the weights it uses.
-    pub weight: Part,
-    /// What of the bias it adds, if any.
-    pub bias: Option<Part>,
+/// Relevance that outputs hand on in shares of a denominator: `factor Σ_t s_t x_t ⊙ J_tᵀ(R / stab(Σ_t s_t z_t))` with `z_t = J_t x_t + b_t`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Share {
+    pub(crate) factor: f64,
+    pub(crate) of: Outputs,
+    pub(crate) terms: Vec<Term>,
 }
 
-/// What is taken of each value of a tensor.
+/// Which outputs hand on relevance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// All of it.
-    Whole,
-    /// `max(v, 0)`.
+pub(crate) enum Outputs {
+    All,
     Positive,
-    /// `min(v, 0)`.
     Negative,
+}
+
+/// One linear map of a share: the layer with its input, weights and bias changed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Term {
+    pub(crate) sign: f64,
+    pub(crate) input: Input,
+    pub(crate) weight: Weight,
+    /// None for no bias.
+    pub(crate) bias: Option<Weight>,
+}
+
+/// What a term sees in place of the layer's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    Whole,
+    Positive,
+    Negative,
+    One,
+    /// The least that images can be there.
+    Low,
+    /// The most.
+    High,
+}
+
+/// What a term makes of a weight or a bias.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Weight {
+    /// Positive ones times the first factor, negative ones times the second.
+    Sides(f64, f64),
+    Square,
+    One,
+}
+
+impl Weight {
+    pub(crate) const WHOLE: Self = Self::Sides(1.0, 1.0);
+    const POSITIVE: Self = Self::Sides(1.0, 0.0);
+    const NEGATIVE: Self = Self::Sides(0.0, 1.0);
+}
+
+impl Term {
+    /// The layer as it is: its output is the layer's.
+    pub(crate) const WHOLE: Self = Self::new(Input::Whole, Weight::WHOLE, Some(Weight::WHOLE));
+
+    const fn new(input: Input, weight: Weight, bias: Option<Weight>) -> Self {
+        Self { sign: 1.0, input, weight, bias }
+    }
+
+    const fn less(input: Input, weight: Weight, bias: Option<Weight>) -> Self {
+        Self { sign: -1.0, input, weight, bias }
+    }
+}
+
+impl Share {
+    fn of_all(factor: f64, terms: impl Into<Vec<Term>>) -> Self {
+        Self { factor, of: Outputs::All, terms: terms.into() }
+    }
+
+    /// What speaks for the output.
+    fn favour(factor: f64) -> Self {
+        Self::of_all(
+            factor,
+            [Term::new(Input::Positive, Weight::POSITIVE, Some(Weight::POSITIVE)), Term::new(Input::Negative, Weight::NEGATIVE, None)],
+        )
+    }
+
+    /// What speaks against it.
+    fn oppose(factor: f64) -> Self {
+        Self::of_all(
+            factor,
+            [Term::new(Input::Positive, Weight::NEGATIVE, Some(Weight::NEGATIVE)), Term::new(Input::Negative, Weight::POSITIVE, None)],
+        )
+    }
 }
 
 impl Rule {
@@ -51,29 +142,62 @@ impl Rule {
     pub fn suits(self, kind: LayerKind) -> bool {
         use LayerKind::{Activation, AveragePool, BatchNorm, Concat, Convolution, Dropout, Flatten, Linear, MaxPool, Sum};
         match self {
-            Self::Epsilon(_) => matches!(kind, Convolution | Linear | BatchNorm),
-            Self::ZPlus => matches!(kind, Convolution | Linear),
+            Self::Zero | Self::Epsilon(_) | Self::Gamma(_) | Self::ZPlus | Self::AlphaBeta { .. } | Self::ZBox | Self::WSquare => {
+                matches!(kind, Convolution | Linear | BatchNorm)
+            }
+            Self::Flat => matches!(kind, Convolution | Linear | BatchNorm | AveragePool),
             Self::Norm => matches!(kind, AveragePool | Sum),
-            Self::Pass => matches!(kind, Activation | Dropout),
+            Self::Pass => matches!(kind, Activation | Dropout | BatchNorm),
             Self::Route => matches!(kind, MaxPool | Concat | Flatten),
+            Self::Gradient => true,
+            Self::Guided => matches!(kind, Activation),
         }
     }
 
-    /// The rule as linear maps `m` with outputs `z_m`: `R_in = Σ_m x_m ⊙ J_mᵀ(R / stab(Σ_m z_m))`. None for rules that only
-    /// say where relevance goes.
-    pub fn terms(self) -> &'static [Term] {
+    /// What is wrong with the rule's numbers, if anything.
+    pub fn problem(self) -> Option<String> {
         match self {
-            Self::Epsilon(_) | Self::Norm => &[Term::WHOLE],
-            Self::ZPlus => &[
-                Term { input: Part::Positive, weight: Part::Positive, bias: Some(Part::Positive) },
-                Term { input: Part::Negative, weight: Part::Negative, bias: None },
-            ],
-            Self::Pass | Self::Route => &[],
+            Self::Epsilon(epsilon) if !(epsilon > 0.0 && epsilon.is_finite()) => Some(format!("ε is {epsilon}, and must be positive")),
+            Self::Gamma(gamma) if !(gamma >= 0.0 && gamma.is_finite()) => Some(format!("γ is {gamma}, and must not be negative")),
+            Self::AlphaBeta { alpha, beta } if !(beta >= 0.0 && (alpha - beta - 1.0).abs() < 1e-9) => {
+                Some(format!("α is {alpha} and β {beta}: β must not be negative, and α is 1 + β"))
+            }
+            _ => None,
         }
     }
-}
 
-impl Term {
-    /// The layer as it is: its output is the layer's.
-    pub const WHOLE: Self = Self { input: Part::Whole, weight: Part::Whole, bias: Some(Part::Whole) };
+    /// Whether an input that is 0 gets no relevance.
+    pub(crate) fn spares_zeros(self) -> bool {
+        !matches!(self, Self::ZBox | Self::WSquare | Self::Flat | Self::Gradient | Self::Guided)
+    }
+
+    /// The rule as shares. None for rules that have no denominator.
+    pub(crate) fn shares(self) -> Vec<Share> {
+        match self {
+            Self::Zero | Self::Epsilon(_) | Self::Norm => vec![Share::of_all(1.0, [Term::WHOLE])],
+            Self::Gamma(gamma) => {
+                let (up, down) = (Weight::Sides(1.0 + gamma, 1.0), Weight::Sides(1.0, 1.0 + gamma));
+                let share = |of, [own, other]: [Weight; 2]| Share {
+                    factor: 1.0,
+                    of,
+                    terms: vec![Term::new(Input::Positive, own, Some(own)), Term::new(Input::Negative, other, None)],
+                };
+                vec![share(Outputs::Positive, [up, down]), share(Outputs::Negative, [down, up])]
+            }
+            Self::ZPlus => vec![Share::favour(1.0)],
+            Self::AlphaBeta { alpha, beta } if beta > 0.0 => vec![Share::favour(alpha), Share::oppose(-beta)],
+            Self::AlphaBeta { alpha, .. } => vec![Share::favour(alpha)],
+            Self::ZBox => vec![Share::of_all(
+                1.0,
+                [
+                    Term::new(Input::Whole, Weight::WHOLE, Some(Weight::WHOLE)),
+                    Term::less(Input::Low, Weight::POSITIVE, Some(Weight::POSITIVE)),
+                    Term::less(Input::High, Weight::NEGATIVE, Some(Weight::NEGATIVE)),
+                ],
+            )],
+            Self::WSquare => vec![Share::of_all(1.0, [Term::new(Input::One, Weight::Square, Some(Weight::Square))])],
+            Self::Flat => vec![Share::of_all(1.0, [Term::new(Input::One, Weight::One, None)])],
+            Self::Pass | Self::Route | Self::Gradient | Self::Guided => Vec::new(),
+        }
+    }
 }

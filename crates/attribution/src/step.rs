@@ -1,10 +1,12 @@
 //! A rule made ready for one layer.
 
-use bezoar_nn::ops::Convolution;
+use bezoar_nn::ops::{Form, Stabilizer};
 use bezoar_nn::{Array, Network, NodeId, Op, Window, ops};
 use candle_core::{Result, Tensor, bail};
 
-use crate::{Part, Rule, Term};
+use crate::Rule;
+use crate::operator::Operator;
+use crate::rule::{Input, Outputs, Share, Term};
 
 /// How one layer hands relevance on, with all that does not depend on the image prepared.
 #[derive(Debug)]
@@ -17,27 +19,35 @@ pub(crate) enum Step {
     Concat,
     /// To the same value in another shape.
     Flatten,
-    /// In shares of a sum.
-    Share { map: Map, terms: Vec<Prepared>, stabilizer: f64 },
+    /// In shares of sums.
+    Shares { shares: Vec<PreparedShare>, stabilizer: Stabilizer },
+    /// Times a linear map's derivative.
+    Transposed(Operator),
+    /// Where the activation is positive; `guided`, no negative relevance.
+    Relu { guided: bool },
 }
 
-/// A layer whose output is a weighted sum of its input.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Map {
-    Conv2d,
-    Linear,
-    Affine,
-    AvgPool(Window),
-    Sum,
-}
-
-/// A term of a rule with the weights that it uses.
+/// A share with the weights that its terms use.
 #[derive(Debug)]
-pub(crate) struct Prepared {
+pub(crate) struct PreparedShare {
+    pub(crate) factor: f64,
+    pub(crate) of: Outputs,
+    pub(crate) terms: Vec<PreparedTerm>,
+}
+
+#[derive(Debug)]
+pub(crate) struct PreparedTerm {
     term: Term,
-    convolution: Option<Convolution>,
-    weight: Option<Tensor>,
-    bias: Option<Tensor>,
+    operator: Operator,
+    pub(crate) bias: Option<Tensor>,
+    constant: Option<Constant>,
+}
+
+/// What a term that sees no image sees and gives, for one image: `[1, ...]`.
+#[derive(Debug)]
+struct Constant {
+    input: Array,
+    output: Array,
 }
 
 /// What one layer saw and gave.
@@ -46,38 +56,38 @@ pub(crate) struct Seen<'a> {
     pub(crate) output: &'a Array,
     /// Whether no input is negative anywhere.
     pub(crate) nonnegative: bool,
+    /// Whether negative outputs were zeroed, which is done where they have no relevance.
+    pub(crate) rectified: bool,
 }
 
+/// The least and the most that a layer's input can be, for one image: `[1, ...]`.
+pub(crate) type Bounds = [Array; 2];
+
 impl Step {
-    /// `rule`, with this ε in its denominator, for a layer that it suits.
-    pub(crate) fn prepare(rule: Rule, stabilizer: f64, network: &Network, id: NodeId) -> Result<Self> {
-        let map = match (rule, network.graph().node(id).op) {
-            (Rule::Pass, _) => return Ok(Self::Pass),
-            (_, Op::MaxPool { window }) => return Ok(Self::MaxPool(window)),
-            (_, Op::Concat) => return Ok(Self::Concat),
-            (_, Op::Flatten) => return Ok(Self::Flatten),
-            (_, Op::Conv2d { .. }) => Map::Conv2d,
-            (_, Op::Linear { .. }) => Map::Linear,
-            (_, Op::BatchNorm { .. }) => Map::Affine,
-            (_, Op::AvgPool { window }) => Map::AvgPool(window),
-            (_, Op::Add) => Map::Sum,
-            (_, op @ (Op::Input | Op::Relu | Op::Dropout { .. })) => bail!("{rule:?} does not suit {op:?}"),
-        };
-        let [weight, bias] = match network.graph().node(id).op {
-            Op::BatchNorm { eps, .. } => network.running_affine(id, eps)?.map(Some),
-            _ => ["weight", "bias"].map(|what| network.parameter(id, what).cloned()),
-        };
-        let prepare = |&term: &Term| {
-            let weight = weight.as_ref().map(|weight| term.weight.of(weight)).transpose()?;
-            let bias = term.bias.zip(bias.as_ref()).map(|(part, bias)| part.of(bias)).transpose()?;
-            let convolution = match (network.graph().node(id).op, &weight) {
-                (Op::Conv2d { window, groups, .. }, Some(weight)) => Some(Convolution::new(weight.clone(), window, groups)),
-                _ => None,
-            };
-            Ok(Prepared { term, convolution, weight, bias })
-        };
-        let terms = rule.terms().iter().map(prepare).collect::<Result<_>>()?;
-        Ok(Self::Share { map, terms, stabilizer })
+    /// `rule` for a layer that it suits. `bounds` are asked for if the rule needs them.
+    pub(crate) fn prepare(
+        rule: Rule,
+        stabilizer: Stabilizer,
+        network: &Network,
+        id: NodeId,
+        bounds: impl Fn() -> Result<Bounds>,
+    ) -> Result<Self> {
+        let op = network.graph().node(id).op;
+        Ok(match (rule, op) {
+            (Rule::Pass, _) | (Rule::Gradient, Op::Dropout { .. }) => Self::Pass,
+            (Rule::Route | Rule::Gradient, Op::MaxPool { window }) => Self::MaxPool(window),
+            (Rule::Route | Rule::Gradient, Op::Concat) => Self::Concat,
+            (Rule::Route | Rule::Gradient, Op::Flatten) => Self::Flatten,
+            (Rule::Gradient | Rule::Guided, Op::Relu) => Self::Relu { guided: rule == Rule::Guided },
+            (Rule::Gradient, _) => Self::Transposed(Operator::of(network, id, crate::rule::Weight::WHOLE, None)?.0),
+            _ => {
+                let prepare = |share: Share| {
+                    let terms = share.terms.into_iter().map(|term| PreparedTerm::new(term, network, id, &bounds));
+                    Ok(PreparedShare { factor: share.factor, of: share.of, terms: terms.collect::<Result<_>>()? })
+                };
+                Self::Shares { shares: rule.shares().into_iter().map(prepare).collect::<Result<_>>()?, stabilizer }
+            }
+        })
     }
 
     /// The relevance of each input, from that of the output.
@@ -88,25 +98,53 @@ impl Step {
             Self::MaxPool(window) => Ok(vec![ops::max_pool2d_backward(input, relevance, *window)?]),
             Self::Concat => ops::split(relevance, &seen.inputs.iter().map(|input| input.dims()[1]).collect::<Vec<_>>()),
             Self::Flatten => Ok(vec![relevance.reshape(input.dims())?]),
-            Self::Share { map, terms, stabilizer } => {
-                let terms: Vec<&Prepared> = terms.iter().filter(|term| !(seen.nonnegative && term.term.input == Part::Negative)).collect();
-                let denominator = denominator(*map, &terms, seen)?;
-                if let (Map::Conv2d, [only]) = (map, terms.as_slice()) {
-                    let input = only.term.input.of_input(input, seen.nonnegative)?;
-                    return Ok(vec![only.convolution()?.relevance(relevance, &denominator, *stabilizer, &input)?]);
-                }
-                let share = ops::stabilized_ratio(relevance, &denominator, *stabilizer)?;
-                seen.inputs.iter().map(|input| sum(terms.iter().map(|term| term.give(*map, input, &share, seen.nonnegative)))).collect()
+            Self::Transposed(operator) => seen.inputs.iter().map(|input| operator.transposed(relevance, input.dims())).collect(),
+            Self::Relu { guided } => {
+                let gradient = ops::relu_backward(seen.output, relevance)?;
+                Ok(vec![if *guided { ops::relu(&gradient)? } else { gradient }])
+            }
+            Self::Shares { shares, stabilizer } => {
+                let counting = shares.iter().filter(|share| !(seen.rectified && share.of == Outputs::Negative));
+                let parts = counting.map(|share| share.back(seen, relevance, *stabilizer)).collect::<Result<Vec<_>>>()?;
+                (0..seen.inputs.len()).map(|input| sum(parts.iter().map(|part| Ok(part[input].clone())))).collect()
             }
         }
     }
 }
 
-/// What the terms of a rule give together.
-fn denominator(map: Map, terms: &[&Prepared], seen: &Seen<'_>) -> Result<Array> {
-    match terms {
-        [only] if only.term == Term::WHOLE => Ok(seen.output.clone()),
-        _ => sum(terms.iter().map(|term| map.forward(&term.term.input.of_input(seen.inputs[0], seen.nonnegative)?, term))),
+impl PreparedShare {
+    fn back(&self, seen: &Seen<'_>, relevance: &Array, stabilizer: Stabilizer) -> Result<Vec<Array>> {
+        let terms = self.terms(seen);
+        let (relevance, denominator) = (self.own(seen, relevance)?, self.denominator(seen)?);
+        if let ([only], [input], Form::Add) = (terms.as_slice(), seen.inputs, stabilizer.form)
+            && let (Operator::Conv2d(convolution), None) = (&only.operator, &only.constant)
+            && stabilizer.epsilon > 0.0
+        {
+            let input = only.input(input, seen.nonnegative)?;
+            return Ok(vec![convolution.relevance(&relevance, &denominator, stabilizer.epsilon, &input)?]);
+        }
+        let share = ops::stabilized_ratio(&relevance, &denominator, stabilizer)?;
+        seen.inputs.iter().map(|input| sum(terms.iter().map(|term| term.give(input, &share, seen.nonnegative)))).collect()
+    }
+
+    /// The terms that are not 0 whatever the weights.
+    fn terms(&self, seen: &Seen<'_>) -> Vec<&PreparedTerm> {
+        self.terms.iter().filter(|term| !(seen.nonnegative && term.term.input == Input::Negative)).collect()
+    }
+
+    /// The relevance that these outputs share out.
+    pub(crate) fn own(&self, seen: &Seen<'_>, relevance: &Array) -> Result<Array> {
+        let gated = match self.of {
+            Outputs::Positive if !seen.rectified => ops::relu_backward(seen.output, relevance)?,
+            Outputs::Negative => ops::relu_backward(&ops::scale(seen.output, -1.0)?, relevance)?,
+            _ => relevance.clone(),
+        };
+        if self.factor == 1.0 { Ok(gated) } else { ops::scale(&gated, self.factor) }
+    }
+
+    /// What the terms give together.
+    pub(crate) fn denominator(&self, seen: &Seen<'_>) -> Result<Array> {
+        sum(self.terms(seen).iter().map(|term| term.output(seen)))
     }
 }
 
@@ -115,58 +153,58 @@ fn sum(mut terms: impl Iterator<Item = Result<Array>>) -> Result<Array> {
     terms.try_fold(first?, |sum, term| ops::add(&sum, &term?, false))
 }
 
-impl Prepared {
+impl PreparedTerm {
+    fn new(term: Term, network: &Network, id: NodeId, bounds: &impl Fn() -> Result<Bounds>) -> Result<Self> {
+        let (operator, bias) = Operator::of(network, id, term.weight, term.bias)?;
+        let input = match term.input {
+            Input::One => {
+                let graph = network.graph();
+                let shape = [&[1], graph.shape(graph.node(id).inputs[0])].concat();
+                Some(Array::new(&Tensor::ones(shape, network.dtype(), network.device())?, &bezoar_nn::Memory::default())?)
+            }
+            Input::Low => Some(bounds()?[0].clone()),
+            Input::High => Some(bounds()?[1].clone()),
+            Input::Whole | Input::Positive | Input::Negative => None,
+        };
+        let constant = input.map(|input| Ok::<_, candle_core::Error>(Constant { output: operator.forward(&input, bias.as_ref())?, input }));
+        Ok(Self { term, operator, bias, constant: constant.transpose()? })
+    }
+
+    /// What it sees of an input that may be known to have no negative values.
+    fn input(&self, input: &Array, nonnegative: bool) -> Result<Array> {
+        match (&self.constant, self.term.input) {
+            (Some(constant), _) => ops::repeat(&constant.input, input.dims()[0]),
+            (None, Input::Positive) if nonnegative => Ok(input.clone()),
+            (None, Input::Positive) => ops::side(input, false),
+            (None, Input::Negative) => ops::side(input, true),
+            (None, _) => Ok(input.clone()),
+        }
+    }
+
+    /// What it gives, with its sign.
+    fn output(&self, seen: &Seen<'_>) -> Result<Array> {
+        let output = match &self.constant {
+            _ if self.term == Term::WHOLE => Ok(seen.output.clone()),
+            Some(constant) => ops::repeat(&constant.output, seen.output.dims()[0]),
+            None => self.operator.forward(&self.input(seen.inputs[0], seen.nonnegative)?, self.bias.as_ref()),
+        }?;
+        self.signed(output)
+    }
+
     /// The relevance that an input gets through this term when each unit of output is worth `share`.
-    fn give(&self, map: Map, input: &Array, share: &Array, nonnegative: bool) -> Result<Array> {
-        ops::product(&self.term.input.of_input(input, nonnegative)?, &map.transposed(share, input.dims(), self)?)
-    }
-
-    fn convolution(&self) -> Result<&Convolution> {
-        self.convolution.as_ref().ok_or_else(|| candle_core::Error::Msg("is no convolution".into()))
-    }
-
-    fn weight(&self) -> Result<&Tensor> {
-        self.weight.as_ref().ok_or_else(|| candle_core::Error::Msg("has no weight".into()))
-    }
-}
-
-impl Map {
-    fn forward(self, x: &Array, term: &Prepared) -> Result<Array> {
-        let bias = term.bias.as_ref();
-        match self {
-            Self::Conv2d => term.convolution()?.forward(x, bias, false),
-            Self::Linear => ops::linear(x, term.weight()?, bias),
-            Self::Affine | Self::AvgPool(_) | Self::Sum => bail!("no rule changes this layer"),
+    fn give(&self, input: &Array, share: &Array, nonnegative: bool) -> Result<Array> {
+        let back = self.operator.transposed(share, input.dims())?;
+        match self.term.input {
+            Input::One => self.signed(back),
+            _ => self.signed(ops::product(&self.input(input, nonnegative)?, &back)?),
         }
     }
 
-    /// The transpose of the map, without bias.
-    fn transposed(self, share: &Array, input: &[usize], term: &Prepared) -> Result<Array> {
-        match self {
-            Self::Conv2d => term.convolution()?.backward_input(share, [input[2], input[3]]),
-            Self::Linear => ops::linear_backward_input(share, term.weight()?),
-            Self::Affine => ops::channel_affine(share, term.weight()?, &term.weight()?.zeros_like()?, false),
-            Self::AvgPool(window) => ops::avg_pool2d_backward(share, [input[2], input[3]], window),
-            Self::Sum => Ok(share.clone()),
-        }
-    }
-}
-
-impl Part {
-    fn of(self, values: &Tensor) -> Result<Tensor> {
-        match self {
-            Self::Whole => Ok(values.clone()),
-            Self::Positive => values.maximum(0.0),
-            Self::Negative => values.minimum(0.0),
-        }
+    pub(crate) fn sign(&self) -> f64 {
+        self.term.sign
     }
 
-    /// The same of an input that may be known to have no negative values.
-    fn of_input(self, values: &Array, nonnegative: bool) -> Result<Array> {
-        match self {
-            Self::Whole => Ok(values.clone()),
-            Self::Positive if nonnegative => Ok(values.clone()),
-            Self::Positive | Self::Negative => ops::side(values, self == Self::Negative),
-        }
+    fn signed(&self, values: Array) -> Result<Array> {
+        if self.term.sign < 0.0 { ops::scale(&values, self.term.sign) } else { Ok(values) }
     }
 }

@@ -328,6 +328,11 @@ impl Graph {
         &self.shapes[id.0]
     }
 
+    /// The node of the image.
+    pub fn input_node(&self) -> NodeId {
+        NodeId(0)
+    }
+
     /// The last node.
     pub fn output(&self) -> NodeId {
         NodeId(self.nodes.len() - 1)

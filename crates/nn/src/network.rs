@@ -107,6 +107,11 @@ impl Network {
         &self.device
     }
 
+    /// The number type of its parameters and of the images that it takes.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
     /// The same net on another device or in another number type.
     pub fn to(&self, device: &Device, dtype: DType) -> Result<Self> {
         let moved = self.parameters.iter().map(|(name, tensor)| {
@@ -210,19 +215,19 @@ impl Network {
         outputs.pop().flatten().ok_or_else(|| Error::request("a graph without nodes"))
     }
 
-    /// What every node gives for images `[N, C, H, W]`, in the order of the nodes; but a layer whose output nobody but a ReLU wants
-    /// gives what the ReLU gives.
-    pub fn forward_all(&self, images: &Array) -> Result<Vec<Array>> {
+    /// What every node gives for images `[N, C, H, W]`, in the order of the nodes; if `fused`, a layer that
+    /// [is fused](Self::is_fused) gives what the ReLU gives.
+    pub fn forward_all(&self, images: &Array, fused: bool) -> Result<Vec<Array>> {
         self.graph.ids().try_fold(Vec::with_capacity(self.graph.nodes().len()), |mut outputs: Vec<Array>, id| {
             let inputs: Vec<&Array> = self.graph.node(id).inputs.iter().map(|input| &outputs[input.index()]).collect();
-            let output = self.compute(id, images, &inputs, self.is_fused(id))?;
+            let output = self.compute(id, images, &inputs, fused && self.is_fused(id))?;
             outputs.push(output);
             Ok(outputs)
         })
     }
 
     /// Whether a ReLU and the layer before it, whose output nobody else wants, are done at once; asked of either.
-    pub(crate) fn is_fused(&self, id: NodeId) -> bool {
+    pub fn is_fused(&self, id: NodeId) -> bool {
         let node = self.graph.node(id);
         match node.op {
             Op::Relu => {

@@ -1,6 +1,7 @@
 //! Whole nets: conservation and identities that must hold whatever the weights.
 
 use bezoar_attribution::Composite;
+use bezoar_nn::ops::{Form, Stabilizer};
 use bezoar_nn::{Array, Graph, Memory, Mode, Network};
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
@@ -43,7 +44,7 @@ proptest! {
         ];
         for (graph, composite) in cases {
             let net = network(graph.clone(), seed);
-            let found = explain(&net, &composite.with_stabilizer(1e-12), &images(&graph, seed), &one_hot(&graph, seed));
+            let found = explain(&net, &composite.with_stabilizer(Stabilizer { epsilon: 1e-12, form: Form::Add }), &images(&graph, seed), &one_hot(&graph, seed));
             for image in found.chunks(found.len() / IMAGES) {
                 let sum: f64 = image.iter().sum();
                 prop_assert!((sum - 1.0).abs() < 1e-5, "{sum} remains of 1");

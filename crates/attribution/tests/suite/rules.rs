@@ -1,16 +1,13 @@
 //! Each rule against its formula, written out value by value on the layer's dense matrix.
 
-use bezoar_attribution::{Analysis, Composite, LayerKind, Rule, STABILIZER};
+use bezoar_attribution::{Analysis, Composite, LayerKind, Limits, Row, Rule, STABILIZER};
 use bezoar_nn::{Graph, GraphBuilder, Network, NodeId, Op, Window};
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
 
-use crate::support::{distance, explain, host, network, random};
+use crate::support::{Style, distance, explain, host, inception, network, random};
 
 const IMAGES: usize = 2;
-
-/// How much of `w x` counts.
-type Share = fn(f64) -> f64;
 
 /// `y_j = Σ_i w_ji x_i + b_j` for one image.
 struct Dense {
@@ -53,16 +50,51 @@ impl Dense {
         dense
     }
 
-    /// The relevance of the inputs when `w x` counts as `share` says, and a bias as `constant` says.
-    fn relevance(&self, x: &[f64], r: &[f64], share: impl Fn(f64) -> f64, constant: impl Fn(f64) -> f64) -> Vec<f64> {
+    /// The relevance that input `x` gets of the relevance `r` of the outputs: each rule's formula, weight by weight. `limits` are the
+    /// least and the most that each input can be.
+    fn relevance(&self, rule: Rule, x: &[f64], r: &[f64], limits: &[[f64; 2]]) -> Vec<f64> {
         let mut back = vec![0.0; x.len()];
-        for ((weight, bias), r) in self.weight.iter().zip(&self.bias).zip(r) {
-            let shares: Vec<f64> = weight.iter().zip(x).map(|(w, x)| share(w * x)).collect();
-            let z = shares.iter().sum::<f64>() + constant(*bias);
-            let z = if z >= 0.0 { z + STABILIZER } else { z - STABILIZER };
-            back.iter_mut().zip(shares).for_each(|(back, share)| *back += share * r / z);
+        for ((weight, &bias), &r) in self.weight.iter().zip(&self.bias).zip(r) {
+            let products: Vec<f64> = weight.iter().zip(x).map(|(w, x)| w * x).collect();
+            let z = products.iter().sum::<f64>() + bias;
+            // Each part of the relevance: what of it, the inputs' shares and the bias's.
+            let parts: Vec<(f64, Vec<f64>, f64)> = match rule {
+                Rule::Epsilon(_) | Rule::Zero => vec![(r, products, bias)],
+                Rule::ZPlus => vec![(r, products.iter().map(|p| p.max(0.0)).collect(), bias.max(0.0))],
+                Rule::AlphaBeta { alpha, beta } => vec![
+                    (alpha * r, products.iter().map(|p| p.max(0.0)).collect(), bias.max(0.0)),
+                    (-beta * r, products.iter().map(|p| p.min(0.0)).collect(), bias.min(0.0)),
+                ],
+                Rule::Gamma(gamma) => {
+                    let favoured = |p: f64| if p * z > 0.0 { (1.0 + gamma) * p } else { p };
+                    vec![(if z == 0.0 { 0.0 } else { r }, products.iter().map(|p| favoured(*p)).collect(), favoured(bias))]
+                }
+                Rule::ZBox => {
+                    let share = |((w, x), [low, high]): ((&f64, &f64), &[f64; 2])| w * x - w.max(0.0) * low - w.min(0.0) * high;
+                    vec![(r, weight.iter().zip(x).zip(limits).map(share).collect(), 0.0)]
+                }
+                Rule::WSquare => vec![(r, weight.iter().map(|w| w * w).collect(), bias * bias)],
+                Rule::Flat => vec![(r, self.sees(weight), 0.0)],
+                other => panic!("{other:?} is not a rule for weights"),
+            };
+            for (r, shares, constant) in parts {
+                let z = shares.iter().sum::<f64>() + constant;
+                let stabilized = match rule {
+                    Rule::Zero => z,
+                    _ if z >= 0.0 => z + STABILIZER,
+                    _ => z - STABILIZER,
+                };
+                if stabilized != 0.0 {
+                    back.iter_mut().zip(shares).for_each(|(back, share)| *back += share * r / stabilized);
+                }
+            }
         }
         back
+    }
+
+    /// 1 for each input that an output sees.
+    fn sees(&self, weight: &[f64]) -> Vec<f64> {
+        weight.iter().map(|w| f64::from(u8::from(*w != 0.0))).collect()
     }
 }
 
@@ -93,7 +125,7 @@ fn layers() -> impl Strategy<Value = Graph> {
 }
 
 fn only(rule: Rule) -> Composite {
-    Composite::over_base([LayerKind::Convolution, LayerKind::Linear].map(|kind| (kind, rule)))
+    Composite::over_base([LayerKind::Convolution, LayerKind::Linear].map(|kind| Row::kind(kind, rule)))
 }
 
 /// The graph's input shape for some images.
@@ -111,15 +143,35 @@ proptest! {
         let images = random(seed ^ 1, &batch(&graph), if signed { -1.0..1.0 } else { 0.0..1.0 });
         let start = random(seed ^ 2, &[IMAGES, graph.classes()], -1.0..1.0);
         let dense = Dense::of(&net);
-        let rules: [(Rule, Share); 2] = [(Rule::Epsilon(STABILIZER), |share| share), (Rule::ZPlus, |share| share.max(0.0))];
-        for (rule, part) in rules {
+        let rules = [
+            Rule::Zero,
+            Rule::Epsilon(STABILIZER),
+            Rule::Gamma(0.0),
+            Rule::Gamma(0.25),
+            Rule::ZPlus,
+            Rule::AlphaBeta { alpha: 2.0, beta: 1.0 },
+            Rule::AlphaBeta { alpha: 1.0, beta: 0.0 },
+            Rule::ZBox,
+            Rule::WSquare,
+            Rule::Flat,
+        ];
+        let channels = graph.input()[0];
+        let limits = Limits { low: (0..channels).map(|c| -1.0 - c as f64).collect(), high: vec![1.5; channels] };
+        let plane = graph.input()[1] * graph.input()[2];
+        let ends: Vec<[f64; 2]> = (0..channels * plane).map(|place| [limits.low[place / plane], limits.high[place / plane]]).collect();
+        for rule in rules {
             let expected: Vec<f64> = host(&images)
                 .chunks(graph.input().iter().product())
                 .zip(host(&start).chunks(graph.classes()))
-                .flat_map(|(x, r)| dense.relevance(x, r, part, part))
+                .flat_map(|(x, r)| dense.relevance(rule, x, r, &ends))
                 .collect();
-            let found = explain(&net, &only(rule), &images, &start);
+            let analysis = Analysis::within(net.clone(), &only(rule), &limits).unwrap();
+            let found = host(&analysis.explain(&images, |_, rows| Ok(start.narrow(0, rows.start, rows.len()).unwrap())).unwrap().relevance);
             prop_assert!(distance(&found, &expected) < 1e-9, "{rule:?}: {found:?} instead of {expected:?}");
+            for balance in analysis.balance(&images, |_, rows| Ok(start.narrow(0, rows.start, rows.len()).unwrap())).unwrap() {
+                let accounted = balance.handed_on + balance.absorbed.bias + balance.absorbed.epsilon + balance.absorbed.lost;
+                prop_assert!((balance.arrived - accounted).abs() < 1e-9 * (1.0 + balance.arrived.abs()), "{balance:?}");
+            }
         }
     }
 
@@ -155,7 +207,7 @@ fn transparent(layers: impl FnOnce(&mut GraphBuilder) -> NodeId) -> Network {
 fn explained(net: &Network) -> [Vec<f64>; 3] {
     let images = random(5, &batch(net.graph()), -1.0..1.0);
     let start = random(6, &[IMAGES, net.graph().classes()], -1.0..1.0);
-    let composite = Composite::over_base([(LayerKind::Linear, Rule::Epsilon(1e-14))]);
+    let composite = Composite::over_base([Row::kind(LayerKind::Linear, Rule::Epsilon(1e-14))]);
     let found = explain(net, &composite, &images, &start);
     [host(&images), host(&start), found]
 }
@@ -206,7 +258,7 @@ fn the_first_of_equal_values_wins() {
     let net = transparent(|b| b.add("pool", Op::MaxPool { window }, &[b.input()]).unwrap());
     let images = Tensor::ones(&batch(net.graph()), DType::F64, &Device::Cpu).unwrap();
     let start = random(6, &[IMAGES, net.graph().classes()], -1.0..1.0);
-    let found = explain(&net, &Composite::over_base([(LayerKind::Linear, Rule::Epsilon(1e-14))]), &images, &start);
+    let found = explain(&net, &Composite::over_base([Row::kind(LayerKind::Linear, Rule::Epsilon(1e-14))]), &images, &start);
     assert!(distance(&found, &pooled(&host(&images), &host(&start), window, winner_takes_all)) < 1e-9);
 }
 
@@ -297,7 +349,7 @@ fn batch_norm_that_stands_alone_shares_like_the_affine_map_that_it_is() {
     for (x, r) in host(&images).chunks(48).zip(host(&start).chunks(3)) {
         let scale = |place: usize| weight[place / 16] / (variance[place / 16] + 1e-5).sqrt();
         let y: Vec<f64> = x.iter().enumerate().map(|(place, x)| (x - mean[place / 16]) * scale(place) + bias[place / 16]).collect();
-        let back = head.relevance(&y, r, |share| share, |bias| bias);
+        let back = head.relevance(Rule::Epsilon(STABILIZER), &y, r, &[]);
         expected.extend((0..48).map(|place| {
             let z = y[place] + STABILIZER * if y[place] >= 0.0 { 1.0 } else { -1.0 };
             x[place] * scale(place) * back[place] / z
@@ -309,12 +361,27 @@ fn batch_norm_that_stands_alone_shares_like_the_affine_map_that_it_is() {
 #[test]
 fn layers_without_a_rule_are_named_when_the_analysis_is_made() {
     let net = transparent(|b| b.add("pool", Op::AvgPool { window: Window::tiling(2) }, &[b.input()]).unwrap());
-    let refused = |rows: &[(LayerKind, Rule)]| Analysis::new(net.clone(), &Composite::new(rows.to_vec())).unwrap_err().to_string();
-    let epsilon = (LayerKind::Linear, Rule::Epsilon(STABILIZER));
-    let flatten = (LayerKind::Flatten, Rule::Route);
-    assert!(refused(&[epsilon, flatten]).contains("`pool`"));
-    assert!(refused(&[epsilon, flatten, (LayerKind::AveragePool, Rule::ZPlus)]).contains("ZPlus"));
-    let first_wins = Composite::over_base([(LayerKind::AveragePool, Rule::Norm), (LayerKind::AveragePool, Rule::Pass), epsilon]);
-    assert_eq!(first_wins.rule(LayerKind::AveragePool), Some(Rule::Norm));
-    assert!(Analysis::new(net, &first_wins).is_ok());
+    let refused = |rows: &[Row]| Analysis::new(net.clone(), &Composite::new(rows.to_vec())).unwrap_err().to_string();
+    let epsilon = Row::kind(LayerKind::Linear, Rule::Epsilon(STABILIZER));
+    let flatten = Row::kind(LayerKind::Flatten, Rule::Route);
+    assert!(refused(&[epsilon.clone(), flatten.clone()]).contains("`pool`"));
+    assert!(refused(&[epsilon.clone(), flatten.clone(), Row::kind(LayerKind::AveragePool, Rule::ZPlus)]).contains("ZPlus"));
+    assert!(refused(&[Row::named("conv*", Rule::Flat)]).contains("`conv*`"));
+    assert!(refused(&[Row::named("[", Rule::Flat)]).contains("pattern"));
+    assert!(refused(&[Row::named("head", Rule::Gamma(-1.0))]).contains("γ is -1"));
+    assert!(refused(&[Row::named("head", Rule::AlphaBeta { alpha: 2.0, beta: 0.5 })]).contains("1 + β"));
+    let rows = [Row::kind(LayerKind::AveragePool, Rule::Norm), Row::kind(LayerKind::AveragePool, Rule::Flat), epsilon];
+    assert_eq!(Composite::over_base(rows).rules(net.graph()).unwrap(), [Rule::Norm, Rule::Route, Rule::Epsilon(STABILIZER)]);
+}
+
+#[test]
+fn the_first_layers_are_those_that_the_image_reaches_through_no_weights() {
+    let graph = inception(Style { bias: true, norm: true });
+    let rules =
+        Composite::over_base([Row::first(LayerKind::Convolution, Rule::Flat), Row::named("*", Rule::Gradient)]).rules(&graph).unwrap();
+    let flat = graph.nodes().iter().skip(1).zip(rules).filter(|(_, rule)| *rule == Rule::Flat).map(|(node, _)| node.name.as_str());
+    assert_eq!(flat.collect::<Vec<_>>(), ["one", "five.reduce", "three.reduce", "pooled.project"]);
+    let box_inside = Composite::over_base([Row::named("deep", Rule::ZBox), Row::named("*", Rule::Gradient)]);
+    let refused = Analysis::new(network(graph, 1), &box_inside).unwrap_err().to_string();
+    assert!(refused.contains("`deep`") && refused.contains("z-box"), "{refused}");
 }

@@ -51,6 +51,29 @@ pub(crate) fn stabilized_ratios<T: Element>(r: &[T], z: &[T], epsilon: T, y: &mu
     zip_vectors(r, z, y, |r, z| r / if z < T::ZERO { z - epsilon } else { z + epsilon });
 }
 
+/// `r / (s(z) max(|z|, ε))` of each pair of values.
+pub(crate) fn clipped_ratios<T: Element>(r: &[T], z: &[T], epsilon: T, y: &mut [T]) {
+    zip_vectors(r, z, y, |r, z| {
+        r / if z < T::ZERO - epsilon || z > epsilon {
+            z
+        } else if z < T::ZERO {
+            T::ZERO - epsilon
+        } else {
+            epsilon
+        }
+    });
+}
+
+/// `r / z` of each pair of values; 0 for `z = 0`.
+pub(crate) fn ratios<T: Element>(r: &[T], z: &[T], y: &mut [T]) {
+    zip_vectors(r, z, y, |r, z| if z == T::ZERO { T::ZERO } else { r / z });
+}
+
+/// The root of the mean square of values.
+pub(crate) fn root_mean_square<T: Element>(values: &[T]) -> f64 {
+    (values.iter().map(|value| value.to_f64() * value.to_f64()).sum::<f64>() / values.len().max(1) as f64).sqrt()
+}
+
 /// Zeroes values with probability `p` and divides the others by `1 - p`; row `i` has a random stream of its own.
 pub(crate) fn dropout<T: Element>(x: &[T], y: &mut [T], width: usize, p: f64, key: [u64; 2]) {
     let (threshold, kept) = ((p * 2f64.powi(32)) as u32, T::from_f64(1.0 / (1.0 - p)));

@@ -2,6 +2,7 @@ use std::sync::OnceLock;
 
 use candle_core::{Result, Tensor, WithDType};
 
+use super::{Form, Stabilizer};
 use super::{check, check_samples, per_place};
 use crate::array::with_values;
 use crate::graph::Window;
@@ -121,8 +122,8 @@ impl Convolution {
         })
     }
 
-    /// `x ⊙ Jᵀ(r / stab(z))`: what the inputs `x` get of the outputs' relevance `r` in shares of `z`, at once. See
-    /// [`stabilized_ratio`](super::stabilized_ratio) for `stab`.
+    /// `x ⊙ Jᵀ(r / stab(z))`: what the inputs `x` get of the outputs' relevance `r` in shares of `z`, at once. Here `stab` is
+    /// [`Form::Add`].
     pub fn relevance(&self, r: &Array, z: &Array, epsilon: f64, x: &Array) -> Result<Array> {
         let shape = shape_of(x.dims(), self.weight.dims(), self.window, self.groups)?;
         shape.check_outputs(r)?;
@@ -133,7 +134,7 @@ impl Convolution {
             self.run::<T>(Direction::Transposed, &shape, r, divisor, finish)
         }, _tensor => {
             let [_, _, height, width] = shape.inputs();
-            super::product(x, &self.backward_input(&super::stabilized_ratio(r, z, epsilon)?, [height, width])?)
+            super::product(x, &self.backward_input(&super::stabilized_ratio(r, z, Stabilizer { epsilon, form: Form::Add })?, [height, width])?)
         })
     }
 
@@ -247,7 +248,7 @@ mod tests {
             let found = convolution.backward_input(&array(&dy), [height, width]).unwrap();
             prop_assert!(distance(&found, &tensor(&dx, &x_shape)) < 1e-12);
             let parts = convolution.relevance(&array(&dy), &rectified, 0.1, &array(&x)).unwrap();
-            let share = crate::ops::stabilized_ratio(&array(&dy), &rectified, 0.1).unwrap();
+            let share = crate::ops::stabilized_ratio(&array(&dy), &rectified, Stabilizer { epsilon: 0.1, form: Form::Add }).unwrap();
             let back = convolution.backward_input(&share, [height, width]).unwrap();
             prop_assert!(distance(&parts, &crate::ops::product(&array(&x), &back).unwrap()) == 0.0);
             let found = conv2d_backward_weight(&array(&x), &array(&dy), window, groups).unwrap();

@@ -64,17 +64,22 @@ pub fn product(a: &Array, b: &Array) -> Result<Array> {
     }, tensor => (tensor * b.tensor()?).map(Array::of_device))
 }
 
-/// `r / (z + ε s(z))` with `s(z) = 1` for `z ≥ 0`, else -1: shares of `r` that stay finite where `z` is 0, for LRP.
-pub fn stabilized_ratio(r: &Array, z: &Array, epsilon: f64) -> Result<Array> {
-    check(r.dims() == z.dims(), || format!("cannot divide {:?} by {:?}", r.dims(), z.dims()))?;
-    per_place!(r, T => {
-        let epsilon = <T as WithDType>::from_f64(epsilon);
-        let (left, right) = (r.slice::<T>()?, z.slice::<T>()?);
-        Ok(r.fill(r.dims(), |y| kernel::stabilized_ratios(left, right, epsilon, y)))
-    }, tensor => {
-        let z = z.tensor()?;
-        (tensor / z.lt(0.0)?.where_cond(&(z - epsilon)?, &(z + epsilon)?)?).map(Array::of_device)
-    })
+/// `x` times a factor.
+pub fn scale(x: &Array, factor: f64) -> Result<Array> {
+    per_place!(x, T => {
+        let (values, factor) = (x.slice::<T>()?, <T as WithDType>::from_f64(factor));
+        Ok(x.fill(x.dims(), |y| kernel::map(values, y, |x| x * factor)))
+    }, tensor => (tensor * factor).map(Array::of_device))
+}
+
+/// One sample `[1, ...]`, `count` times.
+pub fn repeat(x: &Array, count: usize) -> Result<Array> {
+    check(x.dims().first() == Some(&1), || format!("{:?} is not one sample", x.dims()))?;
+    let shape = [&[count], &x.dims()[1..]].concat();
+    per_place!(x, T => {
+        let values = x.slice::<T>()?;
+        Ok(x.fill(&shape, |y| y.chunks_exact_mut(values.len().max(1)).for_each(|y| y.copy_from_slice(values))))
+    }, tensor => tensor.broadcast_as(shape.as_slice())?.contiguous().map(Array::of_device))
 }
 
 /// `max(x, 0)` or, if `negative`, `min(x, 0)`: one side of the values.

@@ -9,15 +9,17 @@ mod elementwise;
 mod linear;
 mod norm;
 mod pool;
+mod stabilizer;
 mod update;
 
 use candle_core::{Result, Tensor};
 
 pub use conv::{Convolution, conv2d_backward_weight};
-pub use elementwise::{add, concat, dropout, product, relu, relu_backward, side, split, stabilized_ratio};
+pub use elementwise::{add, concat, dropout, product, relu, relu_backward, repeat, scale, side, split};
 pub use linear::{linear, linear_backward_input, linear_backward_weight};
 pub use norm::{BatchNorm, Moments, channel_affine, channel_moments, channel_sums};
 pub use pool::{avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward};
+pub use stabilizer::{Form, Stabilizer, stabilized_ratio};
 pub use update::{Number, Rule, update};
 
 /// Runs `host` with `T` as the type of an array's values, or `device` with its tensor.
