@@ -19,10 +19,16 @@ mod activations;
 mod analysis;
 mod balance;
 mod composite;
+mod grad_cam;
+mod gradient;
+mod guided_backprop;
+mod heatmaps;
+mod integrated_gradients;
 mod layer_kind;
 mod lrp;
 mod operator;
 mod rule;
+mod smooth_grad;
 mod step;
 mod target;
 
@@ -30,9 +36,15 @@ pub use activations::Activations;
 pub use analysis::{Analysis, Explained, Limits};
 pub use balance::{Absorbed, Balance};
 pub use composite::{Composite, Row};
+pub use grad_cam::GradCam;
+pub use gradient::Gradient;
+pub use guided_backprop::GuidedBackprop;
+pub use heatmaps::Channels;
+pub use integrated_gradients::IntegratedGradients;
 pub use layer_kind::LayerKind;
-pub use lrp::{Channels, Lrp, Preset, Through};
+pub use lrp::{Lrp, Preset, Through};
 pub use rule::Rule;
+pub use smooth_grad::SmoothGrad;
 pub use target::{Start, Target};
 
 /// What is added to a denominator, with its sign, so that nobody divides by zero; zennit's default.
