@@ -70,7 +70,7 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
         super::machine(),
         Vec::from_iter(programs).join(", "),
     );
-    super::write(&SECTION, &content)
+    super::write("benchmarks.md", &SECTION, &content)
 }
 
 const NOTES: &str = "\
