@@ -6,8 +6,8 @@
 //! - [`state_dict`]: parameters by name, from safetensors and PyTorch's own files.
 //!
 //! Files come from anywhere and are not trusted: a broken one is an error that says what is wrong and where, no file runs code or has
-//! other files read than those beside it, and memory stays a small multiple of the sizes of the files whatever they claim. Values are not
-//! judged: NaN is a number here.
+//! other files read than those beside it, and whatever files claim, memory stays a multiple of their sizes: a few times for numbers, some
+//! dozen times for what consists of short names. Values are not judged: NaN is a number here. `fuzz/` tries all this.
 //!
 //! Not here: what layers and operators mean.
 

@@ -1,11 +1,14 @@
 //! The part of Python's pickle format (`pickletools.py` of Python lists its opcodes) that state dicts are written in.
 //!
 //! Values lie in one list and name each other by number, so that lists may hold themselves and nothing here calls itself. Each opcode
-//! makes at most one value, so memory stays a multiple of the pickle's size.
+//! makes at most one value, and takes over what it collects, so memory stays a multiple of the pickle's size.
 
 use std::collections::BTreeMap;
 
 use crate::Dtype;
+
+/// More than a net of a hundred thousand parameters needs; a byte of a pickle can fill a hundred of memory.
+const MAX_VALUES: usize = 1 << 22;
 
 /// The number of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,7 +91,11 @@ impl<'a> Pickle<'a> {
     /// Reads a pickle and gives the bytes behind it, too.
     pub(super) fn read(bytes: &'a [u8]) -> Result<(Self, &'a [u8])> {
         let mut machine = Machine { bytes, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: BTreeMap::new() };
-        while machine.step()? {}
+        while machine.step()? {
+            if machine.values.len() > MAX_VALUES {
+                return Err("it makes more values than any state dict".into());
+            }
+        }
         let root = machine.pop()?;
         Ok((Self { values: machine.values, root }, machine.bytes))
     }
@@ -398,6 +405,7 @@ mod tests {
         assert_eq!(broken(b"\x8a\x09123456789"), "a number is too large");
         assert_eq!(broken(b"i"), "the opcode 0x69 is not known");
         assert_eq!(broken(b"K\x01)R"), "it calls what is no function");
+        assert_eq!(broken(&b")".repeat(MAX_VALUES + 1)), "it makes more values than any state dict");
         assert_eq!(read(b"cos\nsystem\n").unwrap_err(), Fault::Foreign("os.system".into()));
         assert_eq!(read(b"\x8c\x05posix\x8c\x06system\x93").unwrap_err(), Fault::Foreign("posix.system".into()));
     }
