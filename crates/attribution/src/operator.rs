@@ -1,7 +1,7 @@
 //! A layer's linear map with the weights of one term.
 
 use bezoar_nn::ops::Convolution;
-use bezoar_nn::{Array, Network, NodeId, Op, Window, ops};
+use bezoar_nn::{Array, Border, Network, NodeId, Op, Window, ops};
 use candle_core::{Result, Tensor, bail};
 
 use crate::rule::Weight;
@@ -13,7 +13,7 @@ pub(crate) enum Operator {
     Linear(Tensor),
     /// A factor a channel.
     Affine(Tensor),
-    AvgPool(Window),
+    AvgPool(Window, Border),
     /// Each input of a sum, alone.
     Sum,
 }
@@ -32,7 +32,7 @@ impl Operator {
             (Op::Conv2d { window, groups, .. }, Some(weight)) => Self::Conv2d(Convolution::new(weight, window, groups)),
             (Op::Linear { .. }, Some(weight)) => Self::Linear(weight),
             (Op::BatchNorm { .. }, Some(scale)) => Self::Affine(scale),
-            (Op::AvgPool { window }, _) => Self::AvgPool(window),
+            (Op::AvgPool { window, border }, _) => Self::AvgPool(window, border),
             (Op::Add, _) => Self::Sum,
             (op, _) => bail!("{op:?} is no linear map"),
         };
@@ -45,7 +45,7 @@ impl Operator {
             Self::Conv2d(convolution) => convolution.forward(x, bias, false),
             Self::Linear(weight) => ops::linear(x, weight, bias),
             Self::Affine(scale) => ops::channel_affine(x, scale, &bias.map_or_else(|| scale.zeros_like(), |bias| Ok(bias.clone()))?, false),
-            Self::AvgPool(window) => ops::avg_pool2d(x, *window),
+            Self::AvgPool(window, border) => ops::avg_pool2d(x, *window, *border),
             Self::Sum => Ok(x.clone()),
         }
     }
@@ -56,7 +56,7 @@ impl Operator {
             Self::Conv2d(convolution) => convolution.backward_input(share, [input[2], input[3]]),
             Self::Linear(weight) => ops::linear_backward_input(share, weight),
             Self::Affine(scale) => ops::channel_affine(share, scale, &scale.zeros_like()?, false),
-            Self::AvgPool(window) => ops::avg_pool2d_backward(share, [input[2], input[3]], *window),
+            Self::AvgPool(window, border) => ops::avg_pool2d_backward(share, [input[2], input[3]], *window, *border),
             Self::Sum => Ok(share.clone()),
         }
     }

@@ -40,7 +40,7 @@ pub(crate) fn halve(builder: &mut GraphBuilder, name: &str, from: NodeId) -> Res
 pub(crate) fn global_mean(builder: &mut GraphBuilder, from: NodeId) -> Result<NodeId> {
     let mean = match *builder.shape(from) {
         [_, 1, 1] => from,
-        [_, height, width] if height == width => builder.add("mean", Op::AvgPool { window: Window::tiling(height) }, &[from])?,
+        [_, height, width] if height == width => builder.add("mean", Op::avg_pool(Window::tiling(height)), &[from])?,
         [_, height, width] => {
             return Err(Error::request(format!("layer `mean` averages square maps, and these images come to maps of {height}x{width}"))
                 .with_help("make the images square, or choose an architecture that flattens its maps, such as `compact-cnn`"));

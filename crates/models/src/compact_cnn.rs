@@ -59,7 +59,7 @@ impl Architecture for CompactCnn {
         }
         let side = b.shape(at)[1..].iter().copied().min().unwrap_or_default();
         if side >= 8 {
-            at = b.add("mean", Op::AvgPool { window: Window::tiling(side / 4) }, &[at])?;
+            at = b.add("mean", Op::avg_pool(Window::tiling(side / 4)), &[at])?;
         }
         at = b.add("flatten", Op::Flatten, &[at])?;
         at = linear_relu_dropout(&mut b, "hidden", at, self.hidden, self.dropout)?;

@@ -6,7 +6,7 @@ use std::fmt;
 use bezoar_nn::ops::{
     BatchNorm, Convolution, avg_pool2d, channel_affine, channel_moments, conv2d_backward_weight, max_pool2d, max_pool2d_backward,
 };
-use bezoar_nn::{Array, Memory, Window};
+use bezoar_nn::{Array, Border, Memory, Window};
 use candle_core::{Device, Result, Tensor};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
@@ -34,16 +34,16 @@ impl Layer {
     }
 
     fn out(&self) -> usize {
-        self.window.positions(self.side).unwrap()
+        self.window.positions([self.side; 2]).unwrap()[0]
     }
 
     fn operations(&self) -> ItemsCount {
-        let cells = self.inputs / self.groups * self.window.kernel * self.window.kernel;
+        let cells = self.inputs / self.groups * self.window.cells();
         ItemsCount::new(2 * self.images * self.outputs * self.out() * self.out() * cells)
     }
 
     fn weight(&self) -> Tensor {
-        noise(&[self.outputs, self.inputs / self.groups, self.window.kernel, self.window.kernel])
+        noise(&[self.outputs, self.inputs / self.groups, self.window.kernel[0], self.window.kernel[1]])
     }
 
     fn input(&self) -> Array {
@@ -57,8 +57,8 @@ impl Layer {
 
 impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { images, inputs, outputs, side, window: Window { kernel, stride, .. }, groups } = self;
-        write!(f, "{images} x {inputs}->{outputs} @{side} {kernel}x{kernel}/{stride}")?;
+        let Self { images, inputs, outputs, side, window: Window { kernel: [rows, columns], stride: [stride, _], .. }, groups } = self;
+        write!(f, "{images} x {inputs}->{outputs} @{side} {rows}x{columns}/{stride}")?;
         if *groups > 1 { write!(f, " groups {groups}") } else { Ok(()) }
     }
 }
@@ -147,7 +147,7 @@ fn max_pool_backward(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn average_pool(bencher: Bencher<'_, '_>) {
     let x = array(&BATCH);
-    bencher.counter(bytes()).bench_local(|| go(avg_pool2d(black_box(&x), Window::new(2).stride(2))));
+    bencher.counter(bytes()).bench_local(|| go(avg_pool2d(black_box(&x), Window::new(2).stride(2), Border::Counted)));
 }
 
 #[divan::bench]

@@ -199,7 +199,7 @@ impl Network {
             (Op::Relu, _) if self.is_fused(id) && tape.moments.contains_key(&node.inputs[0]) => dy.clone(),
             (Op::Relu, _) => ops::relu_backward(y, dy)?,
             (Op::MaxPool { window }, _) => ops::max_pool2d_backward(x, dy, window)?,
-            (Op::AvgPool { window }, _) => ops::avg_pool2d_backward(dy, size(), window)?,
+            (Op::AvgPool { window, border }, _) => ops::avg_pool2d_backward(dy, size(), window, border)?,
             (Op::Flatten, _) => dy.reshape(x.dims())?,
             (Op::Dropout { p }, Mode::Training { seed }) => ops::dropout(dy, p, [seed, id.index() as u64])?,
             (Op::Dropout { .. } | Op::Input, _) => dy.clone(),

@@ -5,65 +5,7 @@ use std::collections::BTreeSet;
 use bezoar_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The square window that a convolution or a pool slides over its input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Window {
-    /// Cells a side.
-    pub kernel: usize,
-    /// Pixels from one position to the next.
-    pub stride: usize,
-    /// Pixels of border added on each side.
-    pub padding: usize,
-    /// Pixels from one cell to the next; 1 is a window without gaps.
-    pub dilation: usize,
-}
-
-impl Window {
-    /// A window of `kernel` x `kernel` cells: stride 1, no padding, no gaps.
-    pub const fn new(kernel: usize) -> Self {
-        Self { kernel, stride: 1, padding: 0, dilation: 1 }
-    }
-
-    /// The window of a usual pool: as far from one position to the next as it is wide.
-    pub const fn tiling(kernel: usize) -> Self {
-        Self::new(kernel).stride(kernel)
-    }
-
-    /// The same with another stride.
-    #[must_use]
-    pub const fn stride(self, stride: usize) -> Self {
-        Self { stride, ..self }
-    }
-
-    /// The same with a border.
-    #[must_use]
-    pub const fn padding(self, padding: usize) -> Self {
-        Self { padding, ..self }
-    }
-
-    /// The same with gaps between the cells.
-    #[must_use]
-    pub const fn dilation(self, dilation: usize) -> Self {
-        Self { dilation, ..self }
-    }
-
-    /// Pixels from the first to the last cell, both counted.
-    pub const fn extent(self) -> usize {
-        self.dilation * (self.kernel - 1) + 1
-    }
-
-    /// Positions along a side of `size` pixels; none when the window does not fit.
-    pub const fn positions(self, size: usize) -> Option<usize> {
-        match (size + 2 * self.padding).checked_sub(self.extent()) {
-            Some(room) => Some(room / self.stride + 1),
-            None => None,
-        }
-    }
-
-    pub(crate) const fn is_valid(self) -> bool {
-        self.kernel > 0 && self.stride > 0 && self.dilation > 0
-    }
-}
+use crate::window::{Border, Window};
 
 /// What a node computes. Sizes that follow from its inputs are not repeated here.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,7 +13,7 @@ impl Window {
 pub enum Op {
     /// The image, `[C, H, W]`, values in 0..=1.
     Input,
-    /// Cross-correlation, as everybody's convolution layer. Parameters `weight` `[channels, C / groups, k, k]` and `bias` `[channels]`.
+    /// Cross-correlation, as everybody's convolution layer. Parameters `weight` `[channels, C / groups, rows, columns]` and `bias` `[channels]`.
     Conv2d {
         /// Channels of the output.
         channels: usize,
@@ -103,10 +45,12 @@ pub enum Op {
         /// What is pooled.
         window: Window,
     },
-    /// The mean under the window; the border counts as zeros.
+    /// The mean under the window.
     AvgPool {
         /// What is pooled.
         window: Window,
+        /// Whether the border counts.
+        border: Border,
     },
     /// The sum of its inputs.
     Add,
@@ -130,6 +74,11 @@ impl Op {
     /// A linear layer with bias.
     pub const fn linear(features: usize) -> Self {
         Self::Linear { features, bias: true }
+    }
+
+    /// An average pool whose border counts as zeros.
+    pub const fn avg_pool(window: Window) -> Self {
+        Self::AvgPool { window, border: Border::Counted }
     }
 
     /// Batch normalisation with PyTorch's defaults.
@@ -160,14 +109,12 @@ impl Op {
                 }
                 windowed(channels, h, w, window)
             }
-            (&(Self::MaxPool { window } | Self::AvgPool { window }), &[&[c, h, w]]) => {
-                if 2 * window.padding > window.kernel {
-                    return Err(format!("padding {} is more than half of kernel {}", window.padding, window.kernel));
-                }
-                if window.dilation != 1 {
+            (&(Self::MaxPool { window } | Self::AvgPool { window, .. }), &[&[c, h, w]]) => {
+                if window.dilation != [1; 2] {
                     return Err("pools know no dilation".into());
                 }
-                windowed(c, h, w, window)
+                let shape = windowed(c, h, w, window)?;
+                if window.always_sees([h, w]) { Ok(shape) } else { Err(format!("from some positions {window:?} sees nothing but border")) }
             }
             (Self::Linear { features: 0, .. }, _) => Err("no output features".into()),
             (&Self::Linear { features, .. }, &[&[_]]) => Ok(vec![features]),
@@ -195,9 +142,9 @@ fn windowed(channels: usize, height: usize, width: usize, window: Window) -> Res
     if !window.is_valid() {
         return Err(format!("kernel, stride and dilation must be positive: {window:?}"));
     }
-    match (window.positions(height), window.positions(width)) {
-        (Some(h), Some(w)) => Ok(vec![channels, h, w]),
-        _ => Err(format!("a window of {} pixels does not fit into {height}x{width}", window.extent())),
+    match window.positions([height, width]) {
+        Some([h, w]) => Ok(vec![channels, h, w]),
+        None => Err(format!("a window of {:?} pixels does not fit into {height}x{width}", window.extent())),
     }
 }
 
@@ -369,8 +316,8 @@ impl Graph {
             all
         };
         match *op {
-            Op::Conv2d { channels, window: Window { kernel, .. }, groups, bias } => {
-                with_bias(bias, vec![channels, self.shape(inputs[0])[0] / groups, kernel, kernel])
+            Op::Conv2d { channels, window: Window { kernel: [rows, columns], .. }, groups, bias } => {
+                with_bias(bias, vec![channels, self.shape(inputs[0])[0] / groups, rows, columns])
             }
             Op::Linear { features, bias } => with_bias(bias, vec![features, self.shape(inputs[0])[0]]),
             Op::BatchNorm { .. } => {
@@ -478,7 +425,7 @@ mod tests {
         let norm = builder.add("norm", Op::batch_norm(), &[conv])?;
         let relu = builder.add("relu", Op::Relu, &[norm])?;
         let pool = builder.add("pool", Op::MaxPool { window: Window::tiling(2) }, &[relu])?;
-        let twin = builder.add("twin", Op::AvgPool { window: Window::tiling(2) }, &[relu])?;
+        let twin = builder.add("twin", Op::avg_pool(Window::tiling(2)), &[relu])?;
         let both = builder.add("both", Op::Concat, &[pool, twin])?;
         let flat = builder.add("flat", Op::Flatten, &[both])?;
         builder.add("head", Op::linear(5), &[flat])?;
@@ -517,6 +464,8 @@ mod tests {
             refused(Op::conv(4, Window::new(5)), &[input]),
             refused(Op::Conv2d { channels: 4, window: Window::new(1), groups: 2, bias: false }, &[input]),
             refused(Op::conv(4, Window::new(1).stride(0)), &[input]),
+            refused(Op::avg_pool(Window::new(2).padding(2)), &[input]),
+            refused(Op::MaxPool { window: Window::tiling(2).border([0; 2], [0, 2]) }, &[input]),
             refused(Op::linear(4), &[input]),
             refused(Op::Add, &[input]),
             refused(Op::Relu, &[NodeId(7)]),

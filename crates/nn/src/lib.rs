@@ -22,14 +22,16 @@ pub mod ops;
 #[cfg(test)]
 mod testing;
 mod training;
+mod window;
 
 pub use architecture::Architecture;
 pub use array::{Array, Memory};
 pub use gradient::{Mode, Tape};
-pub use graph::{Graph, GraphBuilder, Node, NodeId, Op, Parameter, Role, Window};
+pub use graph::{Graph, GraphBuilder, Node, NodeId, Op, Parameter, Role};
 pub use loss::{Loss, cross_entropy};
 pub use network::{Network, features};
 pub use training::{Epoch, Score, TrainConfig, Trained, evaluate, optimizer, schedule, train};
+pub use window::{Border, Window};
 
 use bezoar_core::{Error, Result};
 use candle_core::Device;

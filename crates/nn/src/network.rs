@@ -261,7 +261,7 @@ impl Network {
             Op::Relu if fused => Ok(inputs[0].clone()),
             Op::Relu => ops::relu(inputs[0]),
             Op::MaxPool { window } => ops::max_pool2d(inputs[0], window),
-            Op::AvgPool { window } => ops::avg_pool2d(inputs[0], window),
+            Op::AvgPool { window, border } => ops::avg_pool2d(inputs[0], window, border),
             Op::Add => {
                 let last = inputs.len() - 1;
                 (1..=last).try_fold(inputs[0].clone(), |sum, input| ops::add(&sum, inputs[input], fused && input == last))

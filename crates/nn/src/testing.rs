@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::graph::{GraphBuilder, NodeId, Op, Role, Window};
+use crate::graph::{GraphBuilder, NodeId, Op, Role};
+use crate::window::{Border, Window};
 use crate::{Array, Memory, Network};
 
 /// Values uniform in -1..1, the same for the same seed.
@@ -89,13 +90,18 @@ pub(crate) fn both_ways<E>(body: impl Fn() -> Result<(), E>) -> Result<(), E> {
     result
 }
 
-/// Windows of all sorts.
+/// Windows of all sorts, every second one the same both ways but for its border.
 pub(crate) fn windows(dilations: std::ops::Range<usize>) -> impl Strategy<Value = Window> {
-    (1usize..5, 1usize..4, 0usize..3, dilations).prop_map(|(kernel, stride, padding, dilation)| Window {
-        kernel,
-        stride,
-        padding: padding.min(kernel / 2),
-        dilation,
+    let side = || (1usize..5, 1usize..4, dilations.clone(), 0usize..3, 0usize..3);
+    (side(), side(), any::<bool>()).prop_map(|(down, across, is_square)| {
+        let (rows, columns) = (down, if is_square { (down.0, down.1, down.2, across.3, across.4) } else { across });
+        Window {
+            kernel: [rows.0, columns.0],
+            stride: [rows.1, columns.1],
+            dilation: [rows.2, columns.2],
+            before: [rows.3, columns.3],
+            after: [rows.4, columns.4],
+        }
     })
 }
 
@@ -114,7 +120,7 @@ pub(crate) fn net(dtype: DType) -> Network {
     let normed = add("joined.norm", Op::batch_norm(), &[joined]);
     let c = add("c", Op::Conv2d { channels: 6, window: Window::new(2).stride(2).dilation(2), groups: 2, bias: true }, &[normed]);
     let c = add("c.relu", Op::Relu, &[c]);
-    let mean = add("mean", Op::AvgPool { window: Window::new(2) }, &[c]);
+    let mean = add("mean", Op::AvgPool { window: Window::new(2).border([0; 2], [0, 1]), border: Border::Ignored }, &[c]);
     let flat = add("flat", Op::Flatten, &[mean]);
     let hidden = add("hidden", Op::Linear { features: 7, bias: false }, &[flat]);
     let hidden = add("hidden.norm", Op::batch_norm(), &[hidden]);

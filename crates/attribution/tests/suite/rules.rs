@@ -34,13 +34,15 @@ impl Dense {
                 let [c, h, w] = graph.input();
                 let depth = c / groups;
                 for (o, y, x) in product3(channels, rows, columns) {
-                    for (i, ky, kx) in product3(depth, window.kernel, window.kernel) {
-                        let row = (y * window.stride + ky * window.dilation).checked_sub(window.padding).filter(|row| *row < h);
-                        let column = (x * window.stride + kx * window.dilation).checked_sub(window.padding).filter(|column| *column < w);
-                        if let (Some(row), Some(column)) = (row, column) {
+                    for (i, ky, kx) in product3(depth, window.kernel[0], window.kernel[1]) {
+                        let seen = |side: usize, position: usize, cell: usize, size: usize| {
+                            let place = position * window.stride[side] + cell * window.dilation[side];
+                            place.checked_sub(window.before[side]).filter(|place| *place < size)
+                        };
+                        if let (Some(row), Some(column)) = (seen(0, y, ky, h), seen(1, x, kx, w)) {
                             let channel = o / (channels / groups) * depth + i;
                             dense.weight[(o * rows + y) * columns + x][(channel * h + row) * w + column] =
-                                weight[((o * depth + i) * window.kernel + ky) * window.kernel + kx];
+                                weight[((o * depth + i) * window.kernel[0] + ky) * window.kernel[1] + kx];
                         }
                     }
                 }
@@ -104,11 +106,17 @@ fn product3(a: usize, b: usize, c: usize) -> impl Iterator<Item = (usize, usize,
 
 /// A net of one layer, of any shape that a convolution or linear layer may have.
 fn layers() -> impl Strategy<Value = Graph> {
-    let window = (1usize..4, 1usize..3, 0usize..3, 1usize..3);
+    let side = || (1usize..4, 1usize..3, 0usize..3, 0usize..3, 1usize..3);
+    let window = (side(), side()).prop_map(|(down, across)| Window {
+        kernel: [down.0, across.0],
+        stride: [down.1, across.1],
+        before: [down.2, across.2],
+        after: [down.3, across.3],
+        dilation: [down.4, across.4],
+    });
     let conv = (1usize..3, 1usize..3, 1usize..3, window, 5usize..7, 5usize..8, any::<bool>()).prop_map(
-        |(groups, inputs, outputs, (kernel, stride, padding, dilation), h, w, bias)| {
+        |(groups, inputs, outputs, window, h, w, bias)| {
             let mut builder = GraphBuilder::new([groups * inputs, h, w]).unwrap();
-            let window = Window { kernel, stride, padding, dilation };
             let op = Op::Conv2d { channels: groups * outputs, window, groups, bias };
             let layer = builder.add("layer", op, &[builder.input()]).unwrap();
             builder.add("flat", Op::Flatten, &[layer]).unwrap();
@@ -214,14 +222,15 @@ fn explained(net: &Network) -> [Vec<f64>; 3] {
 
 /// The places of plane `[7, 6]` under each window, in row-major order of the windows.
 fn windows(window: Window) -> Vec<Vec<usize>> {
-    let Window { kernel, stride, padding, .. } = window;
-    let positions = |size| 0..window.positions(size).unwrap();
-    let cells = |position: usize, size: usize| {
-        (0..kernel).filter_map(move |k| (position * stride + k).checked_sub(padding)).filter(move |place| *place < size)
+    let Window { kernel, stride, before, .. } = window;
+    let [rows, columns] = window.positions([7, 6]).unwrap();
+    let cells = |side: usize, position: usize, size: usize| {
+        let places = (0..kernel[side]).filter_map(move |k| (position * stride[side] + k).checked_sub(before[side]));
+        places.filter(move |place| *place < size)
     };
-    positions(7)
-        .flat_map(|y| positions(6).map(move |x| (y, x)))
-        .map(|(y, x)| cells(y, 7).flat_map(|row| cells(x, 6).map(move |column| row * 6 + column)).collect())
+    (0..rows)
+        .flat_map(|y| (0..columns).map(move |x| (y, x)))
+        .map(|(y, x)| cells(0, y, 7).flat_map(|row| cells(1, x, 6).map(move |column| row * 6 + column)).collect())
         .collect()
 }
 
@@ -265,9 +274,9 @@ fn the_first_of_equal_values_wins() {
 #[test]
 fn an_average_pool_shares_by_contribution() {
     for window in [Window::tiling(2), Window::new(3).padding(1)] {
-        let net = transparent(|b| b.add("pool", Op::AvgPool { window }, &[b.input()]).unwrap());
+        let net = transparent(|b| b.add("pool", Op::avg_pool(window), &[b.input()]).unwrap());
         let [images, start, found] = explained(&net);
-        let area = (window.kernel * window.kernel) as f64;
+        let area = window.cells() as f64;
         let expected = pooled(&images, &start, window, |x, cells, r, back| {
             let z = cells.iter().map(|&cell| x[cell]).sum::<f64>() / area;
             let z = z + STABILIZER * if z >= 0.0 { 1.0 } else { -1.0 };
@@ -360,7 +369,7 @@ fn batch_norm_that_stands_alone_shares_like_the_affine_map_that_it_is() {
 
 #[test]
 fn layers_without_a_rule_are_named_when_the_analysis_is_made() {
-    let net = transparent(|b| b.add("pool", Op::AvgPool { window: Window::tiling(2) }, &[b.input()]).unwrap());
+    let net = transparent(|b| b.add("pool", Op::avg_pool(Window::tiling(2)), &[b.input()]).unwrap());
     let refused = |rows: &[Row]| Analysis::new(net.clone(), &Composite::new(rows.to_vec())).unwrap_err().to_string();
     let epsilon = Row::kind(LayerKind::Linear, Rule::Epsilon(STABILIZER));
     let flatten = Row::kind(LayerKind::Flatten, Rule::Route);

@@ -102,7 +102,7 @@ pub(crate) fn residual(style: Style) -> Graph {
         b.add("block2.project", Op::Conv2d { channels: 8, window: Window::new(1).stride(2), groups: 1, bias: style.bias }, &[sum]).unwrap();
     let sum = b.add("block2.sum", Op::Add, &[down, project]).unwrap();
     let sum = b.add("block2.relu", Op::Relu, &[sum]).unwrap();
-    let mean = b.add("mean", Op::AvgPool { window: Window::tiling(3) }, &[sum]).unwrap();
+    let mean = b.add("mean", Op::avg_pool(Window::tiling(3)), &[sum]).unwrap();
     let flat = b.add("flat", Op::Flatten, &[mean]).unwrap();
     b.add("head", Op::Linear { features: 4, bias: style.bias }, &[flat]).unwrap();
     b.build().unwrap()

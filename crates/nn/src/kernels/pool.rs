@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::tasks::Pieces;
 use super::{Element, chunks_a_task, each, reachable};
-use crate::graph::Window;
+use crate::window::{Border, Window};
 
 /// The sizes of a pool; planes are all channels of all images.
 #[derive(Clone, Copy, Debug)]
@@ -42,38 +42,38 @@ impl Shape {
 
     /// What the window's columns see.
     fn columns(&self) -> Vec<Column> {
-        let Window { kernel, stride, padding, .. } = self.window;
+        let Window { kernel: [_, columns], stride: [_, stride], before: [_, left], .. } = self.window;
         let seen = |number| {
-            let positions = reachable(number, padding, stride, self.input[1], self.output[1]);
-            (!positions.is_empty()).then(|| Column { number, first: positions.start * stride + number - padding, positions })
+            let positions = reachable(number, left, stride, self.input[1], self.output[1]);
+            (!positions.is_empty()).then(|| Column { number, first: positions.start * stride + number - left, positions })
         };
-        (0..kernel).filter_map(seen).collect()
+        (0..columns).filter_map(seen).collect()
     }
 
     /// The rows of the window that see the image from a row of positions.
     fn rows(&self, row: usize) -> Range<usize> {
-        let Window { kernel, stride, padding, .. } = self.window;
-        padding.saturating_sub(row * stride)..kernel.min((self.input[0] + padding).saturating_sub(row * stride))
+        let Window { kernel: [rows, _], stride: [stride, _], before: [above, _], .. } = self.window;
+        above.saturating_sub(row * stride)..rows.min((self.input[0] + above).saturating_sub(row * stride))
     }
 
     /// Where a row of the image begins that a row of the window sees from a row of positions.
     fn line(&self, row: usize, window_row: usize) -> usize {
-        (row * self.window.stride + window_row - self.window.padding) * self.input[1]
+        (row * self.window.stride[0] + window_row - self.window.before[0]) * self.input[1]
     }
 
     /// The values that a column of the window sees, side by side: in `room`, unless they are so already.
     fn seen<'a, T: Element>(&self, line: &'a [T], column: &Column, room: &'a mut [T]) -> &'a [T] {
         let values = &line[column.first..];
-        if self.window.stride == 1 {
+        if self.window.stride[1] == 1 {
             return &values[..column.positions.len()];
         }
         let room = &mut room[..column.positions.len()];
-        each(room.iter_mut(), values, self.window.stride, |to, from| *to = from);
+        each(room.iter_mut(), values, self.window.stride[1], |to, from| *to = from);
         room
     }
 
-    /// Fills each output plane, row by row, from its input plane.
-    fn map<T: Element>(&self, x: &[T], y: &mut [T], start: T, visit: impl Fn(&mut T, T) + Sync) {
+    /// Fills each output plane, row by row, from its input plane, and finishes each row by its number.
+    fn map<T: Element>(&self, x: &[T], y: &mut [T], start: T, visit: impl Fn(&mut T, T) + Sync, finish: impl Fn(usize, &mut [T]) + Sync) {
         let columns = self.columns();
         let planes = y.par_chunks_mut(self.output_plane()).zip(x.par_chunks(self.input_plane()));
         planes.tasks_of(chunks_a_task(self.input_plane())).for_each_init(
@@ -87,6 +87,7 @@ impl Shape {
                             y[column.positions.clone()].iter_mut().zip(seen).for_each(|(y, x)| visit(y, *x));
                         }
                     }
+                    finish(row, y);
                 }
             },
         );
@@ -95,16 +96,18 @@ impl Shape {
 
 /// The largest value under each window; a NaN counts as larger than every number.
 pub(crate) fn max_forward<T: Element>(shape: &Shape, x: &[T], y: &mut [T]) {
-    shape.map(x, y, T::LOWEST, |best, value| {
+    let compete = |best: &mut T, value| {
         #[expect(clippy::eq_op, reason = "only a NaN differs from itself")]
         let is_nan = value != value;
         *best = if value > *best || is_nan { value } else { *best };
-    });
+    };
+    shape.map(x, y, T::LOWEST, compete, |_, _| ());
 }
 
 /// Gives each output's share `dy` to the input that won; shares of overlapping windows add up.
 pub(crate) fn max_backward<T: Element>(shape: &Shape, x: &[T], dy: &[T], dx: &mut [T]) {
-    let (columns, width, Window { stride, padding, .. }) = (shape.columns(), shape.output[1], shape.window);
+    let (columns, width) = (shape.columns(), shape.output[1]);
+    let Window { stride: [_, stride], before: [_, left], .. } = shape.window;
     let planes = dx.par_chunks_mut(shape.input_plane()).zip(x.par_chunks(shape.input_plane())).zip(dy.par_chunks(shape.output_plane()));
     let state = || (vec![T::NAN; width], vec![0; width], vec![T::ZERO; width]);
     planes.tasks_of(chunks_a_task(shape.input_plane())).for_each_init(state, |(best, winners, room), ((dx, x), dy)| {
@@ -121,7 +124,7 @@ pub(crate) fn max_backward<T: Element>(shape: &Shape, x: &[T], dy: &[T], dx: &mu
                 }
             }
             for (column, (winner, dy)) in winners.iter().zip(dy).enumerate() {
-                dx[*winner as usize + column * stride - padding] += *dy;
+                dx[*winner as usize + column * stride - left] += *dy;
             }
         }
     });
@@ -149,26 +152,53 @@ impl<T: Element> WithSimd for Compete<'_, T> {
     }
 }
 
-/// The mean under each window; the border counts as zeros.
-pub(crate) fn avg_forward<T: Element>(shape: &Shape, x: &[T], y: &mut [T]) {
-    let area = T::from_f64(1.0 / (shape.window.kernel * shape.window.kernel) as f64);
-    shape.map(x, y, T::ZERO, |mean, value| *mean += value * area);
+/// What the sum under each window is divided by: the rows that count times the columns that count.
+struct Counts<T> {
+    border: Border,
+    /// For each position of a row.
+    columns: Vec<T>,
 }
 
-/// Gives each output's share `dy` in equal parts to the inputs under its window.
-pub(crate) fn avg_backward<T: Element>(shape: &Shape, dy: &[T], dx: &mut [T]) {
-    let area = T::from_f64(1.0 / (shape.window.kernel * shape.window.kernel) as f64);
+impl<T: Element> Counts<T> {
+    fn new(shape: &Shape, border: Border, columns: &[Column]) -> Self {
+        let seen = |position| columns.iter().filter(|column| column.positions.contains(&position)).count();
+        let counted = |position| if border == Border::Counted { shape.window.kernel[1] } else { seen(position) };
+        Self { border, columns: (0..shape.output[1]).map(|position| T::from_f64(counted(position) as f64)).collect() }
+    }
+
+    /// Divides the values of a row of positions.
+    fn divide(&self, shape: &Shape, row: usize, values: &mut [T]) {
+        let rows = if self.border == Border::Counted { shape.window.kernel[0] } else { shape.rows(row).len() };
+        let rows = T::from_f64(rows as f64);
+        values.iter_mut().zip(&self.columns).for_each(|(value, columns)| *value /= rows * *columns);
+    }
+}
+
+/// The mean under each window.
+pub(crate) fn avg_forward<T: Element>(shape: &Shape, border: Border, x: &[T], y: &mut [T]) {
+    let counts = Counts::new(shape, border, &shape.columns());
+    shape.map(x, y, T::ZERO, |sum, value| *sum += value, |row, y| counts.divide(shape, row, y));
+}
+
+/// Gives each output's share `dy` in equal parts to the inputs that its mean is of.
+pub(crate) fn avg_backward<T: Element>(shape: &Shape, border: Border, dy: &[T], dx: &mut [T]) {
     let columns = shape.columns();
+    let counts = Counts::new(shape, border, &columns);
     let planes = dx.par_chunks_mut(shape.input_plane()).zip(dy.par_chunks(shape.output_plane()));
-    planes.tasks_of(chunks_a_task(shape.input_plane())).for_each(|(dx, dy)| {
-        dx.fill(T::ZERO);
-        for (row, dy) in dy.chunks_exact(shape.output[1]).enumerate() {
-            for line in shape.rows(row).map(|window_row| shape.line(row, window_row)) {
-                for Column { positions, first, .. } in &columns {
-                    let seen = dx[line + first..].iter_mut().step_by(shape.window.stride);
-                    seen.zip(&dy[positions.clone()]).for_each(|(dx, dy)| *dx += *dy * area);
+    planes.tasks_of(chunks_a_task(shape.input_plane())).for_each_init(
+        || vec![T::ZERO; shape.output[1]],
+        |parts, (dx, dy)| {
+            dx.fill(T::ZERO);
+            for (row, dy) in dy.chunks_exact(shape.output[1]).enumerate() {
+                parts.copy_from_slice(dy);
+                counts.divide(shape, row, parts);
+                for line in shape.rows(row).map(|window_row| shape.line(row, window_row)) {
+                    for Column { positions, first, .. } in &columns {
+                        let seen = dx[line + first..].iter_mut().step_by(shape.window.stride[1]);
+                        seen.zip(&parts[positions.clone()]).for_each(|(dx, part)| *dx += *part);
+                    }
                 }
             }
-        }
-    });
+        },
+    );
 }

@@ -1,3 +1,4 @@
+use std::array::from_fn;
 use std::sync::OnceLock;
 
 use candle_core::{Result, Tensor, WithDType};
@@ -5,24 +6,35 @@ use candle_core::{Result, Tensor, WithDType};
 use super::{Form, Stabilizer};
 use super::{check, check_samples, per_place};
 use crate::array::with_values;
-use crate::graph::Window;
 use crate::kernels::Element;
 use crate::kernels::conv::{self as kernel, Finish, Method, Shape, Source};
+use crate::window::Window;
 use crate::{Array, Memory};
 
-/// The sizes of a convolution of `[N, C, H, W]` with `[O, C / groups, k, k]`.
+/// The sizes of a convolution of `[N, C, H, W]` with `[O, C / groups, rows, columns]`.
 fn shape_of(x: &[usize], weight: &[usize], window: Window, groups: usize) -> Result<Shape> {
     let (&[images, channels, height, width], &[outputs, inputs, rows, columns]) = (x, weight) else {
         candle_core::bail!("convolution of {x:?} with {weight:?}: both need four dimensions")
     };
     check_samples(x)?;
     check(window.is_valid() && outputs > 0, || format!("no convolution to {outputs} channels has {window:?}"))?;
-    let fits = rows == window.kernel && columns == window.kernel && groups > 0 && inputs * groups == channels && outputs % groups == 0;
+    let fits = [rows, columns] == window.kernel && groups > 0 && inputs * groups == channels && outputs % groups == 0;
     check(fits, || format!("weights {weight:?} do not fit images {x:?}, {window:?} and {groups} groups"))?;
-    match (window.positions(height), window.positions(width)) {
-        (Some(h), Some(w)) => Ok(Shape { images, input: [channels, height, width], output: [outputs, h, w], groups, window }),
-        _ => candle_core::bail!("{window:?} does not fit into images {x:?}"),
+    match window.positions([height, width]) {
+        Some([h, w]) => Ok(Shape { images, input: [channels, height, width], output: [outputs, h, w], groups, window }),
+        None => candle_core::bail!("{window:?} does not fit into images {x:?}"),
     }
+}
+
+/// What is the same along both axes, as candle's convolutions want it.
+fn even([down, across]: [usize; 2]) -> Result<usize> {
+    check(down == across, || format!("strides and dilations that differ, {down} and {across}, are for the CPU alone"))?;
+    Ok(down)
+}
+
+/// Images with their border.
+fn padded(x: &Tensor, Window { before, after, .. }: Window) -> Result<Tensor> {
+    x.pad_with_zeros(2, before[0], after[0])?.pad_with_zeros(3, before[1], after[1])
 }
 
 impl Shape {
@@ -40,12 +52,12 @@ impl Shape {
 
     /// Border that is left over at the end of each side when the stride does not fill it.
     fn remainder(&self) -> [usize; 2] {
-        let Window { stride, padding, .. } = self.window;
-        [1, 2].map(|side| self.input[side] + 2 * padding - self.window.extent() - (self.output[side] - 1) * stride)
+        let (Window { stride, before, after, .. }, extent) = (self.window, self.window.extent());
+        from_fn(|side| before[side] + self.input[1 + side] + after[side] - extent[side] - (self.output[1 + side] - 1) * stride[side])
     }
 }
 
-/// Convolution (cross-method) with weights `[O, C / groups, k, k]`, and its transpose.
+/// Convolution (cross-correlation) with weights `[O, C / groups, rows, columns]`, and its transpose.
 ///
 /// What the kernels need beside the weights is worked out at the first use, and kept.
 #[derive(Clone, Debug)]
@@ -95,7 +107,8 @@ impl Convolution {
             let finish = Finish { bias: bias.first().copied(), rectified, ..Finish::NONE };
             self.run::<T>(Direction::Forward, &shape, x, None, finish)
         })?, tensor => {
-            let y = tensor.conv2d(&self.weight, self.window.padding, self.window.stride, self.window.dilation, self.groups)?;
+            let (stride, dilation) = (even(self.window.stride)?, even(self.window.dilation)?);
+            let y = padded(tensor, self.window)?.conv2d(&self.weight, 0, stride, dilation, self.groups)?;
             let y = bias.map_or(Ok(y.clone()), |bias| y.broadcast_add(&bias.reshape((1, outputs, 1, 1))?))?;
             if rectified { y.relu() } else { Ok(y) }.map(Array::of_device)
         })
@@ -111,12 +124,13 @@ impl Convolution {
         per_place!(dy, T => {
             self.run::<T>(Direction::Transposed, &shape, dy, None, Finish::NONE)
         }, tensor => {
+            let (stride, dilation) = (even(self.window.stride)?, even(self.window.dilation)?);
             let parts = tensor.chunk(self.groups, 1)?.into_iter().zip(self.weight.chunk(self.groups, 0)?).map(|(dy, weight)| {
                 // Without border, then cut: candle's transposed convolution knows one remainder for both sides.
-                let whole = dy.contiguous()?.conv_transpose2d(&weight.contiguous()?, 0, 0, self.window.stride, self.window.dilation)?;
+                let whole = dy.contiguous()?.conv_transpose2d(&weight.contiguous()?, 0, 0, stride, dilation)?;
                 let [below, right] = shape.remainder();
                 let whole = whole.pad_with_zeros(2, 0, below)?.pad_with_zeros(3, 0, right)?;
-                whole.narrow(2, self.window.padding, height)?.narrow(3, self.window.padding, width)
+                whole.narrow(2, self.window.before[0], height)?.narrow(3, self.window.before[1], width)
             });
             Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 1).map(Array::of_device)
         })
@@ -163,23 +177,24 @@ impl Convolution {
     }
 }
 
-/// The gradient to the weights `[O, C / groups, k, k]` of a convolution of `x`, summed over the images.
+/// The gradient to the weights `[O, C / groups, rows, columns]` of a convolution of `x`, summed over the images.
 pub fn conv2d_backward_weight(x: &Array, dy: &Array, window: Window, groups: usize) -> Result<Array> {
     let (&[_, channels, ..], &[_, outputs, ..]) = (x.dims(), dy.dims()) else {
         candle_core::bail!("gradient {:?} of a convolution of {:?}", dy.dims(), x.dims())
     };
     check(groups > 0, || "no groups".into())?;
-    let weights = [outputs, channels / groups, window.kernel, window.kernel];
+    let weights = [outputs, channels / groups, window.kernel[0], window.kernel[1]];
     let shape = shape_of(x.dims(), &weights, window, groups)?;
     shape.check_outputs(dy)?;
     per_place!(x, T => {
         let (values, gradient) = (x.slice::<T>()?, dy.slice::<T>()?);
         Ok(x.fill(&weights, |dw| kernel::backward_weight(&shape, values, gradient, dw, &x.memory())))
     }, tensor => {
-        let parts = tensor.chunk(groups, 1)?.into_iter().zip(dy.tensor()?.chunk(groups, 1)?).map(|(x, dy)| {
+        let (stride, dilation) = (even(window.stride)?, even(window.dilation)?);
+        let parts = padded(tensor, window)?.chunk(groups, 1)?.into_iter().zip(dy.tensor()?.chunk(groups, 1)?).map(|(x, dy)| {
             let (x, dy) = (x.transpose(0, 1)?.contiguous()?, dy.transpose(0, 1)?.contiguous()?);
-            let dw = x.conv2d(&dy, window.padding, window.dilation, window.stride, 1)?;
-            dw.narrow(2, 0, window.kernel)?.narrow(3, 0, window.kernel)?.transpose(0, 1)?.contiguous()
+            let dw = x.conv2d(&dy, 0, dilation, stride, 1)?;
+            dw.narrow(2, 0, window.kernel[0])?.narrow(3, 0, window.kernel[1])?.transpose(0, 1)?.contiguous()
         });
         Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 0).map(Array::of_device)
     })
@@ -190,25 +205,26 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{array, both_ways, distance, random, tensor, values, windows};
+    use crate::testing::{array, both_ways, distance, is_composing, random, tensor, values, windows};
 
     /// Visits every product of a convolution: the places of its output, input and weight.
     fn products(shape: &Shape, mut visit: impl FnMut(usize, usize, usize)) {
-        let Window { kernel, stride, padding, dilation } = shape.window;
+        let Window { kernel, stride, dilation, before, .. } = shape.window;
         let ([channels, height, width], [outputs, rows, columns]) = (shape.input, shape.output);
         let (group_in, group_out) = (channels / shape.groups, outputs / shape.groups);
         for n in 0..shape.images {
             for o in 0..outputs {
                 for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
                     for c in 0..group_in {
-                        for (i, j) in (0..kernel).flat_map(|i| (0..kernel).map(move |j| (i, j))) {
-                            let (y, x) = (row * stride + i * dilation, column * stride + j * dilation);
-                            if (padding..height + padding).contains(&y) && (padding..width + padding).contains(&x) {
+                        for (i, j) in (0..kernel[0]).flat_map(|i| (0..kernel[1]).map(move |j| (i, j))) {
+                            let y = (row * stride[0] + i * dilation[0]).checked_sub(before[0]).filter(|y| *y < height);
+                            let x = (column * stride[1] + j * dilation[1]).checked_sub(before[1]).filter(|x| *x < width);
+                            if let (Some(y), Some(x)) = (y, x) {
                                 let channel = o / group_out * group_in + c;
                                 visit(
                                     ((n * outputs + o) * rows + row) * columns + column,
-                                    ((n * channels + channel) * height + y - padding) * width + x - padding,
-                                    ((o * group_in + c) * kernel + i) * kernel + j,
+                                    ((n * channels + channel) * height + y) * width + x,
+                                    ((o * group_in + c) * kernel[0] + i) * kernel[1] + j,
                                 );
                             }
                         }
@@ -227,7 +243,7 @@ mod tests {
         has_bias: bool,
     ) -> std::result::Result<(), TestCaseError> {
         let [_, inputs, height, width] = x_shape;
-        let w_shape = [outputs, inputs / groups, window.kernel, window.kernel];
+        let w_shape = [outputs, inputs / groups, window.kernel[0], window.kernel[1]];
         let Ok(shape) = shape_of(&x_shape, &w_shape, window, groups) else { return Ok(()) };
         let (x, w, b, dy) = (random(1, &x_shape), random(2, &w_shape), random(3, &w_shape[..1]), random(4, &shape.outputs()));
         let [xs, ws, bs, dys] = [(1, &x), (2, &w), (3, &b), (4, &dy)].map(|(seed, t)| values(seed, t.elem_count()));
@@ -241,6 +257,10 @@ mod tests {
         });
         both_ways(|| {
             let convolution = Convolution::new(w.clone(), window, groups);
+            if is_composing() && (even(window.stride).is_err() || even(window.dilation).is_err()) {
+                prop_assert!(convolution.forward(&array(&x), None, false).is_err());
+                return Ok(());
+            }
             let found = convolution.forward(&array(&x), has_bias.then_some(&b), false).unwrap();
             prop_assert!(distance(&found, &tensor(&y, &shape.outputs())) < 1e-12);
             let rectified = convolution.forward(&array(&x), has_bias.then_some(&b), true).unwrap();
@@ -272,10 +292,11 @@ mod tests {
         fn minimal_filters_equal_sums(
             (images, inputs, outputs) in (1usize..7, 8usize..11, 8usize..20),
             (height, width) in (1usize..16, 1usize..36),
-            (kernel, padding) in (2usize..7).prop_flat_map(|kernel| (Just(kernel), 0..=kernel)),
+            (kernel, [top, left, bottom, right]) in (2usize..7).prop_flat_map(|kernel| (Just(kernel), [0..=kernel, 0..=kernel, 0..=kernel, 0..=kernel])),
             has_bias: bool,
         ) {
-            compare([images, inputs, height, width], outputs, Window::new(kernel).padding(padding), 1, has_bias)?;
+            let window = Window::new(kernel).border([top, left], [bottom, right]);
+            compare([images, inputs, height, width], outputs, window, 1, has_bias)?;
         }
     }
 

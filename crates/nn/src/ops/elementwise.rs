@@ -171,17 +171,11 @@ mod tests {
     }
 
     #[test]
-    fn products_and_ratios_equal_their_definitions() {
+    fn products_equal_their_definition() {
         let (a, b) = (random(1, &[3, 100, 100]), random(2, &[3, 100, 100]));
-        let zeros = Tensor::new(&[0.0, -0.0, 3.0, -3.0], a.device()).unwrap();
         both_ways(|| {
-            let (left, right, none) = (array(&a), array(&b), array(&zeros));
-            assert!(distance(&product(&left, &right)?, &(&a * &b)?) == 0.0);
-            let signs = b.ge(0.0)?.to_dtype(b.dtype())?.affine(2.0, -1.0)?;
-            assert!(distance(&stabilized_ratio(&left, &right, 0.1)?, &(&a / (&b + (signs * 0.1)?)?)?) < 1e-12);
-            let ratios = stabilized_ratio(&array(&zeros.ones_like()?), &none, 1.0)?;
-            assert_eq!(ratios.to_tensor()?.to_vec1::<f64>()?, [1.0, 1.0, 0.25, -0.25], "zero counts as positive");
-            assert!(product(&left, &none).is_err() && stabilized_ratio(&left, &none, 0.1).is_err());
+            assert!(distance(&product(&array(&a), &array(&b))?, &(&a * &b)?) == 0.0);
+            assert!(product(&array(&a), &array(&b.narrow(0, 0, 1)?)).is_err());
             Result::Ok(())
         })
         .unwrap();

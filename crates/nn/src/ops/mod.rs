@@ -57,8 +57,8 @@ fn full_like(value: f32, shape: &[usize], other: &Tensor) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Window;
     use crate::testing::{array, random};
+    use crate::window::{Border, Window};
 
     #[test]
     fn no_samples_are_fine_and_samples_without_values_are_errors() {
@@ -73,8 +73,8 @@ mod tests {
         assert_eq!(linear(&array(&random(1, &[0, 3])), &random(1, &[5, 3]), None).unwrap().dims(), [0, 5]);
         assert_eq!(concat(&[&none, &none]).unwrap().dims(), [0, 4, 3, 3]);
         assert!(Convolution::new(random(1, &[4, 0, 2, 2]), window, 1).forward(&empty, None, false).is_err());
-        assert!(Convolution::new(weight, Window { stride: 0, ..window }, 1).forward(&none, None, false).is_err());
-        assert!(max_pool2d(&empty, window).is_err() && avg_pool2d(&empty, window).is_err());
+        assert!(Convolution::new(weight, window.stride(0), 1).forward(&none, None, false).is_err());
+        assert!(max_pool2d(&empty, window).is_err() && avg_pool2d(&empty, window, Border::Counted).is_err());
         assert!(linear(&array(&random(1, &[2, 0])), &random(1, &[5, 0]), None).is_err());
         assert!(channel_sums(&empty).is_err() && channel_moments(&none).is_err() && dropout(&empty, 0.1, [0, 0]).is_err());
         assert!(concat(&[&empty]).is_err() && split(&none, &[0, 2]).is_err());

@@ -1,16 +1,18 @@
+use std::array::from_fn;
+
 use candle_core::{Result, Tensor};
 
 use super::{check, check_samples, full_like, per_place};
 use crate::Array;
-use crate::graph::Window;
 use crate::kernels::pool::{self as kernel, Shape};
+use crate::window::{Border, Window};
 
 fn shape_of(x: &[usize], window: Window) -> Result<(Shape, [usize; 4])> {
     let &[n, c, height, width] = x else { candle_core::bail!("pools take [N, C, H, W], not {x:?}") };
     check_samples(x)?;
-    check(window.is_valid() && 2 * window.padding <= window.kernel && window.dilation == 1, || format!("no pool has {window:?}"))?;
-    match (window.positions(height), window.positions(width)) {
-        (Some(h), Some(w)) => Ok((Shape { input: [height, width], output: [h, w], window }, [n, c, h, w])),
+    check(window.dilation == [1; 2], || format!("no pool has {window:?}"))?;
+    match window.positions([height, width]) {
+        Some([h, w]) if window.always_sees([height, width]) => Ok((Shape { input: [height, width], output: [h, w], window }, [n, c, h, w])),
         _ => candle_core::bail!("{window:?} does not fit into images {x:?}"),
     }
 }
@@ -50,34 +52,41 @@ pub fn max_pool2d_backward(x: &Array, dy: &Array, window: Window) -> Result<Arra
     })
 }
 
-/// The mean under each position of the window; the border counts as zeros.
-pub fn avg_pool2d(x: &Array, window: Window) -> Result<Array> {
+/// The mean under each position of the window.
+pub fn avg_pool2d(x: &Array, window: Window, border: Border) -> Result<Array> {
     let (shape, output) = shape_of(x.dims(), window)?;
     per_place!(x, T => {
         let values = x.slice::<T>()?;
-        Ok(x.fill(&output, |y| kernel::avg_forward(&shape, values, y)))
+        Ok(x.fill(&output, |y| kernel::avg_forward(&shape, border, values, y)))
     }, tensor => {
-        let cells = Cells::of(tensor, &shape, 0.0)?;
-        let sum = cells.iter().skip(1).try_fold(cells.get(0, 0)?, |sum, (row, column)| sum + cells.get(row, column)?)?;
-        (sum / (window.kernel * window.kernel) as f64).map(Array::of_device)
+        Cells::of(tensor, &shape, 0.0)?.sum()?.broadcast_div(&counts(tensor, &shape, border)?).map(Array::of_device)
     })
 }
 
 /// The gradient to the input, `[N, C, height, width]`, of an average pool.
-pub fn avg_pool2d_backward(dy: &Array, [height, width]: [usize; 2], window: Window) -> Result<Array> {
+pub fn avg_pool2d_backward(dy: &Array, [height, width]: [usize; 2], window: Window, border: Border) -> Result<Array> {
     let &[n, channels, _, _] = dy.dims() else { candle_core::bail!("gradients of pools are [N, C, H, W], not {:?}", dy.dims()) };
     let input = [n, channels, height, width];
     let (shape, output) = shape_of(&input, window)?;
     check_gradient(dy, output)?;
     per_place!(dy, T => {
         let values = dy.slice::<T>()?;
-        Ok(dy.fill(&input, |dx| kernel::avg_backward(&shape, values, dx)))
+        Ok(dy.fill(&input, |dx| kernel::avg_backward(&shape, border, values, dx)))
     }, tensor => {
         let cells = Cells::of(&full_like(0.0, &input, tensor)?, &shape, 0.0)?;
-        let share = (tensor / (window.kernel * window.kernel) as f64)?;
+        let share = tensor.broadcast_div(&counts(tensor, &shape, border)?)?;
         let dx = cells.iter().try_fold(cells.zeros()?, |dx, (row, column)| cells.add(&dx, row, column, &share))?;
         cells.crop(&dx).map(Array::of_device)
     })
+}
+
+/// What the sum under each position is divided by, to broadcast over values of the type and device of `like`.
+fn counts(like: &Tensor, shape: &Shape, border: Border) -> Result<Tensor> {
+    let [height, width] = shape.input;
+    match border {
+        Border::Counted => full_like(shape.window.cells() as f32, &[1; 4], like),
+        Border::Ignored => Cells::of(&full_like(1.0, &[1, 1, height, width], like)?, shape, 0.0)?.sum(),
+    }
 }
 
 /// A padded image, seen through one cell of the window at a time: what devices without our kernels pool with.
@@ -90,23 +99,30 @@ struct Cells {
 
 impl Cells {
     fn of(x: &Tensor, shape: &Shape, border: f32) -> Result<Self> {
+        let Window { stride, before, after, .. } = shape.window;
         let mut padded = x.clone();
-        for dim in [2, 3] {
+        for side in [0, 1] {
             let mut dims = padded.dims().to_vec();
-            dims[dim] = shape.window.padding;
-            if shape.window.padding > 0 {
-                let border = full_like(border, &dims, x)?;
-                padded = Tensor::cat(&[&border, &padded, &border], dim)?;
+            let mut beside = |pixels| {
+                dims[2 + side] = pixels;
+                full_like(border, &dims, x)
+            };
+            // Tensors without values cannot be joined on every device.
+            if before[side] > 0 {
+                padded = Tensor::cat(&[&beside(before[side])?, &padded], 2 + side)?;
+            }
+            if after[side] > 0 {
+                padded = Tensor::cat(&[&padded, &beside(after[side])?], 2 + side)?;
             }
         }
-        let first = shape.output.map(|positions| (0..positions as u32).map(|position| position * shape.window.stride as u32).collect());
+        let first = from_fn(|side| (0..shape.output[side]).map(|position| (position * stride[side]) as u32).collect());
         Ok(Self { padded, shape: *shape, first })
     }
 
     /// Rows and columns of the window in row-major order.
     fn iter(&self) -> impl Iterator<Item = (u32, u32)> + use<> {
-        let kernel = self.shape.window.kernel as u32;
-        (0..kernel).flat_map(move |row| (0..kernel).map(move |column| (row, column)))
+        let [rows, columns] = self.shape.window.kernel.map(|cells| cells as u32);
+        (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)))
     }
 
     fn places(&self, side: usize, offset: u32) -> Result<Tensor> {
@@ -124,6 +140,11 @@ impl Cells {
         self.iter().skip(1).try_fold(self.get(0, 0)?, |best, (row, column)| best.maximum(&self.get(row, column)?))
     }
 
+    /// The sum of what the window sees at each position.
+    fn sum(&self) -> Result<Tensor> {
+        self.iter().skip(1).try_fold(self.get(0, 0)?, |sum, (row, column)| sum + self.get(row, column)?)
+    }
+
     fn zeros(&self) -> Result<Tensor> {
         self.padded.zeros_like()
     }
@@ -137,8 +158,8 @@ impl Cells {
     }
 
     fn crop(&self, padded: &Tensor) -> Result<Tensor> {
-        let [height, width] = self.shape.input;
-        padded.narrow(2, self.shape.window.padding, height)?.narrow(3, self.shape.window.padding, width)?.contiguous()
+        let ([height, width], [above, left]) = (self.shape.input, self.shape.window.before);
+        padded.narrow(2, above, height)?.narrow(3, left, width)?.contiguous()
     }
 }
 
@@ -151,13 +172,15 @@ mod tests {
 
     /// For each output the places of the inputs under its window, in row-major order.
     fn places(shape: &Shape, planes: usize) -> Vec<Vec<usize>> {
-        let ([height, width], Window { kernel, stride, padding, .. }) = (shape.input, shape.window);
+        let ([height, width], Window { kernel, stride, before, .. }) = (shape.input, shape.window);
         let mut all = Vec::new();
         for plane in 0..planes {
             for (y, x) in (0..shape.output[0]).flat_map(|y| (0..shape.output[1]).map(move |x| (y, x))) {
-                let cells = (0..kernel).flat_map(|i| (0..kernel).map(move |j| (y * stride + i, x * stride + j)));
-                let inside = cells.filter(|(y, x)| (padding..height + padding).contains(y) && (padding..width + padding).contains(x));
-                all.push(inside.map(|(y, x)| (plane * height + y - padding) * width + x - padding).collect());
+                let cells = (0..kernel[0]).flat_map(|i| (0..kernel[1]).map(move |j| (y * stride[0] + i, x * stride[1] + j)));
+                let inside = cells
+                    .filter_map(|(y, x)| Some((y.checked_sub(before[0])?, x.checked_sub(before[1])?)))
+                    .filter(|(y, x)| *y < height && *x < width);
+                all.push(inside.map(|(y, x)| (plane * height + y) * width + x).collect());
             }
         }
         all
@@ -168,6 +191,7 @@ mod tests {
         fn pools_and_their_gradients_equal_their_definitions(
             (images, channels, height, width) in (1usize..3, 1usize..3, 1usize..10, 1usize..10),
             window in windows(1..2),
+            border in prop_oneof![Just(Border::Counted), Just(Border::Ignored)],
             levels in 1u32..6,
         ) {
             let dims = [images, channels, height, width];
@@ -178,11 +202,11 @@ mod tests {
             let (x, dy) = (tensor(&xs, &dims), tensor(&dys, &output));
             let (mut largest, mut mean) = (Vec::new(), Vec::new());
             let (mut to_largest, mut to_all) = (vec![0.0; xs.len()], vec![0.0; xs.len()]);
-            let area = (window.kernel * window.kernel) as f64;
             for (inputs, dy) in places(&shape, images * channels).into_iter().zip(&dys) {
                 let winner = *inputs.iter().rev().max_by(|a, b| xs[**a].partial_cmp(&xs[**b]).unwrap()).unwrap();
                 to_largest[winner] += dy;
                 largest.push(xs[winner]);
+                let area = if border == Border::Counted { window.cells() } else { inputs.len() } as f64;
                 mean.push(inputs.iter().map(|&input| xs[input]).sum::<f64>() / area);
                 for input in inputs {
                     to_all[input] += dy / area;
@@ -191,8 +215,8 @@ mod tests {
             both_ways(|| {
                 prop_assert!(distance(&max_pool2d(&array(&x), window).unwrap(), &tensor(&largest, &output)) == 0.0);
                 prop_assert!(distance(&max_pool2d_backward(&array(&x), &array(&dy), window).unwrap(), &tensor(&to_largest, &dims)) < 1e-12);
-                prop_assert!(distance(&avg_pool2d(&array(&x), window).unwrap(), &tensor(&mean, &output)) < 1e-12);
-                let found = avg_pool2d_backward(&array(&dy), [height, width], window).unwrap();
+                prop_assert!(distance(&avg_pool2d(&array(&x), window, border).unwrap(), &tensor(&mean, &output)) < 1e-12);
+                let found = avg_pool2d_backward(&array(&dy), [height, width], window, border).unwrap();
                 prop_assert!(distance(&found, &tensor(&to_all, &dims)) < 1e-12);
                 Ok(())
             })?;
@@ -202,14 +226,16 @@ mod tests {
     #[test]
     fn gradients_equal_finite_differences() {
         let x = random(1, &[2, 3, 7, 7]);
-        for window in [Window::tiling(2), Window::new(3).padding(1), Window::new(3).stride(2)] {
+        for window in [Window::tiling(2), Window::rectangle([3, 2]).padding(1), Window::new(3).stride(2).border([0; 2], [1, 2])] {
             let dy = random(2, max_pool2d(&array(&x), window).unwrap().dims());
             check_gradient(&x, &max_pool2d_backward(&array(&x), &array(&dy), window).unwrap(), |x| {
                 dot(&max_pool2d(&array(x), window).unwrap(), &dy)
             });
-            check_gradient(&x, &avg_pool2d_backward(&array(&dy), [7, 7], window).unwrap(), |x| {
-                dot(&avg_pool2d(&array(x), window).unwrap(), &dy)
-            });
+            for border in [Border::Counted, Border::Ignored] {
+                check_gradient(&x, &avg_pool2d_backward(&array(&dy), [7, 7], window, border).unwrap(), |x| {
+                    dot(&avg_pool2d(&array(x), window, border).unwrap(), &dy)
+                });
+            }
         }
     }
 }

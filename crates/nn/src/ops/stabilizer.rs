@@ -64,3 +64,44 @@ pub fn stabilized_ratio(r: &Array, z: &Array, stabilizer: Stabilizer) -> Result<
         (tensor / stabilized).map(Array::of_device)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{array, both_ways, distance, tensor, values};
+
+    proptest! {
+        #[test]
+        fn ratios_equal_their_definitions(
+            (rows, width) in (1usize..4, 1usize..40),
+            form in prop_oneof![Just(Form::Add), Just(Form::Clip), Just(Form::Relative)],
+            epsilon in prop_oneof![Just(0.0), 0.1f64..0.6],
+        ) {
+            let shape = [rows, width];
+            // Some denominators are 0 exactly.
+            let (r, z) = (values(1, rows * width), values(2, rows * width).into_iter().map(|z| if z.abs() < 0.2 { 0.0 } else { z }));
+            let z: Vec<f64> = z.collect();
+            let expected: Vec<f64> = (0..r.len())
+                .map(|place| {
+                    let (z, row) = (z[place], &z[place / width * width..][..width]);
+                    let sign = if z >= 0.0 { 1.0 } else { -1.0 };
+                    let deviation = (row.iter().map(|z| z * z).sum::<f64>() / width as f64).sqrt();
+                    let stabilized = match form {
+                        Form::Add => z + epsilon * sign,
+                        Form::Clip => sign * z.abs().max(epsilon),
+                        Form::Relative => z + epsilon * deviation * sign,
+                    };
+                    if stabilized == 0.0 { 0.0 } else { r[place] / stabilized }
+                })
+                .collect();
+            both_ways(|| {
+                let [r, z] = [&r, &z].map(|values| array(&tensor(values, &shape)));
+                let found = stabilized_ratio(&r, &z, Stabilizer { epsilon, form }).unwrap();
+                prop_assert!(distance(&found, &tensor(&expected, &shape)) < 1e-12);
+                Ok(())
+            })?;
+        }
+    }
+}

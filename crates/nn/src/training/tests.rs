@@ -4,8 +4,9 @@ use bezoar_core::{Cancel, Edit, Image, ImageShape, Sample};
 use candle_core::DType;
 
 use super::*;
-use crate::graph::{Graph, GraphBuilder, Op, Window};
+use crate::graph::{Graph, GraphBuilder, Op};
 use crate::testing::{array, both_ways, distance};
+use crate::window::Window;
 
 /// A small net with everything that training touches.
 struct Tiny;

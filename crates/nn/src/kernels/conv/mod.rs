@@ -16,7 +16,7 @@ use self::winograd::Winograd;
 use super::Element;
 use super::elementwise::stabilized_ratios;
 use crate::array::Memory;
-use crate::graph::Window;
+use crate::window::Window;
 
 /// The sizes of a convolution.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +50,7 @@ impl Shape {
     }
 
     fn cells(&self) -> usize {
-        self.window.kernel * self.window.kernel
+        self.window.cells()
     }
 
     fn weights(&self) -> usize {
@@ -84,7 +84,7 @@ impl Method {
         }
     }
 
-    /// Brings the weights `[O, C / groups, k, k]` into the form in which [`run`](Self::run) takes them.
+    /// Brings the weights `[O, C / groups, rows, columns]` into the form in which [`run`](Self::run) takes them.
     pub(crate) fn pack<T: Element>(&self, weights: &[T], packed: &mut [T]) {
         match self {
             Self::Sheets(sheets) => sheets.pack(weights, packed),
@@ -172,26 +172,26 @@ impl<T: Element> Finish<'_, T> {
     }
 }
 
-/// Every `step`th pixel of a plane both ways, from a first one on that may lie outside.
+/// Every so many pixels of a plane each way, from a first one on that may lie outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Grid {
     first: [isize; 2],
-    step: usize,
+    step: [usize; 2],
 }
 
 impl Grid {
-    const WHOLE: Self = Self { first: [0, 0], step: 1 };
+    const WHOLE: Self = Self { first: [0; 2], step: [1; 2] };
 
     /// The numbers of the grid's rows (`side` 0) or columns (1) that are inside a plane, of the first `count`.
     fn inside(&self, side: usize, size: usize, count: usize) -> Range<usize> {
-        let step = self.step as isize;
+        let step = self.step[side] as isize;
         let before = |pixel: isize| ((pixel - self.first[side] + step - 1).div_euclid(step)).clamp(0, count as isize) as usize;
         before(0)..before(size as isize)
     }
 
     /// The place in a plane of `columns` columns of a pixel of the grid that is inside.
     fn place(&self, row: usize, column: usize, columns: usize) -> usize {
-        let at = |side: usize, number: usize| (self.first[side] + (number * self.step) as isize) as usize;
+        let at = |side: usize, number: usize| (self.first[side] + (number * self.step[side]) as isize) as usize;
         at(0, row) * columns + at(1, column)
     }
 }

@@ -4,6 +4,8 @@
 //! that a weight meets come to lie side by side, one sheet for each remainder by the stride. The sheets of some small images lie one
 //! after the other, so that vectors are full.
 
+use std::array::from_fn;
+
 use rayon::prelude::*;
 
 use super::super::tasks::Pieces;
@@ -11,7 +13,7 @@ use super::super::tile::{LANES, SLACK, correlate, panels};
 use super::super::{Element, each};
 use super::{Finish, Grid, Shape, Source};
 use crate::array::Memory;
-use crate::graph::Window;
+use crate::window::Window;
 
 /// Positions that are worth working on together: small images share a block.
 const BLOCK: usize = 512;
@@ -59,23 +61,28 @@ pub(crate) struct Sheets {
     weight_steps: [usize; 2],
 }
 
+/// Rows and columns from the first cell of a window to another.
+fn steps(cell: usize, Window { kernel, dilation, .. }: Window) -> [usize; 2] {
+    [cell / kernel[1] * dilation[0], cell % kernel[1] * dilation[1]]
+}
+
 impl Sheets {
     pub(super) fn forward(shape: &Shape) -> Self {
-        let Window { kernel, stride, padding, dilation } = shape.window;
+        let Window { kernel, stride, dilation, before, .. } = shape.window;
         let [_, height, width] = shape.output;
-        let ahead = (kernel - 1) * dilation / stride;
-        let sheet = [height + ahead, width + ahead];
+        let ahead = |side: usize| (kernel[side] - 1) * dilation[side] / stride[side];
+        let sheet = [height + ahead(0), width + ahead(1)];
         let mut grids = Vec::new();
         let mut taps = Vec::new();
         for channel in 0..shape.group_inputs() {
             for cell in 0..shape.cells() {
-                let steps = [cell / kernel, cell % kernel].map(|step| step * dilation);
-                let grid = Grid { first: steps.map(|step| (step % stride) as isize - padding as isize), step: stride };
+                let steps = steps(cell, shape.window);
+                let grid = Grid { first: from_fn(|side| (steps[side] % stride[side]) as isize - before[side] as isize), step: stride };
                 let known = grids.iter().position(|other| *other == grid).unwrap_or_else(|| {
                     grids.push(grid);
                     grids.len() - 1
                 });
-                taps.push(Tap { channel, cell, grid: known, offset: steps[0] / stride * sheet[1] + steps[1] / stride });
+                taps.push(Tap { channel, cell, grid: known, offset: steps[0] / stride[0] * sheet[1] + steps[1] / stride[1] });
             }
         }
         Self {
@@ -92,27 +99,27 @@ impl Sheets {
     /// A pixel of the input meets the cells whose remainder by the stride is its own; so each remainder is a grid with taps of its
     /// own.
     pub(super) fn transposed(shape: &Shape) -> Self {
-        let Window { kernel, stride, padding, dilation } = shape.window;
+        let Window { kernel, stride, dilation, before, .. } = shape.window;
         let [_, height, width] = shape.input;
-        let (skipped, back) = (padding / stride, (kernel - 1) * dilation / stride);
-        let border = back.saturating_sub(skipped);
-        let positions = [height, width].map(|size| (size - 1 + padding) / stride - skipped + 1);
-        let sheet = positions.map(|positions| positions + skipped + border);
-        let remainders = (0..stride).flat_map(|row| (0..stride).map(move |column| [row, column]));
+        let skipped: [usize; 2] = from_fn(|side| before[side] / stride[side]);
+        let border: [usize; 2] = from_fn(|side| ((kernel[side] - 1) * dilation[side] / stride[side]).saturating_sub(skipped[side]));
+        let positions: [usize; 2] = from_fn(|side| (shape.input[1 + side] - 1 + before[side]) / stride[side] - skipped[side] + 1);
+        let sheet: [usize; 2] = from_fn(|side| positions[side] + skipped[side] + border[side]);
+        let remainders = (0..stride[0]).flat_map(|row| (0..stride[1]).map(move |column| [row, column]));
         let (grids, taps) = remainders
             .map(|remainder| {
-                let first = remainder.map(|remainder| (skipped * stride + remainder) as isize - padding as isize);
+                let first = from_fn(|side| (skipped[side] * stride[side] + remainder[side]) as isize - before[side] as isize);
                 let taps = (0..shape.group_outputs()).flat_map(|channel| (0..shape.cells()).map(move |cell| (channel, cell)));
                 let taps = taps.filter_map(|(channel, cell)| {
-                    let steps = [cell / kernel, cell % kernel].map(|step| step * dilation);
-                    let [row, column] = steps.map(|step| skipped + border - step / stride);
-                    let meets = steps.map(|step| step % stride) == remainder;
+                    let steps = steps(cell, shape.window);
+                    let [row, column]: [usize; 2] = from_fn(|side| skipped[side] + border[side] - steps[side] / stride[side]);
+                    let meets = (0..2).all(|side| steps[side] % stride[side] == remainder[side]);
                     meets.then(|| Tap { channel, cell, grid: 0, offset: row * sheet[1] + column })
                 });
                 (Grid { first, step: stride }, taps.collect())
             })
             .unzip();
-        let grid = Grid { first: [-(border as isize); 2], step: 1 };
+        let grid = Grid { first: border.map(|border| -(border as isize)), step: [1; 2] };
         Self {
             source: Side { channels: shape.output[0], plane: [shape.output[1], shape.output[2]], grids: vec![grid] },
             target: Side { channels: shape.input[0], plane: [height, width], grids },
@@ -214,7 +221,7 @@ impl Sheets {
                     line[columns.end..].fill(T::ZERO);
                     let line = &mut line[columns.clone()];
                     let [first, last] = [columns.start, columns.end - 1].map(|column| plane + grid.place(row, column, width));
-                    each(line.iter_mut(), source.row(first..last + 1, room), grid.step, |to, from| *to = from);
+                    each(line.iter_mut(), source.row(first..last + 1, room), grid.step[1], |to, from| *to = from);
                 }
             }
         }
@@ -235,7 +242,7 @@ impl Sheets {
                 let sums = &sums[own * stride + image * self.sheet_len()..];
                 for row in rows.clone() {
                     let sums = &sums[row * self.sheet[1]..][columns.clone()];
-                    finish.write(channel, sums, plane + grid.place(row, columns.start, width), grid.step, images);
+                    finish.write(channel, sums, plane + grid.place(row, columns.start, width), grid.step[1], images);
                 }
             }
         }

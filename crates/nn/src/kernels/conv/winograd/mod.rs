@@ -19,7 +19,7 @@ use super::super::tile::{LANES, SLACK, correlate, panels};
 use super::super::{Element, each};
 use super::{Finish, Grid, Shape, Source};
 use crate::array::Memory;
-use crate::graph::Window;
+use crate::window::Window;
 
 /// Values of a tile each way.
 const TILE: usize = 4;
@@ -43,7 +43,7 @@ pub(crate) struct Winograd {
     source: [usize; 3],
     target: [usize; 3],
     /// Places before the first pixel at which the first tile begins.
-    border: isize,
+    border: [isize; 2],
     /// Values of the target that a tile gives each way.
     step: usize,
     /// Pieces of the kernel each way.
@@ -64,21 +64,23 @@ struct Stretch {
 impl Winograd {
     /// Whether this is less work than sums over taps.
     pub(super) fn suits(shape: &Shape) -> bool {
-        let Window { kernel, stride, dilation, .. } = shape.window;
-        stride == 1 && dilation == 1 && shape.groups == 1 && kernel > 1 && shape.input[0].min(shape.output[0]) >= CHANNELS
+        let Window { kernel: [rows, columns], stride, dilation, .. } = shape.window;
+        let is_dense = rows == columns && rows > 1 && stride == [1; 2] && dilation == [1; 2];
+        is_dense && shape.groups == 1 && shape.input[0].min(shape.output[0]) >= CHANNELS
     }
 
     pub(super) fn forward(shape: &Shape) -> Self {
-        Self::new(shape.input, shape.output, shape.window.kernel, shape.window.padding as isize, false)
+        let Window { kernel: [kernel, _], before, .. } = shape.window;
+        Self::new(shape.input, shape.output, kernel, before.map(|before| before as isize), false)
     }
 
     /// The same with the kernel turned round.
     pub(super) fn transposed(shape: &Shape) -> Self {
-        let Window { kernel, padding, .. } = shape.window;
-        Self::new(shape.output, shape.input, kernel, kernel as isize - 1 - padding as isize, true)
+        let Window { kernel: [kernel, _], before, .. } = shape.window;
+        Self::new(shape.output, shape.input, kernel, before.map(|before| kernel as isize - 1 - before as isize), true)
     }
 
-    fn new(source: [usize; 3], target: [usize; 3], kernel: usize, border: isize, is_transposed: bool) -> Self {
+    fn new(source: [usize; 3], target: [usize; 3], kernel: usize, border: [isize; 2], is_transposed: bool) -> Self {
         let step = if kernel.is_multiple_of(2) && !kernel.is_multiple_of(3) { 3 } else { 2 };
         Self { source, target, border, step, pieces: kernel.div_ceil(TILE + 1 - step), kernel, is_transposed }
     }
@@ -115,7 +117,7 @@ impl Winograd {
         COEFFICIENTS * self.target[0] * self.channels()
     }
 
-    /// Transforms the weights `[O, C, k, k]`, and orders them by coefficient, panel, channel and row.
+    /// Transforms the weights `[O, C, kernel, kernel]`, and orders them by coefficient, panel, channel and row.
     pub(super) fn pack<T: Element>(&self, weights: &[T], packed: &mut [T]) {
         let channels = self.channels();
         let mut coefficients: Vec<_> =
@@ -239,18 +241,18 @@ impl Winograd {
     /// stays as it is.
     fn lay<T: Element>(&self, source: Source<'_, T>, plane: usize, rows: &Range<usize>, lines: &mut [T], room: &mut [T]) {
         let [_, height, width] = self.source;
-        let first = (rows.start * self.step) as isize - self.border;
+        let first = (rows.start * self.step) as isize - self.border[0];
         let seen = (rows.len() - 1) * self.step + self.reach();
         for row in (-first).clamp(0, seen as isize) as usize..(height as isize - first).clamp(0, seen as isize) as usize {
             let start = plane + (first + row as isize) as usize * width;
             let pixels = source.row(start..start + width, room);
             let lines = &mut lines[row * self.step * self.line()..][..self.step * self.line()];
-            if let (2, Ok(border)) = (self.step, usize::try_from(self.border)) {
+            if let (2, Ok(border)) = (self.step, usize::try_from(self.border[1])) {
                 part(pixels, border, lines);
                 continue;
             }
             for (phase, line) in lines.chunks_exact_mut(self.line()).enumerate() {
-                let grid = Grid { first: [0, phase as isize - self.border], step: self.step };
+                let grid = Grid { first: [0, phase as isize - self.border[1]], step: [self.step; 2] };
                 let columns = grid.inside(1, width, line.len());
                 if !columns.is_empty() {
                     each(line[columns.clone()].iter_mut(), &pixels[grid.place(0, columns.start, width)..], self.step, |to, from| {
