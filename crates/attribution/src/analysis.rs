@@ -98,7 +98,7 @@ impl Analysis {
     /// # Errors
     /// When the net has no such layer.
     pub fn at(self, layer: &str) -> Result<Self> {
-        Ok(Self { at: self.find(layer)?, ..self })
+        Ok(Self { at: self.network.graph().require(layer)?, ..self })
     }
 
     /// The same, but of a layer's relevance only that of these channels goes on: what the decision owes to them alone (CRP,
@@ -107,7 +107,7 @@ impl Analysis {
     /// # Errors
     /// When the net has no such layer, or the layer no such channel.
     pub fn keeping(mut self, layer: &str, channels: &[usize]) -> Result<Self> {
-        let id = self.find(layer)?;
+        let id = self.network.graph().require(layer)?;
         let count = self.network.graph().shape(id)[0];
         let mut mask = vec![0f64; count];
         for &channel in channels {
@@ -117,14 +117,6 @@ impl Analysis {
         let mask = Tensor::new(mask, self.network.device()).and_then(|mask| mask.to_dtype(self.network.dtype())).at(layer)?;
         self.kept.insert(id, mask);
         Ok(self)
-    }
-
-    fn find(&self, layer: &str) -> Result<NodeId> {
-        let graph = self.network.graph();
-        graph.find(layer).ok_or_else(|| {
-            let known = graph.nodes().iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(", ");
-            Error::request(format!("the net has no layer `{layer}` once batch norm is merged")).with_help(format!("its layers are {known}"))
-        })
     }
 
     /// The net that is explained.
@@ -171,11 +163,7 @@ impl Analysis {
         let mut parts = parts.into_iter();
         let first = parts.next().unwrap_or_default();
         Ok(parts.fold(first, |mut all, part| {
-            for (sum, part) in all.iter_mut().zip(part) {
-                sum.arrived += part.arrived;
-                sum.handed_on += part.handed_on;
-                sum.absorbed += part.absorbed;
-            }
+            all.iter_mut().zip(&part).for_each(|(sum, part)| sum.add(part));
             all
         }))
     }

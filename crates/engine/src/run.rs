@@ -10,7 +10,7 @@ use bezoar_core::{
     Classifier, Context, Counts, Detection, Detector, Error, FeatureSource, GroundTruth, ImageSet, Measurement, Outcome, Part, Poisoned,
     Predictions, Report, Representation, Result, Skipped, Splits, Suspect, Triggered, Verdict,
 };
-use bezoar_nn::Network;
+use bezoar_nn::{FORMAT, Network};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -210,7 +210,7 @@ impl<'a> Run<'a> {
 
     fn train(&mut self, data_key: &Key, data: &Suspicious) -> Result<(Key, Network)> {
         let Pipeline { model, train, seed, .. } = self.pipeline;
-        let inputs = json!({ "model": model.identity(), "train": train, "seed": seed, "device": self.device, "data": data_key.digest() });
+        let inputs = json!({ "format": FORMAT, "model": model.identity(), "train": train, "seed": seed, "device": self.device, "data": data_key.digest() });
         let key = Key::new("train", &inputs);
         let entry = self.stage("train", &key, |cx, folder| {
             let checkpoints = folder.join("checkpoints");

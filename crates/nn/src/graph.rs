@@ -295,6 +295,20 @@ impl Graph {
         self.ids().find(|&id| self.node(id).name == name)
     }
 
+    /// The node with this name.
+    ///
+    /// # Errors
+    /// When there is none: names the nearest one, and all.
+    pub fn require(&self, name: &str) -> Result<NodeId> {
+        self.find(name).ok_or_else(|| {
+            let names = || self.nodes.iter().map(|node| node.name.as_str());
+            let known = format!("its layers are {}", names().collect::<Vec<_>>().join(", "));
+            let near = bezoar_config::suggest(name, names());
+            let help = near.map_or_else(|| known.clone(), |near| format!("did you mean `{near}`? {known}"));
+            Error::request(format!("the net has no layer `{name}`")).with_help(help)
+        })
+    }
+
     /// The nodes that take `id` as an input, ascending; one that takes it twice stands once.
     pub fn consumers(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         self.ids().filter(move |&other| self.node(other).inputs.contains(&id))
@@ -336,18 +350,27 @@ impl Graph {
 
     /// Number of trained values.
     pub fn parameter_count(&self) -> usize {
-        self.parameters()
-            .iter()
-            .filter(|parameter| parameter.role.is_trained())
-            .map(|parameter| parameter.shape.iter().product::<usize>())
-            .sum()
+        self.ids().map(|id| self.parameter_count_of(id)).sum()
+    }
+
+    /// Number of trained values of a node.
+    pub fn parameter_count_of(&self, id: NodeId) -> usize {
+        let trained = self.parameters_of(id).into_iter().filter(|parameter| parameter.role.is_trained());
+        trained.map(|parameter| parameter.shape.iter().product::<usize>()).sum()
     }
 
     /// Multiplications of an input with a weight for one image, in convolutions and linear layers.
     pub fn multiply_adds(&self) -> usize {
-        let positions = |id: NodeId| self.shape(id)[1..].iter().product::<usize>();
-        let weights = |id: NodeId| self.parameters_of(id)[0].shape.iter().product::<usize>();
-        self.ids().filter(|&id| self.node(id).op.is_weighted()).map(|id| weights(id) * positions(id)).sum()
+        self.ids().map(|id| self.multiply_adds_of(id)).sum()
+    }
+
+    /// Those of a node; none in layers without weights.
+    pub fn multiply_adds_of(&self, id: NodeId) -> usize {
+        let positions: usize = self.shape(id)[1..].iter().product();
+        match self.parameters_of(id).first() {
+            Some(weight) if self.node(id).op.is_weighted() => weight.shape.iter().product::<usize>() * positions,
+            _ => 0,
+        }
     }
 }
 

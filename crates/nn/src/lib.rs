@@ -26,6 +26,7 @@ mod window;
 
 pub use architecture::Architecture;
 pub use array::{Array, Memory};
+pub use files::FORMAT;
 pub use gradient::{Mode, Tape};
 pub use graph::{Graph, GraphBuilder, Node, NodeId, Op, Parameter, Role};
 pub use loss::{Loss, cross_entropy};

@@ -115,7 +115,8 @@ fn gather(x: &Array, index: &Array) -> Result<Array, Problem> {
 fn slice(x: &Array, starts: &Array, ends: &Array, steps: Option<&Array>) -> Result<Array, Problem> {
     let values = whole(x)?;
     let len = values.len() as i64;
-    let place = |at: &Array| Ok::<_, Problem>(whole(at)?.first().map_or(0, |at| if *at < 0 { at.saturating_add(len) } else { *at }.clamp(0, len)));
+    let place =
+        |at: &Array| Ok::<_, Problem>(whole(at)?.first().map_or(0, |at| if *at < 0 { at.saturating_add(len) } else { *at }.clamp(0, len)));
     if steps.map(whole).transpose()?.is_some_and(|steps| steps != [1]) {
         return Err("takes a part of a constant with steps".into());
     }

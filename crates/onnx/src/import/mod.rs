@@ -131,11 +131,8 @@ impl Importer {
 
     /// Adds what a node does, or notes why that cannot be.
     fn add(&mut self, node: &Node) {
-        let inputs: Option<Vec<Option<Value>>> = node
-            .inputs
-            .iter()
-            .map(|name| if name.is_empty() { Some(None) } else { self.values.get(name).cloned().map(Some) })
-            .collect();
+        let inputs: Option<Vec<Option<Value>>> =
+            node.inputs.iter().map(|name| if name.is_empty() { Some(None) } else { self.values.get(name).cloned().map(Some) }).collect();
         let found = match inputs {
             None => Err("takes a value that no node before it makes: the nodes are in no order, or form a circle".to_owned()),
             Some(inputs) if inputs.iter().flatten().any(|input| matches!(input, Value::Refused)) => Ok(Vec::new()),

@@ -2,7 +2,7 @@
 
 use bezoar_formats::Array;
 use bezoar_formats::onnx::Node;
-use bezoar_nn::{NodeId, Op, Window};
+use bezoar_nn::{Border, NodeId, Op, Window};
 use candle_core::Tensor;
 
 use super::attributes::Attributes;
@@ -83,12 +83,16 @@ impl Importer {
     fn average_pool(&mut self, node: &Node, inputs: &[Option<Value>]) -> Result<Value, Problem> {
         let (id, shape) = maps(inputs)?;
         let window = window(node, [shape[2], shape[3]], None)?;
-        self.layer(node, Op::AvgPool { window }, &[id], Vec::new())
+        let border = if node.int("count_include_pad", 0)? == 0 { Border::Ignored } else { Border::Counted };
+        if border == Border::Counted && node.int("ceil_mode", 0)? != 0 {
+            return Err("counts its border and rounds up (`count_include_pad` with `ceil_mode`)".into());
+        }
+        self.layer(node, Op::AvgPool { window, border }, &[id], Vec::new())
     }
 
     fn global_average_pool(&mut self, node: &Node, inputs: &[Option<Value>]) -> Result<Value, Problem> {
         let (id, shape) = maps(inputs)?;
-        self.layer(node, Op::AvgPool { window: Window::rectangle([shape[2], shape[3]]) }, &[id], Vec::new())
+        self.layer(node, Op::avg_pool(Window::rectangle([shape[2], shape[3]])), &[id], Vec::new())
     }
 
     /// The mean over all positions, as Keras writes a global average pool.
@@ -208,7 +212,8 @@ impl Importer {
     fn linear(&mut self, node: &Node, inputs: &[Option<Value>], weight: Tensor, bias: Option<Tensor>) -> Result<Value, Problem> {
         let (id, _) = layer(inputs, 0)?;
         let features = weight.dims2().map_err(|error| error.to_string())?.0;
-        let bias = bias.map(|bias| bias.flatten_all()?.broadcast_as(features)?.contiguous()).transpose().map_err(|error| error.to_string())?;
+        let bias =
+            bias.map(|bias| bias.flatten_all()?.broadcast_as(features)?.contiguous()).transpose().map_err(|error| error.to_string())?;
         let op = Op::Linear { features, bias: bias.is_some() };
         let parameters = [("weight", weight)].into_iter().chain(bias.map(|bias| ("bias", bias))).collect();
         self.layer(node, op, &[id], parameters)
