@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bezoar_core::{Error, Result};
-use bezoar_nn::{Array, AtPlace, Graph, Memory, Network, NodeId, Op, ops};
+use bezoar_nn::{Activation, Array, AtPlace, Graph, Memory, Network, NodeId, Op, ops};
 use candle_core::{DType, Tensor};
 
 use crate::balance::{Balance, total};
@@ -200,10 +200,12 @@ impl Analysis {
             let arrived = self.keep(id, arrived)?;
             let inputs: Vec<&Array> = node.inputs.iter().map(|input| &outputs[input.index()]).collect();
             let seen = Seen {
+                network: &self.network,
+                id,
                 inputs: &inputs,
                 output: &output,
                 nonnegative: node.inputs.iter().all(|input| nonnegative[input.index()]),
-                rectified: self.fused && node.op != Op::Relu && self.network.is_fused(id),
+                rectified: self.fused && node.op != Op::RELU && self.network.is_fused(id),
             };
             let handed_on = step.back(&seen, &arrived).at(&node.name)?;
             watch(&Passing { id, step, seen: &seen, arrived: &arrived, handed_on: &handed_on })?;
@@ -275,7 +277,7 @@ fn spares_zeros(graph: &Graph, rules: &[Rule]) -> bool {
     graph.ids().skip(1).zip(rules).all(|(id, rule)| {
         let node = graph.node(id);
         let after = node.inputs.iter().any(|input| behind[input.index()]);
-        behind[id.index()] = after || (node.op == Op::Relu && *rule == Rule::Pass);
+        behind[id.index()] = after || (node.op == Op::RELU && *rule == Rule::Pass);
         !after || rule.spares_zeros()
     })
 }
@@ -283,13 +285,18 @@ fn spares_zeros(graph: &Graph, rules: &[Rule]) -> bool {
 /// Which nodes never give negative values, when the images have none.
 fn nonnegative(graph: &Graph, images: bool) -> Vec<bool> {
     graph.nodes().iter().fold(Vec::with_capacity(graph.nodes().len()), |mut known, node| {
+        let inputs = node.inputs.iter().all(|input| known[input.index()]);
         known.push(match node.op {
             Op::Input => images,
-            Op::Relu => true,
-            Op::Conv2d { .. } | Op::Linear { .. } | Op::BatchNorm { .. } => false,
-            Op::MaxPool { .. } | Op::AvgPool { .. } | Op::Add | Op::Concat | Op::Flatten | Op::Dropout { .. } => {
-                node.inputs.iter().all(|input| known[input.index()])
-            }
+            Op::Softmax { .. } => true,
+            Op::Conv2d { .. } | Op::Linear { .. } | Op::BatchNorm { .. } | Op::LayerNorm { .. } | Op::Constant { .. } => false,
+            Op::Activation { function } => match function {
+                Activation::Relu | Activation::Sigmoid | Activation::HardSigmoid { .. } | Activation::Softplus => true,
+                Activation::Clip { low, high } => low >= 0.0 || (inputs && high >= 0.0),
+                _ => inputs,
+            },
+            Op::Pad { value, .. } => inputs && value >= 0.0,
+            _ => inputs,
         });
         known
     })

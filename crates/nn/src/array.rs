@@ -151,6 +151,24 @@ impl Array {
         Self::host(&self.memory(), shape, fill)
     }
 
+    /// An array of one value, of another shape, beside this one.
+    pub(crate) fn full(&self, value: f64, shape: &[usize]) -> Result<Self> {
+        match &self.values {
+            Values::F32(_) => Ok(self.fill(shape, |values| values.fill(value as f32))),
+            Values::F64(_) => Ok(self.fill(shape, |values| values.fill(value))),
+            Values::Device(tensor) => Ok(Self::of_device(Tensor::full(value, shape, tensor.device())?.to_dtype(tensor.dtype())?)),
+        }
+    }
+
+    /// The type and the device of a tensor of these values.
+    pub(crate) fn place(&self) -> (DType, Device) {
+        match &self.values {
+            Values::F32(_) => (DType::F32, Device::Cpu),
+            Values::F64(_) => (DType::F64, Device::Cpu),
+            Values::Device(tensor) => (tensor.dtype(), tensor.device().clone()),
+        }
+    }
+
     /// The values as a tensor of their own.
     pub fn to_tensor(&self) -> Result<Tensor> {
         match &self.values {

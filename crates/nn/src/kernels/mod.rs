@@ -9,6 +9,7 @@ mod element;
 pub(crate) mod elementwise;
 mod gemm;
 pub(crate) mod linear;
+pub(crate) mod matmul;
 pub(crate) mod norm;
 pub(crate) mod pool;
 mod tasks;
