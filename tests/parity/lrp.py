@@ -71,7 +71,8 @@ class Net(nn.Module):
         inside = self.channels[inputs[0]]
         window = op.get("window")
         if window:
-            border = window["padding"] if "padding" in window else window["before"]
+            border = window["before"]
+            assert border == window["after"]
             window = {"kernel_size": window["kernel"], "stride": window["stride"], "padding": border, "dilation": window["dilation"]}
         match op["op"]:
             case "conv2d":
@@ -87,16 +88,19 @@ class Net(nn.Module):
                 positive, around = (1.5, 0.5), (0.6, -0.3)
                 parameters = [norm.weight, norm.bias, norm.running_mean, norm.running_var]
                 return norm, list(zip(parameters, [positive, around, around, positive]))
-            case "relu" | "activation":
+            case "activation":
+                assert op["function"] == "relu"
                 return nn.ReLU(), []
             case "max-pool":
                 return nn.MaxPool2d(**window), []
             case "avg-pool":
+                assert op["border"] == "counted"
                 del window["dilation"]
                 return nn.AvgPool2d(**window), []
             case "add":
                 return Sum(), []
             case "concat":
+                assert op["axis"] == 0
                 return nn.Identity(), []
             case "flatten":
                 return nn.Flatten(), []

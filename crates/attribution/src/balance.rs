@@ -73,9 +73,8 @@ impl Step {
 
 impl PreparedShare {
     fn absorbed(&self, own: &[f64], denominator: &[f64], ratio: &[f64], dims: &[usize]) -> Result<Absorbed> {
-        let biases = self.terms.iter().filter_map(|term| Some((term.sign(), term.bias.as_ref()?)));
-        let biases = biases.map(|(sign, bias)| Ok((sign, host(bias)?))).collect::<Result<Vec<_>>>()?;
-        let plane: usize = dims[2..].iter().product();
+        let biases = self.terms.iter().filter_map(|term| Some((term, term.bias.as_ref()?)));
+        let biases = biases.map(|(term, bias)| Ok((term.sign(), term.alike(dims), host(bias)?))).collect::<Result<Vec<_>>>()?;
         let mut all = Absorbed::default();
         for (place, ((own, denominator), ratio)) in own.iter().zip(denominator).zip(ratio).enumerate() {
             if *denominator == 0.0 {
@@ -83,7 +82,7 @@ impl PreparedShare {
                 continue;
             }
             all.epsilon += own - ratio * denominator;
-            all.bias += biases.iter().map(|(sign, bias)| sign * bias[place / plane % bias.len()] * ratio).sum::<f64>();
+            all.bias += biases.iter().map(|(sign, alike, bias)| sign * bias[place / alike % bias.len()] * ratio).sum::<f64>();
         }
         Ok(all)
     }

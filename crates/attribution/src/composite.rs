@@ -135,6 +135,11 @@ impl Composite {
         Self { stabilizer, ..self }
     }
 
+    /// How an ε comes into all denominators.
+    pub fn form(&self) -> Form {
+        self.stabilizer.form
+    }
+
     /// What stabilises the denominators of a rule.
     pub fn stabilizer(&self, rule: Rule) -> Stabilizer {
         match rule {
@@ -183,7 +188,7 @@ impl Composite {
         let rule = |id: NodeId| {
             let node = graph.node(id);
             let refuse = |problem: String| Error::request(format!("layer `{}` ({:?}) {problem}", node.name, node.op));
-            let kind = LayerKind::of(node.op).ok_or_else(|| refuse("is a second input".into()))?;
+            let kind = LayerKind::of(&node.op).ok_or_else(|| refuse("is a second input".into()))?;
             let fits = |(row, pattern): &&(&Row, Option<Pattern>)| {
                 row.kind.is_none_or(|wanted| wanted == kind)
                     && pattern.as_ref().is_none_or(|pattern| pattern.matches(&node.name))

@@ -20,29 +20,53 @@ pub enum LayerKind {
     AveragePool,
     /// Sums of several layers, as in residual blocks.
     Sum,
-    /// Several layers joined along the channels.
+    /// Several layers joined along an axis.
     Concat,
-    /// Changes of shape.
+    /// Changes of shape: values that are moved or left out, and not changed.
     Flatten,
     /// Dropout, which does nothing outside training.
     Dropout,
+    /// Products of two layers, value by value.
+    Product,
+    /// Products of two layers' matrices, as in attention.
+    MatrixProduct,
+    /// Layer norm.
+    LayerNorm,
+    /// Softmax, as in attention.
+    Softmax,
+    /// Values that are the same for every image.
+    Constant,
+    /// Larger images.
+    Upsample,
+    /// Margins.
+    Pad,
+    /// Means over whole axes.
+    Mean,
 }
 
 impl LayerKind {
     /// The kind of a layer that computes `op`; none for the input, which is no layer.
-    pub fn of(op: Op) -> Option<Self> {
+    pub fn of(op: &Op) -> Option<Self> {
         Some(match op {
             Op::Input => return None,
             Op::Conv2d { .. } => Self::Convolution,
             Op::Linear { .. } => Self::Linear,
             Op::BatchNorm { .. } => Self::BatchNorm,
-            Op::Relu => Self::Activation,
+            Op::Activation { .. } => Self::Activation,
             Op::MaxPool { .. } => Self::MaxPool,
             Op::AvgPool { .. } => Self::AveragePool,
             Op::Add => Self::Sum,
-            Op::Concat => Self::Concat,
-            Op::Flatten => Self::Flatten,
+            Op::Concat { .. } => Self::Concat,
+            Op::Flatten | Op::Reshape { .. } | Op::Transpose { .. } | Op::Slice { .. } => Self::Flatten,
             Op::Dropout { .. } => Self::Dropout,
+            Op::Mul => Self::Product,
+            Op::MatMul => Self::MatrixProduct,
+            Op::LayerNorm { .. } => Self::LayerNorm,
+            Op::Softmax { .. } => Self::Softmax,
+            Op::Constant { .. } => Self::Constant,
+            Op::Upsample { .. } => Self::Upsample,
+            Op::Pad { .. } => Self::Pad,
+            Op::Mean { .. } => Self::Mean,
         })
     }
 }

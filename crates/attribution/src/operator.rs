@@ -9,7 +9,7 @@ use crate::rule::Weight;
 /// `x W` and its transpose.
 #[derive(Debug)]
 pub(crate) enum Operator {
-    Conv2d(Convolution),
+    Conv2d(Box<Convolution>),
     Linear(Tensor),
     /// A factor a channel.
     Affine(Tensor),
@@ -21,18 +21,18 @@ pub(crate) enum Operator {
 impl Operator {
     /// The map of a node, and its bias, as `weight` and `bias` change them.
     pub(crate) fn of(network: &Network, id: NodeId, weight: Weight, bias: Option<Weight>) -> Result<(Self, Option<Tensor>)> {
-        let op = network.graph().node(id).op;
-        let [own_weight, own_bias] = match op {
+        let op = &network.graph().node(id).op;
+        let [own_weight, own_bias] = match *op {
             Op::BatchNorm { eps, .. } => network.running_affine(id, eps)?.map(Some),
             _ => ["weight", "bias"].map(|what| network.parameter(id, what).cloned()),
         };
         let bias = bias.zip(own_bias).map(|(change, bias)| change.of(&bias)).transpose()?;
         let changed = own_weight.map(|own| weight.of(&own)).transpose()?;
         let operator = match (op, changed) {
-            (Op::Conv2d { window, groups, .. }, Some(weight)) => Self::Conv2d(Convolution::new(weight, window, groups)),
+            (&Op::Conv2d { window, groups, .. }, Some(weight)) => Self::Conv2d(Box::new(Convolution::new(weight, window, groups))),
             (Op::Linear { .. }, Some(weight)) => Self::Linear(weight),
             (Op::BatchNorm { .. }, Some(scale)) => Self::Affine(scale),
-            (Op::AvgPool { window, border }, _) => Self::AvgPool(window, border),
+            (&Op::AvgPool { window, border }, _) => Self::AvgPool(window, border),
             (Op::Add, _) => Self::Sum,
             (op, _) => bail!("{op:?} is no linear map"),
         };
@@ -57,7 +57,7 @@ impl Operator {
             Self::Linear(weight) => ops::linear_backward_input(share, weight),
             Self::Affine(scale) => ops::channel_affine(share, scale, &scale.zeros_like()?, false),
             Self::AvgPool(window, border) => ops::avg_pool2d_backward(share, [input[2], input[3]], *window, *border),
-            Self::Sum => Ok(share.clone()),
+            Self::Sum => ops::sum_to(share, &input[1..]),
         }
     }
 }

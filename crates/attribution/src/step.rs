@@ -1,7 +1,7 @@
 //! A rule made ready for one layer.
 
 use bezoar_nn::ops::{Form, Stabilizer};
-use bezoar_nn::{Array, Network, NodeId, Op, Window, ops};
+use bezoar_nn::{Array, Network, NodeId, ops};
 use candle_core::{Result, Tensor, bail};
 
 use crate::Rule;
@@ -13,18 +13,10 @@ use crate::rule::{Input, Outputs, Share, Term};
 pub(crate) enum Step {
     /// As it is.
     Pass,
-    /// To the winner of each window.
-    MaxPool(Window),
-    /// To each joined part its own.
-    Concat,
-    /// To the same value in another shape.
-    Flatten,
+    /// Times the layer's derivative, which takes values that are only moved back to their places; `guided`, no negative relevance.
+    Gradient { guided: bool },
     /// In shares of sums.
     Shares { shares: Vec<PreparedShare>, stabilizer: Stabilizer },
-    /// Times a linear map's derivative.
-    Transposed(Operator),
-    /// Where the activation is positive; `guided`, no negative relevance.
-    Relu { guided: bool },
 }
 
 /// A share with the weights that its terms use.
@@ -50,8 +42,10 @@ struct Constant {
     output: Array,
 }
 
-/// What one layer saw and gave.
+/// A layer, and what it saw and gave.
 pub(crate) struct Seen<'a> {
+    pub(crate) network: &'a Network,
+    pub(crate) id: NodeId,
     pub(crate) inputs: &'a [&'a Array],
     pub(crate) output: &'a Array,
     /// Whether no input is negative anywhere.
@@ -72,14 +66,9 @@ impl Step {
         id: NodeId,
         bounds: impl Fn() -> Result<Bounds>,
     ) -> Result<Self> {
-        let op = network.graph().node(id).op;
-        Ok(match (rule, op) {
-            (Rule::Pass, _) | (Rule::Gradient, Op::Dropout { .. }) => Self::Pass,
-            (Rule::Route | Rule::Gradient, Op::MaxPool { window }) => Self::MaxPool(window),
-            (Rule::Route | Rule::Gradient, Op::Concat) => Self::Concat,
-            (Rule::Route | Rule::Gradient, Op::Flatten) => Self::Flatten,
-            (Rule::Gradient | Rule::Guided, Op::Relu) => Self::Relu { guided: rule == Rule::Guided },
-            (Rule::Gradient, _) => Self::Transposed(Operator::of(network, id, crate::rule::Weight::WHOLE, None)?.0),
+        Ok(match rule {
+            Rule::Pass => Self::Pass,
+            Rule::Route | Rule::Gradient | Rule::Guided => Self::Gradient { guided: rule == Rule::Guided },
             _ => {
                 let prepare = |share: Share| {
                     let terms = share.terms.into_iter().map(|term| PreparedTerm::new(term, network, id, &bounds));
@@ -92,16 +81,11 @@ impl Step {
 
     /// The relevance of each input, from that of the output.
     pub(crate) fn back(&self, seen: &Seen<'_>, relevance: &Array) -> Result<Vec<Array>> {
-        let input = seen.inputs[0];
         match self {
             Self::Pass => Ok(vec![relevance.clone()]),
-            Self::MaxPool(window) => Ok(vec![ops::max_pool2d_backward(input, relevance, *window)?]),
-            Self::Concat => ops::split(relevance, &seen.inputs.iter().map(|input| input.dims()[1]).collect::<Vec<_>>()),
-            Self::Flatten => Ok(vec![relevance.reshape(input.dims())?]),
-            Self::Transposed(operator) => seen.inputs.iter().map(|input| operator.transposed(relevance, input.dims())).collect(),
-            Self::Relu { guided } => {
-                let gradient = ops::relu_backward(seen.output, relevance)?;
-                Ok(vec![if *guided { ops::relu(&gradient)? } else { gradient }])
+            Self::Gradient { guided } => {
+                let gradients = seen.network.pull_back(seen.id, seen.inputs, seen.output, relevance)?;
+                if *guided { gradients.iter().map(ops::relu).collect() } else { Ok(gradients) }
             }
             Self::Shares { shares, stabilizer } => {
                 let counting = shares.iter().filter(|share| !(seen.rectified && share.of == Outputs::Negative));
@@ -175,8 +159,8 @@ impl PreparedTerm {
         match (&self.constant, self.term.input) {
             (Some(constant), _) => ops::repeat(&constant.input, input.dims()[0]),
             (None, Input::Positive) if nonnegative => Ok(input.clone()),
-            (None, Input::Positive) => ops::side(input, false),
-            (None, Input::Negative) => ops::side(input, true),
+            (None, Input::Positive) => ops::relu(input),
+            (None, Input::Negative) => ops::negative_part(input),
             (None, _) => Ok(input.clone()),
         }
     }
@@ -198,6 +182,11 @@ impl PreparedTerm {
             Input::One => self.signed(back),
             _ => self.signed(ops::product(&self.input(input, nonnegative)?, &back)?),
         }
+    }
+
+    /// Values of one image's output, `[N, ...]`, that have a bias in common and follow each other.
+    pub(crate) fn alike(&self, output: &[usize]) -> usize {
+        if matches!(self.operator, Operator::Linear(_)) { 1 } else { output[2..].iter().product() }
     }
 
     pub(crate) fn sign(&self) -> f64 {

@@ -25,7 +25,7 @@ pub(crate) fn conv_norm_relu(
     bias: bool,
 ) -> Result<NodeId> {
     let norm = conv_norm(builder, name, from, channels, window, bias)?;
-    builder.add(&format!("{name}.relu"), Op::Relu, &[norm])
+    builder.add(&format!("{name}.relu"), Op::RELU, &[norm])
 }
 
 /// A max-pool that halves both sides.
@@ -53,6 +53,6 @@ pub(crate) fn global_mean(builder: &mut GraphBuilder, from: NodeId) -> Result<No
 /// Linear layer, `ReLU`, dropout: `name.linear`, `name.relu`, `name.dropout`.
 pub(crate) fn linear_relu_dropout(builder: &mut GraphBuilder, name: &str, from: NodeId, features: usize, p: f64) -> Result<NodeId> {
     let linear = builder.add(&format!("{name}.linear"), Op::linear(features), &[from])?;
-    let relu = builder.add(&format!("{name}.relu"), Op::Relu, &[linear])?;
+    let relu = builder.add(&format!("{name}.relu"), Op::RELU, &[linear])?;
     builder.add(&format!("{name}.dropout"), Op::Dropout { p }, &[relu])
 }

@@ -47,7 +47,7 @@ impl Architecture for PaperInception {
         let branch3 = conv_norm_relu(&mut b, "branch3x3.3", branch3, 96, three, true)?;
         let pooled = b.add("branch-pool.pool", Op::MaxPool { window: three }, &[image])?;
         let pooled = conv_norm_relu(&mut b, "branch-pool", pooled, 32, one, true)?;
-        let mut at = b.add("inception", Op::Concat, &[branch1, branch5, branch3, pooled])?;
+        let mut at = b.add("inception", Op::Concat { axis: 0 }, &[branch1, branch5, branch3, pooled])?;
 
         for block in 1..=3 {
             at = halve(&mut b, &format!("block{block}.pool"), at)?;

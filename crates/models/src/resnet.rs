@@ -81,7 +81,7 @@ fn basic_block(b: &mut GraphBuilder, name: &str, from: NodeId, channels: usize, 
         conv_norm(b, &format!("{name}.shortcut"), from, channels, Window::new(1).stride(stride), false)?
     };
     let sum = b.add(&format!("{name}.add"), Op::Add, &[inner, shortcut])?;
-    b.add(&format!("{name}.relu"), Op::Relu, &[sum])
+    b.add(&format!("{name}.relu"), Op::RELU, &[sum])
 }
 
 #[cfg(test)]

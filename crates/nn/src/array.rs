@@ -60,6 +60,8 @@ impl Memory {
         let fitting = shelf.range_mut(len..=2 * len).find_map(|(_, free)| free.pop());
         drop(shelf);
         let mut values = fitting.unwrap_or_default();
+        // No more than is asked for, or the shelf would not know it by its length.
+        values.reserve_exact(len.saturating_sub(values.len()));
         values.resize(len, T::ZERO);
         Lease { values, memory: self.clone() }
     }
@@ -149,6 +151,24 @@ impl Array {
     /// An array on the CPU of another shape, in this one's memory.
     pub(crate) fn fill<T: Element>(&self, shape: &[usize], fill: impl FnOnce(&mut [T])) -> Self {
         Self::host(&self.memory(), shape, fill)
+    }
+
+    /// An array of one value, of another shape, beside this one.
+    pub(crate) fn full(&self, value: f64, shape: &[usize]) -> Result<Self> {
+        match &self.values {
+            Values::F32(_) => Ok(self.fill(shape, |values| values.fill(value as f32))),
+            Values::F64(_) => Ok(self.fill(shape, |values| values.fill(value))),
+            Values::Device(tensor) => Ok(Self::of_device(Tensor::full(value, shape, tensor.device())?.to_dtype(tensor.dtype())?)),
+        }
+    }
+
+    /// The type and the device of a tensor of these values.
+    pub(crate) fn place(&self) -> (DType, Device) {
+        match &self.values {
+            Values::F32(_) => (DType::F32, Device::Cpu),
+            Values::F64(_) => (DType::F64, Device::Cpu),
+            Values::Device(tensor) => (tensor.dtype(), tensor.device().clone()),
+        }
     }
 
     /// The values as a tensor of their own.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use bezoar_core::Result;
 use candle_core::Tensor;
 
-use crate::graph::{Graph, GraphBuilder, NodeId, Op};
+use crate::graph::{Graph, GraphBuilder, NodeId};
+use crate::op::Op;
 use crate::{AtPlace, Network};
 
 pub(crate) fn fold(network: &Network) -> Result<Network> {
@@ -23,7 +24,7 @@ pub(crate) fn fold(network: &Network) -> Result<Network> {
         let keep =
             graph.parameters_of(id).into_iter().map(|parameter| (parameter.name.clone(), network.parameters()[&parameter.name].clone()));
         parameters.extend(keep);
-        let mut op = node.op;
+        let mut op = node.op.clone();
         if let Some((norm, eps)) = norm_after(graph, id) {
             let (weight, bias) = merged(network, id, norm, eps).at(&node.name)?;
             parameters.insert(format!("{}.weight", node.name), weight);
@@ -37,10 +38,16 @@ pub(crate) fn fold(network: &Network) -> Result<Network> {
     Network::new(builder.build()?, parameters)
 }
 
-/// The batch norm that alone takes this weighted node's output, and its eps.
+/// The batch norm that alone takes this weighted node's output, channel by channel, and its eps.
 fn norm_after(graph: &Graph, id: NodeId) -> Option<(NodeId, f64)> {
     let mut consumers = graph.consumers(id);
-    match (graph.node(id).op.is_weighted(), consumers.next(), consumers.next()) {
+    // Batch norm is along the first axis, a linear layer along the last.
+    let by_channel = match graph.node(id).op {
+        Op::Conv2d { .. } => true,
+        Op::Linear { .. } => graph.shape(id).len() == 1,
+        _ => false,
+    };
+    match (by_channel, consumers.next(), consumers.next()) {
         (true, Some(norm), None) => match graph.node(norm).op {
             Op::BatchNorm { eps, .. } => Some((norm, eps)),
             _ => None,

@@ -5,148 +5,8 @@ use std::collections::BTreeSet;
 use bezoar_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::window::{Border, Window};
-
-/// What a node computes. Sizes that follow from its inputs are not repeated here.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Op {
-    /// The image, `[C, H, W]`, values in 0..=1.
-    Input,
-    /// Cross-correlation, as everybody's convolution layer. Parameters `weight` `[channels, C / groups, rows, columns]` and `bias` `[channels]`.
-    Conv2d {
-        /// Channels of the output.
-        channels: usize,
-        /// Where the weights are applied.
-        window: Window,
-        /// Groups of channels that do not see each other; divides both numbers of channels.
-        groups: usize,
-        /// Whether a constant is added to each channel.
-        bias: bool,
-    },
-    /// `x Wᵀ + b` on `[D]`. Parameters `weight` `[features, D]` and `bias` `[features]`.
-    Linear {
-        /// Length of the output.
-        features: usize,
-        /// Whether a constant is added to each feature.
-        bias: bool,
-    },
-    /// Batch normalisation of each channel (arXiv 1502.03167). Parameters `weight`, `bias`, `running_mean` and `running_var`, each `[C]`.
-    BatchNorm {
-        /// Added to the variance.
-        eps: f64,
-        /// Share of the newest batch in the running mean and variance.
-        momentum: f64,
-    },
-    /// `max(x, 0)`; its derivative at 0 is 0.
-    Relu,
-    /// The largest value under the window; the border never wins. Of equal values the first in row-major order is the winner.
-    MaxPool {
-        /// What is pooled.
-        window: Window,
-    },
-    /// The mean under the window.
-    AvgPool {
-        /// What is pooled.
-        window: Window,
-        /// Whether the border counts.
-        border: Border,
-    },
-    /// The sum of its inputs.
-    Add,
-    /// Its inputs, one after the other along the channels.
-    Concat,
-    /// `[C, H, W]` as `[C H W]`.
-    Flatten,
-    /// In training, zeroes values with probability `p` and divides the others by `1 - p`; otherwise nothing.
-    Dropout {
-        /// Probability that a value is zeroed, below 1.
-        p: f64,
-    },
-}
-
-impl Op {
-    /// A convolution with bias, in one group.
-    pub const fn conv(channels: usize, window: Window) -> Self {
-        Self::Conv2d { channels, window, groups: 1, bias: true }
-    }
-
-    /// A linear layer with bias.
-    pub const fn linear(features: usize) -> Self {
-        Self::Linear { features, bias: true }
-    }
-
-    /// An average pool whose border counts as zeros.
-    pub const fn avg_pool(window: Window) -> Self {
-        Self::AvgPool { window, border: Border::Counted }
-    }
-
-    /// Batch normalisation with PyTorch's defaults.
-    pub const fn batch_norm() -> Self {
-        Self::BatchNorm { eps: 1e-5, momentum: 0.1 }
-    }
-
-    /// Whether it multiplies its input with weights.
-    pub const fn is_weighted(&self) -> bool {
-        matches!(self, Self::Conv2d { .. } | Self::Linear { .. })
-    }
-
-    /// The shape of its output for inputs of these shapes, or what is wrong.
-    fn shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let wanted = match self {
-            Self::Input => 0..=0,
-            Self::Add | Self::Concat => 2..=usize::MAX,
-            _ => 1..=1,
-        };
-        if !wanted.contains(&inputs.len()) {
-            return Err(format!("{} inputs", inputs.len()));
-        }
-        match (self, inputs) {
-            (Self::Input, _) => Err("a graph has one input, and it is there already".into()),
-            (&Self::Conv2d { channels, window, groups, .. }, &[&[c, h, w]]) => {
-                if groups == 0 || channels == 0 || c % groups != 0 || channels % groups != 0 {
-                    return Err(format!("{groups} groups do not divide {c} channels into {channels}"));
-                }
-                windowed(channels, h, w, window)
-            }
-            (&(Self::MaxPool { window } | Self::AvgPool { window, .. }), &[&[c, h, w]]) => {
-                if window.dilation != [1; 2] {
-                    return Err("pools know no dilation".into());
-                }
-                let shape = windowed(c, h, w, window)?;
-                if window.always_sees([h, w]) { Ok(shape) } else { Err(format!("from some positions {window:?} sees nothing but border")) }
-            }
-            (Self::Linear { features: 0, .. }, _) => Err("no output features".into()),
-            (&Self::Linear { features, .. }, &[&[_]]) => Ok(vec![features]),
-            (Self::Linear { .. }, _) => Err(format!("takes vectors, not {:?}; flatten first", inputs[0])),
-            (&Self::BatchNorm { eps, momentum }, [x]) if eps > 0.0 && (0.0..=1.0).contains(&momentum) => Ok(x.to_vec()),
-            (Self::BatchNorm { eps, momentum }, _) => Err(format!("eps {eps} is not positive or momentum {momentum} not in 0..=1")),
-            (&Self::Dropout { p }, [x]) if (0.0..1.0).contains(&p) => Ok(x.to_vec()),
-            (Self::Dropout { p }, _) => Err(format!("p = {p} is not in 0..1")),
-            (Self::Relu, [x]) => Ok(x.to_vec()),
-            (Self::Flatten, [x]) => Ok(vec![x.iter().product()]),
-            (Self::Add, [first, rest @ ..]) => match rest.iter().find(|x| *x != first) {
-                Some(other) => Err(format!("adds {first:?} and {other:?}")),
-                None => Ok(first.to_vec()),
-            },
-            (Self::Concat, [first, rest @ ..]) => match rest.iter().find(|x| x.get(1..) != first.get(1..)) {
-                Some(other) => Err(format!("joins {first:?} and {other:?}, which differ beyond the channels")),
-                None => Ok([&[inputs.iter().map(|x| x[0]).sum()], &first[1..]].concat()),
-            },
-            (_, x) => Err(format!("takes [channels, height, width], not {:?}", x[0])),
-        }
-    }
-}
-
-fn windowed(channels: usize, height: usize, width: usize, window: Window) -> Result<Vec<usize>, String> {
-    if !window.is_valid() {
-        return Err(format!("kernel, stride and dilation must be positive: {window:?}"));
-    }
-    match window.positions([height, width]) {
-        Some([h, w]) => Ok(vec![channels, h, w]),
-        None => Err(format!("a window of {:?} pixels does not fit into {height}x{width}", window.extent())),
-    }
-}
+use crate::op::Op;
+use crate::window::Window;
 
 /// A node of a graph by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -199,7 +59,7 @@ impl TryFrom<Unchecked> for Graph {
         match nodes.split_first() {
             Some((first, rest)) if *first == builder.0.nodes[0] => {
                 for node in rest {
-                    builder.add(&node.name, node.op, &node.inputs)?;
+                    builder.add(&node.name, node.op.clone(), &node.inputs)?;
                 }
                 builder.build()
             }
@@ -221,14 +81,16 @@ pub enum Role {
         /// How many.
         fan_in: usize,
     },
-    /// Batch norm's factor.
+    /// A normalisation's factor.
     Scale,
-    /// Batch norm's summand.
+    /// A normalisation's summand.
     Shift,
     /// Batch norm's running mean; not trained by gradient.
     Mean,
     /// Batch norm's running variance; not trained by gradient.
     Variance,
+    /// A constant that stands for itself.
+    Value,
 }
 
 impl Role {
@@ -241,7 +103,7 @@ impl Role {
 /// A tensor that a graph needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
-    /// `layer.weight`, `layer.bias`, `layer.running_mean` or `layer.running_var`.
+    /// `layer.weight`, `layer.bias`, `layer.running_mean`, `layer.running_var` or `layer.value`.
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
@@ -333,7 +195,12 @@ impl Graph {
             Op::Conv2d { channels, window: Window { kernel: [rows, columns], .. }, groups, bias } => {
                 with_bias(bias, vec![channels, self.shape(inputs[0])[0] / groups, rows, columns])
             }
-            Op::Linear { features, bias } => with_bias(bias, vec![features, self.shape(inputs[0])[0]]),
+            Op::Linear { features, bias } => with_bias(bias, vec![features, self.shape(inputs[0])[self.shape(id).len() - 1]]),
+            Op::Constant { ref shape } => vec![parameter("value", shape.clone(), Role::Value)],
+            Op::LayerNorm { axes, .. } => {
+                let shape = &self.shape(id)[self.shape(id).len() - axes..];
+                [("weight", Role::Scale), ("bias", Role::Shift)].map(|(what, role)| parameter(what, shape.to_vec(), role)).into()
+            }
             Op::BatchNorm { .. } => {
                 [("weight", Role::Scale), ("bias", Role::Shift), ("running_mean", Role::Mean), ("running_var", Role::Variance)]
                     .map(|(what, role)| parameter(what, vec![self.shape(id)[0]], role))
@@ -359,19 +226,27 @@ impl Graph {
         trained.map(|parameter| parameter.shape.iter().product::<usize>()).sum()
     }
 
-    /// Multiplications of an input with a weight for one image, in convolutions and linear layers.
+    /// Multiplications for one image in convolutions, linear layers and matrix products.
     pub fn multiply_adds(&self) -> usize {
         self.ids().map(|id| self.multiply_adds_of(id)).sum()
     }
 
-    /// Those of a node; none in layers without weights.
+    /// Those of a node; none in other layers.
     pub fn multiply_adds_of(&self, id: NodeId) -> usize {
-        let positions: usize = self.shape(id)[1..].iter().product();
-        match self.parameters_of(id).first() {
-            Some(weight) if self.node(id).op.is_weighted() => weight.shape.iter().product::<usize>() * positions,
+        let terms: usize = match self.node(id).op {
+            // Each value of the output is a sum over one channel's weights.
+            Op::Conv2d { .. } | Op::Linear { .. } => self.parameters_of(id)[0].shape[1..].iter().product(),
+            Op::MatMul => self.shape(self.node(id).inputs[0]).last().copied().unwrap_or_default(),
             _ => 0,
-        }
+        };
+        self.shape(id).iter().product::<usize>() * terms
     }
+}
+
+/// Whether an image's values of this shape may be asked for: so few that what is reckoned with their number stays a number.
+fn is_reasonable(shape: &[usize]) -> bool {
+    const MOST: usize = 1 << 30;
+    shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size.max(1))).is_some_and(|count| count <= MOST)
 }
 
 /// Builds a [`Graph`] node by node; every mistake names its layer.
@@ -383,6 +258,9 @@ impl GraphBuilder {
     pub fn new(input: [usize; 3]) -> Result<Self> {
         if input.contains(&0) {
             return Err(Error::request(format!("images of shape {input:?} have no pixels")));
+        }
+        if !is_reasonable(&input) {
+            return Err(Error::request(format!("images of shape {input:?} are too large")));
         }
         let node = Node { name: "input".into(), op: Op::Input, inputs: Vec::new() };
         Ok(Self(Graph { input, nodes: vec![node], shapes: vec![input.to_vec()] }))
@@ -412,6 +290,9 @@ impl GraphBuilder {
         }
         let shapes: Vec<&[usize]> = inputs.iter().map(|&id| self.0.shape(id)).collect();
         let shape = op.shape(&shapes).map_err(refuse)?;
+        if !is_reasonable(&shape) {
+            return Err(refuse(format!("gives {shape:?}, which is too large")));
+        }
         self.0.nodes.push(Node { name: name.to_owned(), op, inputs: inputs.to_vec() });
         self.0.shapes.push(shape);
         Ok(self.0.output())
@@ -440,16 +321,17 @@ impl GraphBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Activation, Interpolation};
 
     fn small() -> Result<Graph> {
         let mut builder = GraphBuilder::new([3, 8, 8])?;
         let input = builder.input();
         let conv = builder.add("conv", Op::conv(4, Window::new(3).padding(1)), &[input])?;
         let norm = builder.add("norm", Op::batch_norm(), &[conv])?;
-        let relu = builder.add("relu", Op::Relu, &[norm])?;
+        let relu = builder.add("relu", Op::RELU, &[norm])?;
         let pool = builder.add("pool", Op::MaxPool { window: Window::tiling(2) }, &[relu])?;
         let twin = builder.add("twin", Op::avg_pool(Window::tiling(2)), &[relu])?;
-        let both = builder.add("both", Op::Concat, &[pool, twin])?;
+        let both = builder.add("both", Op::Concat { axis: 0 }, &[pool, twin])?;
         let flat = builder.add("flat", Op::Flatten, &[both])?;
         builder.add("head", Op::linear(5), &[flat])?;
         builder.build()
@@ -467,6 +349,15 @@ mod tests {
         let expected =
             ["conv.weight", "conv.bias", "norm.weight", "norm.bias", "norm.running_mean", "norm.running_var", "head.weight", "head.bias"];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn matrix_products_count_beside_weights() {
+        let net = crate::testing::attentive(candle_core::DType::F32);
+        let (patches, linear, attention) = (6 * 12 * 2 * 8, 13 * 6 * 4 * 4, 2 * 2 * 13 * 13 * 2);
+        assert_eq!(net.graph().multiply_adds(), patches + linear + attention + 14 * 3);
+        let json = serde_json::to_string(net.graph()).unwrap();
+        assert_eq!(serde_json::from_str::<Graph>(&json).unwrap(), *net.graph());
     }
 
     #[test]
@@ -489,16 +380,33 @@ mod tests {
             refused(Op::conv(4, Window::new(1).stride(0)), &[input]),
             refused(Op::avg_pool(Window::new(2).padding(2)), &[input]),
             refused(Op::MaxPool { window: Window::tiling(2).border([0; 2], [0, 2]) }, &[input]),
-            refused(Op::linear(4), &[input]),
+            refused(Op::linear(0), &[input]),
             refused(Op::Add, &[input]),
-            refused(Op::Relu, &[NodeId(7)]),
+            refused(Op::RELU, &[NodeId(7)]),
             refused(Op::Dropout { p: 1.0 }, &[input]),
+            refused(Op::Activation { function: Activation::Clip { low: 1.0, high: 0.0 } }, &[input]),
+            refused(Op::Activation { function: Activation::Elu { alpha: f64::NAN } }, &[input]),
+            refused(Op::Constant { shape: vec![3, 0] }, &[]),
+            refused(Op::MatMul, &[input]),
+            refused(Op::Mul, &[input]),
+            refused(Op::LayerNorm { axes: 4, eps: 1e-5 }, &[input]),
+            refused(Op::LayerNorm { axes: 1, eps: 0.0 }, &[input]),
+            refused(Op::Softmax { axis: 3 }, &[input]),
+            refused(Op::Mean { axes: vec![0, 1, 2] }, &[input]),
+            refused(Op::Mean { axes: vec![1, 1] }, &[input]),
+            refused(Op::Concat { axis: 3 }, &[input, input]),
+            refused(Op::Slice { axis: 0, start: 2, len: 2 }, &[input]),
+            refused(Op::Slice { axis: 0, start: 2, len: usize::MAX }, &[input]),
+            refused(Op::Pad { before: vec![1], after: vec![1], value: 0.0 }, &[input]),
+            refused(Op::Transpose { order: vec![0, 2, 2] }, &[input]),
+            refused(Op::Reshape { shape: vec![3, 4, 5] }, &[input]),
+            refused(Op::Upsample { factor: [2, 0], mode: Interpolation::Nearest }, &[input]),
             refused(Op::Input, &[]),
         ] {
             assert!(message.contains("`odd`"), "{message}");
         }
-        assert!(builder.add("input", Op::Relu, &[input]).is_err(), "a name that is taken");
-        let relu = builder.add("relu", Op::Relu, &[input]).unwrap();
+        assert!(builder.add("input", Op::RELU, &[input]).is_err(), "a name that is taken");
+        let relu = builder.add("relu", Op::RELU, &[input]).unwrap();
         let flat = builder.add("flat", Op::Flatten, &[input]).unwrap();
         builder.add("head", Op::linear(2), &[flat]).unwrap();
         assert!(builder.build().unwrap_err().to_string().contains("`relu`"), "node {relu:?} leads nowhere");

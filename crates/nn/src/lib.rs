@@ -8,6 +8,7 @@
 //!
 //! Not here: architectures (see `bezoar-models`), relevance and heatmaps (see `bezoar-attribution`).
 
+mod activation;
 mod architecture;
 mod array;
 pub mod augmentation;
@@ -18,19 +19,22 @@ pub mod graph;
 mod kernels;
 mod loss;
 mod network;
+mod op;
 pub mod ops;
 #[cfg(test)]
 mod testing;
 mod training;
 mod window;
 
+pub use activation::Activation;
 pub use architecture::Architecture;
 pub use array::{Array, Memory};
 pub use files::FORMAT;
 pub use gradient::{Mode, Tape};
-pub use graph::{Graph, GraphBuilder, Node, NodeId, Op, Parameter, Role};
+pub use graph::{Graph, GraphBuilder, Node, NodeId, Parameter, Role};
 pub use loss::{Loss, cross_entropy};
 pub use network::{Network, features};
+pub use op::{Interpolation, Op};
 pub use training::{Epoch, Score, TrainConfig, Trained, evaluate, optimizer, schedule, train};
 pub use window::{Border, Window};
 

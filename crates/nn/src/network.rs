@@ -12,7 +12,8 @@ use rayon::prelude::*;
 
 use crate::array::{Memories, has_kernels};
 use crate::augmentation::to_planes;
-use crate::graph::{Graph, NodeId, Op, Parameter, Role};
+use crate::graph::{Graph, NodeId, Parameter, Role};
+use crate::op::Op;
 use crate::ops::Convolution;
 use crate::{Array, AtPlace, kernels, ops};
 
@@ -73,7 +74,8 @@ impl Network {
     }
 
     /// A net with fresh parameters, as PyTorch's layers begin: weights and biases of convolutions and linear layers uniform
-    /// within `1 / sqrt(fan_in)` (Kaiming, arXiv 1502.01852, with a = sqrt 5), batch norm as the identity.
+    /// within `1 / sqrt(fan_in)` (Kaiming, arXiv 1502.01852, with a = sqrt 5), normalisations as the identity, constants uniform within
+    /// 0.02.
     pub fn init(graph: Graph, rng: &mut impl Rng, device: &Device) -> Result<Self> {
         let parameters = graph.parameters().into_iter().map(|Parameter { name, shape, role }| {
             let len = shape.iter().product();
@@ -84,6 +86,7 @@ impl Network {
                 }
                 Role::Scale | Role::Variance => vec![1.0; len],
                 Role::Shift | Role::Mean => vec![0.0; len],
+                Role::Value => std::iter::repeat_with(|| rng.random_range(-0.02..=0.02)).take(len).collect(),
             };
             let tensor = Tensor::from_vec(values, shape, device).at(&name)?;
             Ok((name, tensor))
@@ -119,6 +122,15 @@ impl Network {
             Ok((name.clone(), tensor))
         });
         Self::new(self.graph.clone(), moved.collect::<Result<_>>()?)
+    }
+
+    /// Whether all parameters are finite numbers.
+    pub(crate) fn is_finite(&self) -> Result<bool> {
+        let finite = |(name, tensor): (&String, &Tensor)| {
+            let values = tensor.to_device(&Device::Cpu).and_then(|host| host.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>());
+            Ok(values.at(name)?.iter().all(|value| value.is_finite()))
+        };
+        self.parameters.iter().map(finite).try_fold(true, |all, finite: Result<bool>| Ok(all && finite?))
     }
 
     /// A copy that shares no values with this net.
@@ -194,8 +206,8 @@ impl Network {
         const MANY: usize = 64;
         let image: usize = self.graph.ids().map(|id| self.graph.shape(id).iter().product::<usize>()).sum();
         let most = (CACHED / image).clamp(FEW, MANY);
-        let blocks = count.div_ceil(most).next_multiple_of(rayon::current_num_threads());
-        count.div_ceil(blocks).max(1)
+        let blocks = count.div_ceil(most).max(1).next_multiple_of(rayon::current_num_threads());
+        count.div_ceil(blocks)
     }
 
     fn pass(&self, images: &Array, id: NodeId) -> Result<Array> {
@@ -204,7 +216,7 @@ impl Network {
         for now in self.graph.ids().take(id.index() + 1) {
             let node = self.graph.node(now);
             let inputs = node.inputs.iter().filter_map(|input| outputs[input.index()].as_ref()).collect::<Vec<_>>();
-            let output = self.compute(now, images, &inputs, self.is_fused(now) && (now != id || node.op == Op::Relu))?;
+            let output = self.compute(now, images, &inputs, self.is_fused(now) && (now != id || node.op == Op::RELU))?;
             for &input in &node.inputs {
                 if last_use(input) == Some(now) {
                     outputs[input.index()] = None;
@@ -230,13 +242,13 @@ impl Network {
     pub fn is_fused(&self, id: NodeId) -> bool {
         let node = self.graph.node(id);
         match node.op {
-            Op::Relu => {
-                let before = self.graph.node(node.inputs[0]).op;
+            Op::RELU => {
+                let before = &self.graph.node(node.inputs[0]).op;
                 matches!(before, Op::Conv2d { .. } | Op::BatchNorm { .. } | Op::Add) && self.is_fused(node.inputs[0])
             }
             Op::Conv2d { .. } | Op::BatchNorm { .. } | Op::Add => {
                 let mut consumers = self.graph.consumers(id);
-                consumers.next().is_some_and(|next| self.graph.node(next).op == Op::Relu) && consumers.next().is_none()
+                consumers.next().is_some_and(|next| self.graph.node(next).op == Op::RELU) && consumers.next().is_none()
             }
             _ => false,
         }
@@ -258,16 +270,33 @@ impl Network {
             Op::BatchNorm { eps, .. } => {
                 self.running_affine(id, eps).and_then(|[scale, shift]| ops::channel_affine(inputs[0], &scale, &shift, fused))
             }
-            Op::Relu if fused => Ok(inputs[0].clone()),
-            Op::Relu => ops::relu(inputs[0]),
+            Op::RELU if fused => Ok(inputs[0].clone()),
+            Op::Activation { function } => ops::activation(inputs[0], function),
             Op::MaxPool { window } => ops::max_pool2d(inputs[0], window),
             Op::AvgPool { window, border } => ops::avg_pool2d(inputs[0], window, border),
             Op::Add => {
                 let last = inputs.len() - 1;
-                (1..=last).try_fold(inputs[0].clone(), |sum, input| ops::add(&sum, inputs[input], fused && input == last))
+                let terms = inputs.iter().map(|input| ops::broadcast(input, self.graph.shape(id))).collect::<candle_core::Result<Vec<_>>>();
+                terms.and_then(|terms| {
+                    (1..=last).try_fold(terms[0].clone(), |sum, term| ops::add(&sum, &terms[term], fused && term == last))
+                })
             }
-            Op::Concat => ops::concat(inputs),
-            Op::Flatten => inputs[0].reshape(&[inputs[0].dims()[0], inputs[0].dims()[1..].iter().product()]),
+            Op::Mul => self.factors(id, inputs).and_then(|[a, b]| ops::product(&a, &b)),
+            Op::MatMul => ops::matmul(inputs[0], inputs[1]),
+            Op::Constant { .. } => self
+                .value(id, "value")
+                .and_then(|value| ops::repeat(&images.like(&value.unsqueeze(0)?)?, images.dims().first().copied().unwrap_or_default())),
+            Op::LayerNorm { eps, .. } => {
+                self.weight(id).and_then(|weight| ops::layer_norm(inputs[0], weight, self.value(id, "bias")?, eps))
+            }
+            Op::Softmax { axis } => ops::softmax(inputs[0], axis),
+            Op::Mean { ref axes } => ops::mean(inputs[0], axes),
+            Op::Concat { axis } => ops::concat(inputs, axis),
+            Op::Slice { axis, start, len } => ops::slice(inputs[0], axis, start, len),
+            Op::Pad { ref before, ref after, value } => ops::pad(inputs[0], before, after, value),
+            Op::Transpose { ref order } => ops::transpose(inputs[0], order),
+            Op::Flatten | Op::Reshape { .. } => inputs[0].reshape(&[&inputs[0].dims()[..1], self.graph.shape(id)].concat()),
+            Op::Upsample { factor, mode } => ops::upsample(inputs[0], factor, mode),
             Op::Dropout { .. } => Ok(inputs[0].clone()),
         };
         output.at(&node.name)
@@ -278,9 +307,20 @@ impl Network {
         self.convolutions.get(&id).ok_or_else(|| candle_core::Error::Msg("is no convolution".into()))
     }
 
-    /// The parameter `weight` of a weighted node or batch norm; [`Network::new`] saw to it that it is there.
+    /// A parameter that the node must have; [`Network::new`] saw to it that it is there.
+    fn value(&self, id: NodeId, what: &str) -> candle_core::Result<&Tensor> {
+        self.parameter(id, what).ok_or_else(|| candle_core::Error::Msg(format!("has no {what}")))
+    }
+
+    /// The parameter `weight` of a weighted node or a normalisation.
     pub(crate) fn weight(&self, id: NodeId) -> candle_core::Result<&Tensor> {
-        self.parameter(id, "weight").ok_or_else(|| candle_core::Error::Msg("has no weight".into()))
+        self.value(id, "weight")
+    }
+
+    /// What a product multiplies: its inputs, broadcast to its shape.
+    pub(crate) fn factors(&self, id: NodeId, inputs: &[&Array]) -> candle_core::Result<[Array; 2]> {
+        let shape = self.graph.shape(id);
+        Ok([ops::broadcast(inputs[0], shape)?, ops::broadcast(inputs[1], shape)?])
     }
 
     /// Batch norm in use as a factor and a summand a channel: `y = x * scale + shift`.

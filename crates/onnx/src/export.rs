@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bezoar_core::{Error, Result};
 use bezoar_formats::onnx::{Attribute, Model, Node, Value};
 use bezoar_formats::{Array, Dtype, Values};
-use bezoar_nn::{AtPlace, Border, Network, NodeId, Op, Window};
+use bezoar_nn::{Activation, AtPlace, Border, Network, NodeId, Op, Window};
 use candle_core::{DType, Tensor};
 
 /// The opset of exported models: all programs of the last years read it.
@@ -14,7 +14,7 @@ const OPSET: i64 = 13;
 /// A net as a model with the input `images`, of any number of images, and the output `scores`.
 ///
 /// # Errors
-/// When the net's parameters cannot be read.
+/// When a layer has no counterpart here, or the net's parameters cannot be read.
 pub fn export(network: &Network) -> Result<Model> {
     let graph = network.graph();
     let dtype = if network.dtype() == DType::F64 { Dtype::F64 } else { Dtype::F32 };
@@ -33,7 +33,7 @@ pub fn export(network: &Network) -> Result<Model> {
         name: "net".into(),
         inputs: vec![value(IMAGES, &graph.input())],
         outputs: vec![value(SCORES, &[graph.classes()])],
-        nodes: graph.ids().skip(1).map(|id| node(network, id)).collect(),
+        nodes: graph.ids().skip(1).map(|id| node(network, id)).collect::<Result<_>>()?,
         initializers,
     })
 }
@@ -51,28 +51,29 @@ fn output(network: &Network, id: NodeId) -> String {
     }
 }
 
-fn node(network: &Network, id: NodeId) -> Node {
+fn node(network: &Network, id: NodeId) -> Result<Node> {
     let node = network.graph().node(id);
     let parameters = network.graph().parameters_of(id).into_iter().map(|parameter| parameter.name);
-    let (op_type, attributes) = operator(&node.op);
-    Node {
+    let (op_type, attributes) =
+        operator(&node.op).ok_or_else(|| Error::request(format!("layer `{}` ({:?}) cannot be exported yet", node.name, node.op)))?;
+    Ok(Node {
         name: node.name.clone(),
         op_type: op_type.into(),
         domain: String::new(),
         inputs: node.inputs.iter().map(|input| output(network, *input)).chain(parameters).collect(),
         outputs: vec![output(network, id)],
         attributes: attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-    }
+    })
 }
 
-fn operator(op: &Op) -> (&'static str, Vec<(&'static str, Attribute)>) {
+/// An op's operator; none for those that are not known here.
+fn operator(op: &Op) -> Option<(&'static str, Vec<(&'static str, Attribute)>)> {
     let int = |value: usize| Attribute::Int(value as i64);
-    match *op {
-        Op::Input => ("Identity", vec![]),
+    Some(match *op {
         Op::Conv2d { window, groups, .. } => ("Conv", [vec![("group", int(groups))], of_window(window)].concat()),
         Op::Linear { .. } => ("Gemm", vec![("transB", int(1))]),
         Op::BatchNorm { eps, .. } => ("BatchNormalization", vec![("epsilon", Attribute::Float(eps as f32))]),
-        Op::Relu => ("Relu", vec![]),
+        Op::Activation { function } => activation(function)?,
         Op::MaxPool { window } => ("MaxPool", of_window(window)),
         Op::AvgPool { window, border } => {
             let counted = ("count_include_pad", int(usize::from(border == Border::Counted)));
@@ -81,10 +82,26 @@ fn operator(op: &Op) -> (&'static str, Vec<(&'static str, Attribute)>) {
             ("AveragePool", attributes.chain([counted]).collect())
         }
         Op::Add => ("Sum", vec![]),
-        Op::Concat => ("Concat", vec![("axis", int(1))]),
+        Op::Mul => ("Mul", vec![]),
+        Op::Concat { axis } => ("Concat", vec![("axis", int(axis + 1))]),
         Op::Flatten => ("Flatten", vec![("axis", int(1))]),
         Op::Dropout { .. } => ("Identity", vec![]),
-    }
+        _ => return None,
+    })
+}
+
+fn activation(function: Activation) -> Option<(&'static str, Vec<(&'static str, Attribute)>)> {
+    let float = |value: f64| Attribute::Float(value as f32);
+    Some(match function {
+        Activation::Relu => ("Relu", vec![]),
+        Activation::LeakyRelu { slope } => ("LeakyRelu", vec![("alpha", float(slope))]),
+        Activation::Elu { alpha } => ("Elu", vec![("alpha", float(alpha))]),
+        Activation::Sigmoid => ("Sigmoid", vec![]),
+        Activation::Tanh => ("Tanh", vec![]),
+        Activation::HardSigmoid { alpha, beta } => ("HardSigmoid", vec![("alpha", float(alpha)), ("beta", float(beta))]),
+        Activation::Softplus => ("Softplus", vec![]),
+        Activation::Clip { .. } | Activation::Gelu | Activation::GeluTanh | Activation::Silu | Activation::HardSwish => return None,
+    })
 }
 
 fn of_window(Window { kernel, stride, dilation, before, after }: Window) -> Vec<(&'static str, Attribute)> {

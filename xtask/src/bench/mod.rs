@@ -19,8 +19,8 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["peers", options @ ..] => peers::run(options),
         ["localisation", options @ ..] => localisation::run(options),
         [] => {
-            kernels()?;
-            pipelines::run(&[])
+            let kernels = kernels()?;
+            if kernels == ExitCode::SUCCESS { pipelines::run(&[]) } else { Ok(kernels) }
         }
         _ => bail!("usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..] | {} | {}]", peers::USAGE, localisation::USAGE),
     }

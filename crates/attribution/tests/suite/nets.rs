@@ -1,12 +1,12 @@
 //! Whole nets: conservation and identities that must hold whatever the weights.
 
-use bezoar_attribution::Composite;
+use bezoar_attribution::{Analysis, Composite};
 use bezoar_nn::ops::{Form, Stabilizer};
-use bezoar_nn::{Array, Graph, Memory, Mode, Network};
+use bezoar_nn::{Activation, Array, Graph, Memory, Mode, Network};
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
 
-use crate::support::{Style, distance, explain, host, inception, network, random, residual};
+use crate::support::{Style, attention, distance, explain, host, inception, network, random, residual};
 
 const IMAGES: usize = 3;
 
@@ -68,6 +68,20 @@ proptest! {
     }
 
     #[test]
+    fn where_all_layers_have_their_derivative_relevance_is_the_gradient(
+        seed: u64,
+        function in prop_oneof![Just(Activation::Relu), Just(Activation::Gelu), Just(Activation::Silu), Just(Activation::Softplus)],
+    ) {
+        for graph in [attention(function), inception(FULL), residual(FULL)] {
+            let net = network(graph.clone(), seed);
+            let (images, start) = (images(&graph, seed), one_hot(&graph, seed));
+            let tape = net.record(&Array::new(&images, &Memory::default()).unwrap(), Mode::Use).unwrap();
+            let gradient = net.image_gradient(tape, &start).unwrap();
+            prop_assert!(distance(&explain(&net, &Composite::gradient(), &images, &start), &host(&gradient)) < 1e-9);
+        }
+    }
+
+    #[test]
     fn for_the_epsilon_rule_folded_batch_norm_is_as_unfolded(graph in graphs(FULL), seed: u64) {
         let net = network(graph.clone(), seed);
         let folded = net.fold_batch_norm().unwrap();
@@ -76,4 +90,10 @@ proptest! {
         let explain = |net: &Network| explain(net, &Composite::epsilon(1e-13), &images, &start);
         prop_assert!(distance(&explain(&folded), &explain(&net)) < 1e-6);
     }
+}
+
+#[test]
+fn layers_without_a_rule_are_refused_by_name() {
+    let refused = Analysis::new(network(attention(Activation::Gelu), 1), &Composite::epsilon(1e-6)).unwrap_err().to_string();
+    assert!(refused.contains("`class`") && refused.contains("has no rule"), "{refused}");
 }

@@ -373,7 +373,7 @@ fn guided_backprop_hands_on_what_is_positive() {
     let mut builder = GraphBuilder::new([1, 1, 2]).unwrap();
     let flat = builder.add("flat", Op::Flatten, &[builder.input()]).unwrap();
     let hidden = builder.add("hidden", Op::Linear { features: 3, bias: false }, &[flat]).unwrap();
-    let relu = builder.add("relu", Op::Relu, &[hidden]).unwrap();
+    let relu = builder.add("relu", Op::RELU, &[hidden]).unwrap();
     builder.add("head", Op::Linear { features: 1, bias: false }, &[relu]).unwrap();
     let weights = [("hidden.weight", Tensor::new(&[[1f32, 2.0], [3.0, -4.0], [5.0, 6.0]], &Device::Cpu).unwrap())];
     let head = ("head.weight", Tensor::new(&[[-1f32, 1.0, 2.0]], &Device::Cpu).unwrap());

@@ -322,9 +322,9 @@ fn joined_parts_get_back_their_own() {
     let net = transparent(|b| {
         let image = b.input();
         let pool = b.add("pool", Op::MaxPool { window }, &[image]).unwrap();
-        let relu = b.add("relu", Op::Relu, &[image]).unwrap();
+        let relu = b.add("relu", Op::RELU, &[image]).unwrap();
         let dropout = b.add("dropout", Op::Dropout { p: 0.5 }, &[relu]).unwrap();
-        b.add("joined", Op::Concat, &[dropout, pool, image]).unwrap()
+        b.add("joined", Op::Concat { axis: 0 }, &[dropout, pool, image]).unwrap()
     });
     let [images, start, found] = explained(&net);
     let mut expected = Vec::new();

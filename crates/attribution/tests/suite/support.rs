@@ -2,7 +2,7 @@
 
 use bezoar_attribution::{Analysis, Composite};
 use bezoar_core::Context;
-use bezoar_nn::{Graph, GraphBuilder, Network, NodeId, Op, Role, Window};
+use bezoar_nn::{Activation, Graph, GraphBuilder, Interpolation, Network, NodeId, Op, Role, Window};
 use candle_core::{DType, Device, Tensor};
 use rand::RngExt;
 
@@ -36,7 +36,7 @@ pub(crate) fn network(graph: Graph, seed: u64) -> Network {
         let value = match parameter.role {
             Role::Variance | Role::Scale => random(seed, &parameter.shape, 0.5..2.0),
             Role::Weight { fan_in } => random(seed, &parameter.shape, -1.0..1.0).affine((3.0 / fan_in as f64).sqrt(), 0.0).unwrap(),
-            Role::Bias { .. } | Role::Shift | Role::Mean => random(seed, &parameter.shape, -0.3..0.3),
+            Role::Bias { .. } | Role::Shift | Role::Mean | Role::Value => random(seed, &parameter.shape, -0.3..0.3),
         };
         (parameter.name, value)
     });
@@ -61,7 +61,7 @@ pub(crate) struct Style {
 fn conv(builder: &mut GraphBuilder, style: Style, name: &str, channels: usize, window: Window, input: NodeId) -> NodeId {
     let conv = builder.add(name, Op::Conv2d { channels, window, groups: 1, bias: style.bias }, &[input]).unwrap();
     let normed = if style.norm { builder.add(&format!("{name}.norm"), Op::batch_norm(), &[conv]).unwrap() } else { conv };
-    builder.add(&format!("{name}.relu"), Op::Relu, &[normed]).unwrap()
+    builder.add(&format!("{name}.relu"), Op::RELU, &[normed]).unwrap()
 }
 
 /// The paper's net in small: branches from the image, one through an overlapping max-pool, joined; convolutions and pools; linear layers.
@@ -75,13 +75,13 @@ pub(crate) fn inception(style: Style) -> Graph {
     let three = conv(&mut b, style, "three", 8, Window::new(3).padding(1), three);
     let pooled = b.add("pooled", Op::MaxPool { window: Window::new(3).padding(1) }, &[image]).unwrap();
     let pooled = conv(&mut b, style, "pooled.project", 4, Window::new(1), pooled);
-    let joined = b.add("joined", Op::Concat, &[one, five, three, pooled]).unwrap();
+    let joined = b.add("joined", Op::Concat { axis: 0 }, &[one, five, three, pooled]).unwrap();
     let pool = b.add("pool1", Op::MaxPool { window: Window::tiling(2) }, &[joined]).unwrap();
     let deep = conv(&mut b, style, "deep", 12, Window::new(2), pool);
     let pool = b.add("pool2", Op::MaxPool { window: Window::new(3).stride(2) }, &[deep]).unwrap();
     let flat = b.add("flat", Op::Flatten, &[pool]).unwrap();
     let hidden = b.add("hidden", Op::Linear { features: 16, bias: style.bias }, &[flat]).unwrap();
-    let hidden = b.add("hidden.relu", Op::Relu, &[hidden]).unwrap();
+    let hidden = b.add("hidden.relu", Op::RELU, &[hidden]).unwrap();
     let hidden = b.add("hidden.dropout", Op::Dropout { p: 0.5 }, &[hidden]).unwrap();
     b.add("head", Op::Linear { features: 5, bias: style.bias }, &[hidden]).unwrap();
     b.build().unwrap()
@@ -96,14 +96,48 @@ pub(crate) fn residual(style: Style) -> Graph {
     let same =
         b.add("block1.b", Op::Conv2d { channels: 6, window: Window::new(3).padding(1), groups: 2, bias: style.bias }, &[same]).unwrap();
     let sum = b.add("block1.sum", Op::Add, &[same, stem]).unwrap();
-    let sum = b.add("block1.relu", Op::Relu, &[sum]).unwrap();
+    let sum = b.add("block1.relu", Op::RELU, &[sum]).unwrap();
     let down = conv(&mut b, style, "block2.a", 8, Window::new(3).padding(1).stride(2), sum);
     let project =
         b.add("block2.project", Op::Conv2d { channels: 8, window: Window::new(1).stride(2), groups: 1, bias: style.bias }, &[sum]).unwrap();
     let sum = b.add("block2.sum", Op::Add, &[down, project]).unwrap();
-    let sum = b.add("block2.relu", Op::Relu, &[sum]).unwrap();
+    let sum = b.add("block2.relu", Op::RELU, &[sum]).unwrap();
     let mean = b.add("mean", Op::avg_pool(Window::tiling(3)), &[sum]).unwrap();
     let flat = b.add("flat", Op::Flatten, &[mean]).unwrap();
     b.add("head", Op::Linear { features: 4, bias: style.bias }, &[flat]).unwrap();
+    b.build().unwrap()
+}
+
+/// A net of what no rule of LRP is for: attention over patches, and channels that gate each other.
+pub(crate) fn attention(function: Activation) -> Graph {
+    let mut b = GraphBuilder::new([2, 6, 6]).unwrap();
+    let image = b.input();
+    let mut add = |name: &str, op, inputs: &[NodeId]| b.add(name, op, inputs).unwrap();
+    let patches = add("patches", Op::conv(4, Window::rectangle([2, 3]).stride(2)), &[image]);
+    let patches = add("patches.function", Op::Activation { function }, &[patches]);
+    let rows = add("rows", Op::Reshape { shape: vec![4, 6] }, &[patches]);
+    let tokens = add("tokens", Op::Transpose { order: vec![1, 0] }, &[rows]);
+    let class = add("class", Op::Constant { shape: vec![1, 4] }, &[]);
+    let tokens = add("all", Op::Concat { axis: 0 }, &[class, tokens]);
+    let normed = add("norm", Op::LayerNorm { axes: 1, eps: 1e-3 }, &[tokens]);
+    let query = add("query", Op::linear(3), &[normed]);
+    let key = add("key", Op::linear(3), &[normed]);
+    let key = add("key.turned", Op::Transpose { order: vec![1, 0] }, &[key]);
+    let scores = add("scores", Op::MatMul, &[query, key]);
+    let shares = add("shares", Op::Softmax { axis: 1 }, &[scores]);
+    let mixed = add("mixed", Op::MatMul, &[shares, normed]);
+    let tokens = add("sum", Op::Add, &[mixed, tokens]);
+    let first = add("first", Op::Slice { axis: 0, start: 0, len: 1 }, &[tokens]);
+    let first = add("first.flat", Op::Flatten, &[first]);
+    let large = add("large", Op::Upsample { factor: [2, 1], mode: Interpolation::Bilinear }, &[image]);
+    let framed = add("framed", Op::Pad { before: vec![0, 1, 0], after: vec![0, 0, 1], value: 0.5 }, &[large]);
+    let framed = add("framed.function", Op::Activation { function }, &[framed]);
+    let gate = add("gate", Op::Mean { axes: vec![1, 2] }, &[framed]);
+    let gate = add("gate.shape", Op::Reshape { shape: vec![2, 1, 1] }, &[gate]);
+    let gated = add("gated", Op::Mul, &[gate, image]);
+    let pooled = add("pooled", Op::MaxPool { window: Window::tiling(3) }, &[gated]);
+    let pooled = add("pooled.flat", Op::Flatten, &[pooled]);
+    let both = add("both", Op::Concat { axis: 0 }, &[first, pooled]);
+    add("head", Op::linear(3), &[both]);
     b.build().unwrap()
 }

@@ -5,38 +5,44 @@ use crate::Array;
 use crate::array::with_values;
 use crate::kernels::linear as kernel;
 
+/// Number and width of the rows along the last axis.
 fn rows(x: &Array) -> Result<[usize; 2]> {
-    match *x.dims() {
-        [rows, width] => Ok([rows, width]),
-        _ => candle_core::bail!("linear layers take rows, not {:?}", x.dims()),
+    match x.dims() {
+        [before @ .., width] if !before.is_empty() => Ok([before.iter().product(), *width]),
+        other => candle_core::bail!("linear layers take rows, not {other:?}"),
     }
 }
 
-/// `x Wᵀ + b` of rows `[N, D]` with `weight` `[F, D]` and `bias` `[F]`.
+/// The dimensions with another width.
+fn wide(x: &Array, width: usize) -> Vec<usize> {
+    [&x.dims()[..x.dims().len() - 1], &[width]].concat()
+}
+
+/// `x Wᵀ + b` of rows `[N, .., D]` with `weight` `[F, D]` and `bias` `[F]`.
 pub fn linear(x: &Array, weight: &Tensor, bias: Option<&Tensor>) -> Result<Array> {
-    let ([n, inputs], (outputs, depth)) = (rows(x)?, weight.dims2()?);
+    let ([_, inputs], (outputs, depth)) = (rows(x)?, weight.dims2()?);
     check_samples(weight.dims())?;
     let fits = outputs > 0 && depth == inputs && bias.is_none_or(|bias| bias.dims() == [outputs]);
     check(fits, || format!("weights {:?} and their bias do not fit rows {:?}", weight.dims(), x.dims()))?;
     per_place!(x, T => {
         let values = x.slice::<T>()?;
         let parameters: Vec<&Tensor> = [weight].into_iter().chain(bias).collect();
-        with_values(&parameters, |p| x.fill(&[n, outputs], |y| kernel::forward(inputs, outputs, values, p[0], p.get(1).copied(), y)))
+        with_values(&parameters, |p| x.fill(&wide(x, outputs), |y| kernel::forward(inputs, outputs, values, p[0], p.get(1).copied(), y)))
     }, tensor => {
-        let y = tensor.matmul(&weight.t()?)?;
-        bias.map_or(Ok(y.clone()), |bias| y.broadcast_add(bias)).map(Array::of_device)
+        let y = tensor.reshape(((), inputs))?.matmul(&weight.t()?)?;
+        bias.map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))?.reshape(wide(x, outputs)).map(Array::of_device)
     })
 }
 
 /// The gradient to the rows of a linear layer, from that to its output.
 pub fn linear_backward_input(dy: &Array, weight: &Tensor) -> Result<Array> {
-    let ([n, outputs], (rows, inputs)) = (rows(dy)?, weight.dims2()?);
+    let ([_, outputs], (rows, inputs)) = (rows(dy)?, weight.dims2()?);
     check_samples(weight.dims())?;
     check(rows == outputs && rows > 0, || format!("weights {:?} do not fit the gradient {:?}", weight.dims(), dy.dims()))?;
     per_place!(dy, T => {
         let values = dy.slice::<T>()?;
-        with_values(&[weight], |p| dy.fill(&[n, inputs], |dx| kernel::backward_input(inputs, outputs, values, p[0], dx)))
-    }, tensor => tensor.matmul(weight).map(Array::of_device))
+        with_values(&[weight], |p| dy.fill(&wide(dy, inputs), |dx| kernel::backward_input(inputs, outputs, values, p[0], dx)))
+    }, tensor => tensor.reshape(((), outputs))?.matmul(weight)?.reshape(wide(dy, inputs)).map(Array::of_device))
 }
 
 /// The gradient to the weights of a linear layer, summed over the rows.
@@ -48,7 +54,7 @@ pub fn linear_backward_weight(x: &Array, dy: &Array) -> Result<Array> {
     per_place!(x, T => {
         let (values, gradient) = (x.slice::<T>()?, dy.slice::<T>()?);
         Ok(x.fill(&[outputs, inputs], |dw| kernel::backward_weight(inputs, outputs, values, gradient, dw)))
-    }, tensor => dy.tensor()?.t()?.matmul(tensor).map(Array::of_device))
+    }, tensor => dy.tensor()?.reshape(((), outputs))?.t()?.matmul(&tensor.reshape(((), inputs))?).map(Array::of_device))
 }
 
 #[cfg(test)]
@@ -63,6 +69,10 @@ mod tests {
             assert!(distance(&linear(&array(&x), &w, Some(&b))?, &x.matmul(&w.t()?)?.broadcast_add(&b)?) < 1e-12);
             assert!(distance(&linear(&array(&x), &w, None)?, &x.matmul(&w.t()?)?) < 1e-12);
             assert!(distance(&linear_backward_input(&array(&dy), &w)?, &dy.matmul(&w)?) < 1e-12);
+            let stacked = |t: &Tensor| array(&t.reshape((7, 10, ())).unwrap());
+            assert!(distance(&linear(&stacked(&x), &w, None)?, &stacked(&x.matmul(&w.t()?)?)) < 1e-12);
+            assert!(distance(&linear_backward_input(&stacked(&dy), &w)?, &stacked(&dy.matmul(&w)?)) < 1e-12);
+            assert!(distance(&linear_backward_weight(&stacked(&x), &stacked(&dy))?, &dy.t()?.matmul(&x)?) < 1e-12);
             assert!(distance(&linear_backward_weight(&array(&x), &array(&dy))?, &dy.t()?.matmul(&x)?) < 1e-12);
             Result::Ok(())
         })

@@ -1,25 +1,10 @@
 use candle_core::{Result, Tensor};
 
+use super::number::{Number, Whole};
 use super::{check, per_place};
 use crate::Array;
 use crate::array::edit;
-use crate::kernels::{Element, elementwise as kernel};
-
-/// What an update rule computes with: one value on the CPU, a whole tensor elsewhere.
-pub trait Number: Clone {
-    /// `self + other`.
-    fn plus(self, other: Self) -> Self;
-    /// `self * other`.
-    fn mul(self, other: Self) -> Self;
-    /// `self / other`.
-    fn div(self, other: Self) -> Self;
-    /// `self * factor`.
-    fn times(self, factor: f64) -> Self;
-    /// `self + summand`.
-    fn offset(self, summand: f64) -> Self;
-    /// The square root.
-    fn sqrt(self) -> Self;
-}
+use crate::kernels::elementwise as kernel;
 
 /// How an optimizer changes a value, and the `SLOTS` values that it keeps about it.
 pub trait Rule<const SLOTS: usize>: Sync {
@@ -48,65 +33,4 @@ pub fn update<const SLOTS: usize>(parameter: &Tensor, gradient: &Array, slots: &
         let (value, kept) = rule.apply(whole(parameter), whole(gradient), slots.each_ref().map(whole));
         all.into_iter().zip([value].into_iter().chain(kept)).try_for_each(|(old, new)| old.slice_set(&new.0?.contiguous()?, 0, 0))
     })
-}
-
-impl<T: Element> Number for T {
-    fn plus(self, other: Self) -> Self {
-        self + other
-    }
-
-    fn mul(self, other: Self) -> Self {
-        self * other
-    }
-
-    fn div(self, other: Self) -> Self {
-        self / other
-    }
-
-    fn times(self, factor: f64) -> Self {
-        self * T::from_f64(factor)
-    }
-
-    fn offset(self, summand: f64) -> Self {
-        self + T::from_f64(summand)
-    }
-
-    fn sqrt(self) -> Self {
-        T::root(self)
-    }
-}
-
-/// A tensor that may have failed on the way.
-struct Whole(Result<Tensor>);
-
-impl Clone for Whole {
-    fn clone(&self) -> Self {
-        Self(self.0.as_ref().map(Tensor::clone).map_err(|error| candle_core::Error::Msg(error.to_string())))
-    }
-}
-
-impl Number for Whole {
-    fn plus(self, other: Self) -> Self {
-        Self(self.0.and_then(|a| a.add(&other.0?)))
-    }
-
-    fn mul(self, other: Self) -> Self {
-        Self(self.0.and_then(|a| Tensor::mul(&a, &other.0?)))
-    }
-
-    fn div(self, other: Self) -> Self {
-        Self(self.0.and_then(|a| Tensor::div(&a, &other.0?)))
-    }
-
-    fn times(self, factor: f64) -> Self {
-        Self(self.0.and_then(|a| a * factor))
-    }
-
-    fn offset(self, summand: f64) -> Self {
-        Self(self.0.and_then(|a| a + summand))
-    }
-
-    fn sqrt(self) -> Self {
-        Self(self.0.and_then(|a| a.sqrt()))
-    }
 }

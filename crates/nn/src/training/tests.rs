@@ -4,7 +4,8 @@ use bezoar_core::{Cancel, Edit, Image, ImageShape, Sample};
 use candle_core::DType;
 
 use super::*;
-use crate::graph::{Graph, GraphBuilder, Op};
+use crate::graph::{Graph, GraphBuilder};
+use crate::op::Op;
 use crate::testing::{array, both_ways, distance};
 use crate::window::Window;
 
@@ -17,7 +18,7 @@ impl Architecture for Tiny {
         let mut at = b.input();
         at = b.add("conv", Op::conv(8, Window::new(3).padding(1)), &[at])?;
         at = b.add("norm", Op::batch_norm(), &[at])?;
-        at = b.add("relu", Op::Relu, &[at])?;
+        at = b.add("relu", Op::RELU, &[at])?;
         at = b.add("pool", Op::MaxPool { window: Window::tiling(4) }, &[at])?;
         at = b.add("flat", Op::Flatten, &[at])?;
         at = b.add("dropout", Op::Dropout { p: 0.2 }, &[at])?;

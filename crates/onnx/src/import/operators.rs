@@ -2,7 +2,7 @@
 
 use bezoar_formats::Array;
 use bezoar_formats::onnx::Node;
-use bezoar_nn::{Border, NodeId, Op, Window};
+use bezoar_nn::{Activation, Border, NodeId, Op, Window};
 use candle_core::Tensor;
 
 use super::attributes::Attributes;
@@ -26,7 +26,11 @@ impl Importer {
             "Identity" | "Dropout" | "Cast" => passed(inputs),
             "Conv" => self.convolution(node, inputs),
             "BatchNormalization" => self.batch_norm(node, inputs),
-            "Relu" => self.unary(node, Op::Relu, inputs),
+            "Relu" | "LeakyRelu" | "Elu" | "Sigmoid" | "Tanh" | "HardSigmoid" | "HardSwish" | "Softplus" | "Gelu" | "Clip" => {
+                let function = activation(node, inputs)?;
+                self.unary(node, Op::Activation { function }, inputs)
+            }
+            "Mul" => self.product(node, inputs),
             "MaxPool" => self.max_pool(node, inputs),
             "AveragePool" => self.average_pool(node, inputs),
             "GlobalAveragePool" => self.global_average_pool(node, inputs),
@@ -118,6 +122,11 @@ impl Importer {
         }
     }
 
+    fn product(&mut self, node: &Node, inputs: &[Option<Value>]) -> Result<Value, Problem> {
+        let ((a, _), (b, _)) = (layer(inputs, 0)?, layer(inputs, 1)?);
+        self.layer(node, Op::Mul, &[a, b], Vec::new())
+    }
+
     fn joined(&mut self, node: &Node, op: Op, inputs: &[Option<Value>]) -> Result<Value, Problem> {
         let ids = (0..inputs.len()).map(|place| Ok(layer(inputs, place)?.0)).collect::<Result<Vec<_>, Problem>>()?;
         match ids.as_slice() {
@@ -129,8 +138,8 @@ impl Importer {
     fn concat(&mut self, node: &Node, inputs: &[Option<Value>]) -> Result<Value, Problem> {
         let (_, shape) = layer(inputs, 0)?;
         match axis(node.int("axis", 1)?, shape.len())? {
-            1 => self.joined(node, Op::Concat, inputs),
-            axis => Err(format!("joins along the axis {axis} of {shape:?}")),
+            0 => Err("joins along the batch".into()),
+            axis => self.joined(node, Op::Concat { axis: axis - 1 }, inputs),
         }
     }
 
@@ -225,6 +234,36 @@ impl Importer {
         let last = axis(node.int("axis", -1)?, shape.len())? + 1 == shape.len();
         if shape.len() == 2 && last { passed(inputs) } else { Err(format!("is over an axis of {shape:?}")) }
     }
+}
+
+fn activation(node: &Node, inputs: &[Option<Value>]) -> Result<Activation, Problem> {
+    Ok(match node.op_type.as_str() {
+        "Relu" => Activation::Relu,
+        "LeakyRelu" => Activation::LeakyRelu { slope: node.float("alpha", 0.01)? },
+        "Elu" => Activation::Elu { alpha: node.float("alpha", 1.0)? },
+        "Sigmoid" => Activation::Sigmoid,
+        "Tanh" => Activation::Tanh,
+        "HardSigmoid" => Activation::HardSigmoid { alpha: node.float("alpha", 0.2)?, beta: node.float("beta", 0.5)? },
+        "HardSwish" => Activation::HardSwish,
+        "Softplus" => Activation::Softplus,
+        "Gelu" if node.word("approximate", "none")? == "tanh" => Activation::GeluTanh,
+        "Gelu" => Activation::Gelu,
+        _ => {
+            let end = |name: &str, place: usize, default: f32| match optional(inputs, place)? {
+                Some(array) => array
+                    .to_floats()
+                    .and_then(|values| values.first().copied())
+                    .map(f64::from)
+                    .ok_or_else(|| format!("`{name}` is no number")),
+                None => node.float(name, default),
+            };
+            let (low, high) = (end("min", 1, f32::MIN)?, end("max", 2, f32::MAX)?);
+            if low > high || !low.is_finite() || !high.is_finite() {
+                return Err(format!("keeps values between {low} and {high}"));
+            }
+            Activation::Clip { low, high }
+        }
+    })
 }
 
 /// The first input as it is.
