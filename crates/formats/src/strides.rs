@@ -21,10 +21,10 @@ impl Strided<'_> {
     /// zero a small buffer fills any shape.
     pub(crate) fn gather<'b>(&self, buffer: &'b [u8], dtype: Dtype) -> Result<Cow<'b, [u8]>, String> {
         let &Strided { offset, shape, strides } = self;
+        let (count, bytes, width) = (count(shape)?, byte_count(shape, dtype)?, dtype.size());
         if shape.len() != strides.len() {
             return Err(format!("{} strides for the shape {shape:?}", strides.len()));
         }
-        let (count, bytes, width) = (count(shape)?, byte_count(shape, dtype)?, dtype.size());
         if count == 0 {
             return Ok(Cow::Borrowed(&[]));
         }

@@ -38,8 +38,8 @@ pub(super) fn type_number(dtype: Option<Dtype>) -> i32 {
 /// The array that a tensor holds, or what is wrong with it.
 pub(super) fn decode(tensor: TensorProto, folder: &mut Folder<'_>) -> Result<Array, String> {
     let dtype = dtype(tensor.data_type).ok_or_else(|| format!("numbers of ONNX's type {} are not known", tensor.data_type))?;
-    let shape: Result<Vec<usize>, _> = tensor.dims.iter().map(|&size| size.try_into()).collect();
-    let shape = shape.map_err(|_| format!("the shape {:?} has a negative size", tensor.dims))?;
+    let sizes = tensor.dims.iter().map(|&size| size.try_into().map_err(|_| format!("the shape has the negative size {size}")));
+    let shape: Vec<usize> = sizes.collect::<Result<_, _>>()?;
     if tensor.data_location == EXTERNAL {
         let bytes = folder.read(&location(&tensor.external_data)?, byte_count(&shape, dtype)?)?;
         return Array::from_le_bytes(shape, dtype, &bytes);

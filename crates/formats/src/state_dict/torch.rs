@@ -38,7 +38,7 @@ pub(super) fn decode_zip(bytes: &[u8], place: &str) -> Result<BTreeMap<String, A
         _ => Endian::Little,
     };
     let (pickle, _) = pickle(archive.entry("data.pkl").map_err(refuse)?, place)?;
-    tensors(&pickle, place, bytes.len(), endian, |key, _| archive.entry(&format!("data/{key}")))
+    tensors(&pickle, place, bytes.len(), endian, |key| archive.entry(&format!("data/{key}")))
 }
 
 /// The tensors of an older file: after the number come pickles of the format's version, of the system, of the state dict and of its
@@ -70,7 +70,7 @@ pub(super) fn decode_legacy(bytes: &[u8], place: &str) -> Result<BTreeMap<String
         rest = after;
     }
     // These files have the lowest byte first whatever machine wrote them.
-    tensors(&state, place, bytes.len(), Endian::Little, |key, _| storages.get(key).copied().ok_or_else(|| "its storage is missing".into()))
+    tensors(&state, place, bytes.len(), Endian::Little, |key| storages.get(key).copied().ok_or_else(|| "its storage is missing".into()))
 }
 
 fn pickle<'a>(bytes: &'a [u8], place: &str) -> Result<(Pickle<'a>, &'a [u8])> {
@@ -129,7 +129,7 @@ fn tensors<'a>(
     place: &str,
     file_size: usize,
     endian: Endian,
-    mut bytes_of: impl FnMut(&str, Dtype) -> Result<&'a [u8], String>,
+    mut bytes_of: impl FnMut(&str) -> Result<&'a [u8], String>,
 ) -> Result<BTreeMap<String, Array>> {
     let mut budget = file_size.saturating_mul(SHARING);
     let entries = state_dict(pickle).ok_or_else(|| Error::data(place, "holds no state dict").with_help(SAVE_STATE_DICT))?;
@@ -141,7 +141,7 @@ fn tensors<'a>(
         let array = (|| {
             let bytes = byte_count(&shape, dtype)?;
             budget = budget.checked_sub(bytes).ok_or("it and those before are far larger than the file")?;
-            let data = Strided { offset, shape: &shape, strides: &strides }.gather(bytes_of(key, dtype)?, dtype)?;
+            let data = Strided { offset, shape: &shape, strides: &strides }.gather(bytes_of(key)?, dtype)?;
             let values = Values::from_bytes(dtype, &data, endian)?;
             Array::from_values(shape, values)
         })();
