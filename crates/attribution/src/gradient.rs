@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// The gradient of a class's score to the pixels: how the score would change with each.
 ///
-/// With `times-input`, each pixel's gradient times its value: to first order, what the pixel adds to the score. For a net of ReLUs
-/// without biases that is LRP-0.
+/// With `times-input`, each pixel's gradient times its value: to first order, what the pixel adds to the score. For a net of
+/// rectifiers without biases that is LRP-0.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Gradient {

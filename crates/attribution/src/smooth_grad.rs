@@ -10,7 +10,7 @@ use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// SmoothGrad: the mean gradient of many copies of an image, each with noise of its own on every pixel.
+/// Smoothed gradients: the mean gradient of many copies of an image, each with noise of its own on every pixel.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct SmoothGrad {

@@ -123,7 +123,7 @@ impl PreparedShare {
             Outputs::Negative => ops::relu_backward(&ops::scale(seen.output, -1.0)?, relevance)?,
             _ => relevance.clone(),
         };
-        if self.factor == 1.0 { Ok(gated) } else { ops::scale(&gated, self.factor) }
+        if (self.factor - 1.0).abs() > 0.0 { ops::scale(&gated, self.factor) } else { Ok(gated) }
     }
 
     /// What the terms give together.

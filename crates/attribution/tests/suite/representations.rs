@@ -439,6 +439,8 @@ fn relevance_of_a_layer_is_all_there_is_and_goes_through_its_channels() {
     assert!(wrong(Lrp { at: Some("deeper".into()), ..lrp() }).contains("`deeper`"));
     let through = vec![Through { layer: "deep".into(), channels: vec![12] }];
     assert!(wrong(Lrp { through, ..lrp() }).contains("channels 0 to 11"));
+    let through = [1, 2].map(|channel| Through { layer: "deep".into(), channels: vec![channel] }).to_vec();
+    assert!(wrong(Lrp { through, ..lrp() }).contains("given twice"));
 }
 
 #[test]

@@ -164,9 +164,13 @@ impl Importer {
         let own = if node.name.is_empty() { node.outputs.first().map_or("", String::as_str) } else { &node.name };
         let own = weights.unwrap_or(own).trim_start_matches('/');
         let own = if own.is_empty() { "layer" } else { own };
-        let free = |name: &String| !self.names.contains(name);
-        let name = std::iter::once(own.to_owned()).chain((2..).map(|number| format!("{own}.{number}"))).find(free);
-        let name = name.unwrap_or_default();
+        let mut name = own.to_owned();
+        for number in 2..=self.names.len() + 1 {
+            if !self.names.contains(&name) {
+                break;
+            }
+            name = format!("{own}.{number}");
+        }
         self.names.insert(name.clone());
         name
     }

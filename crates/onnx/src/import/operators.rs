@@ -43,7 +43,7 @@ impl Importer {
             "Squeeze" | "Unsqueeze" => self.squeeze(node, inputs),
             "Gemm" => self.gemm(node, inputs),
             "MatMul" => self.matrix_product(node, inputs),
-            "Softmax" | "LogSoftmax" => self.softmax(node, inputs),
+            "Softmax" | "LogSoftmax" => softmax(node, inputs),
             _ => Err("is an operator that is not known here".into()),
         };
         Ok(vec![output?])
@@ -227,13 +227,13 @@ impl Importer {
         let parameters = [("weight", weight)].into_iter().chain(bias.map(|bias| ("bias", bias))).collect();
         self.layer(node, op, &[id], parameters)
     }
+}
 
-    /// Left out at the end, where it makes probabilities of scores.
-    fn softmax(&mut self, node: &Node, inputs: &[Option<Value>]) -> Result<Value, Problem> {
-        let (_, shape) = layer(inputs, 0)?;
-        let last = axis(node.int("axis", -1)?, shape.len())? + 1 == shape.len();
-        if shape.len() == 2 && last { passed(inputs) } else { Err(format!("is over an axis of {shape:?}")) }
-    }
+/// Left out at the end, where it makes probabilities of scores.
+fn softmax(node: &Node, inputs: &[Option<Value>]) -> Result<Value, Problem> {
+    let (_, shape) = layer(inputs, 0)?;
+    let last = axis(node.int("axis", -1)?, shape.len())? + 1 == shape.len();
+    if shape.len() == 2 && last { passed(inputs) } else { Err(format!("is over an axis of {shape:?}")) }
 }
 
 fn activation(node: &Node, inputs: &[Option<Value>]) -> Result<Activation, Problem> {
@@ -325,7 +325,7 @@ pub(super) fn resolve(target: &[i64], shape: &[usize]) -> Result<Vec<usize>, Pro
 }
 
 fn scaled(values: &Tensor, factor: f64) -> Result<Tensor, Problem> {
-    if factor == 1.0 { Ok(values.clone()) } else { (values * factor).map_err(|error| error.to_string()) }
+    (values * factor).map_err(|error| error.to_string())
 }
 
 fn turned(matrix: &Tensor) -> Result<Tensor, Problem> {
