@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bezoar_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::op::Op;
+use crate::op::{Op, size};
 use crate::window::Window;
 
 /// A node of a graph by its number.
@@ -172,7 +172,7 @@ impl Graph {
         let Node { name, op, inputs } = self.node(id);
         let parameter = |what: &str, shape: Vec<usize>, role| Parameter { name: format!("{name}.{what}"), shape, role };
         let with_bias = |bias: bool, weight: Vec<usize>| {
-            let fan_in = weight[1..].iter().product();
+            let fan_in = weight[1..].iter().fold(1, |size: usize, axis| size.saturating_mul(*axis));
             let mut all = vec![parameter("weight", weight.clone(), Role::Weight { fan_in })];
             all.extend(bias.then(|| parameter("bias", vec![weight[0]], Role::Bias { fan_in })));
             all
@@ -212,14 +212,18 @@ impl Graph {
 
     /// Multiplications for one image in convolutions, linear layers and matrix products.
     pub fn multiply_adds(&self) -> usize {
-        let sums = |id: NodeId| self.shape(id).iter().product::<usize>();
-        let terms = |id: NodeId| match self.node(id).op {
-            // Each value of the output is a sum over one channel's weights.
+        self.ids().map(|id| self.multiply_adds_of(id)).sum()
+    }
+
+    /// Those of a node; none in other layers.
+    pub fn multiply_adds_of(&self, id: NodeId) -> usize {
+        // Each value of the output is a sum: over one channel's weights, or along a row of the left matrix.
+        let terms = match self.node(id).op {
             Op::Conv2d { .. } | Op::Linear { .. } => self.parameters_of(id)[0].shape[1..].iter().product(),
             Op::MatMul => self.shape(self.node(id).inputs[0]).last().copied().unwrap_or_default(),
             _ => 0,
         };
-        self.ids().map(|id| sums(id) * terms(id)).sum()
+        self.shape(id).iter().product::<usize>() * terms
     }
 }
 
@@ -261,6 +265,9 @@ impl GraphBuilder {
         }
         let shapes: Vec<&[usize]> = inputs.iter().map(|&id| self.0.shape(id)).collect();
         let shape = op.shape(&shapes).map_err(refuse)?;
+        if size(&shape).is_none() {
+            return Err(refuse(format!("no memory holds {shape:?}")));
+        }
         self.0.nodes.push(Node { name: name.to_owned(), op, inputs: inputs.to_vec() });
         self.0.shapes.push(shape);
         Ok(self.0.output())
@@ -269,12 +276,15 @@ impl GraphBuilder {
     /// The graph; the node added last is its output.
     ///
     /// # Errors
-    /// When the output is no vector, depends on no weights, or a node leads nowhere.
+    /// When the output is no vector, depends on no weights, a node leads nowhere, or no memory holds a parameter.
     pub fn build(self) -> Result<Graph> {
         let graph = self.0;
         let used: BTreeSet<NodeId> = graph.nodes.iter().flat_map(|node| node.inputs.iter().copied()).collect();
         if let Some(dead) = graph.ids().find(|id| *id != graph.output() && !used.contains(id)) {
             return Err(Error::request(format!("layer `{}` leads nowhere: no other layer takes it", graph.node(dead).name)));
+        }
+        if let Some(Parameter { name, shape, .. }) = graph.parameters().into_iter().find(|parameter| size(&parameter.shape).is_none()) {
+            return Err(Error::request(format!("parameter `{name}`: no memory holds {shape:?}")));
         }
         if graph.shape(graph.output()).len() != 1 || !graph.nodes.iter().any(|node| node.op.is_weighted()) {
             let last = &graph.node(graph.output()).name;
@@ -355,6 +365,10 @@ mod tests {
             refused(Op::Activation { function: Activation::Clip { low: 1.0, high: 0.0 } }, &[input]),
             refused(Op::Activation { function: Activation::Elu { alpha: f64::NAN } }, &[input]),
             refused(Op::Constant { shape: vec![3, 0] }, &[]),
+            refused(Op::Constant { shape: vec![1 << 40, 1 << 40] }, &[]),
+            refused(Op::MaxPool { window: Window::new(1).padding(usize::MAX) }, &[input]),
+            refused(Op::Pad { before: vec![usize::MAX; 3], after: vec![1; 3], value: 0.0 }, &[input]),
+            refused(Op::Upsample { factor: [usize::MAX; 2], mode: Interpolation::Nearest }, &[input]),
             refused(Op::MatMul, &[input]),
             refused(Op::Mul, &[input]),
             refused(Op::LayerNorm { axes: 4, eps: 1e-5 }, &[input]),
