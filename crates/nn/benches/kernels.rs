@@ -4,9 +4,10 @@
 use std::fmt;
 
 use bezoar_nn::ops::{
-    BatchNorm, Convolution, avg_pool2d, channel_affine, channel_moments, conv2d_backward_weight, max_pool2d, max_pool2d_backward,
+    BatchNorm, Convolution, activation, activation_backward, avg_pool2d, channel_affine, channel_moments, conv2d_backward_weight,
+    layer_norm, matmul, max_pool2d, max_pool2d_backward, softmax,
 };
-use bezoar_nn::{Array, Border, Memory, Window};
+use bezoar_nn::{Activation, Array, Border, Memory, Window};
 use candle_core::{Device, Result, Tensor};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
@@ -148,6 +149,38 @@ fn max_pool_backward(bencher: Bencher<'_, '_>) {
 fn average_pool(bencher: Bencher<'_, '_>) {
     let x = array(&BATCH);
     bencher.counter(bytes()).bench_local(|| go(avg_pool2d(black_box(&x), Window::new(2).stride(2), Border::Counted)));
+}
+
+/// Those of mobile nets and of transformers.
+const FUNCTIONS: [Activation; 5] =
+    [Activation::Relu, Activation::Clip { low: 0.0, high: 6.0 }, Activation::HardSwish, Activation::Silu, Activation::Gelu];
+
+#[divan::bench(args = FUNCTIONS)]
+fn activation_function(bencher: Bencher<'_, '_>, function: &Activation) {
+    let x = array(&BATCH);
+    bencher.counter(bytes()).bench_local(|| go(activation(black_box(&x), *function)));
+}
+
+#[divan::bench(args = FUNCTIONS)]
+fn activation_function_backward(bencher: Bencher<'_, '_>, function: &Activation) {
+    let (x, dy) = (array(&BATCH), array(&BATCH));
+    bencher.counter(bytes()).bench_local(|| go(activation_backward(black_box(&x), &dy, *function)));
+}
+
+/// Of a small vision transformer on 224x224 pixels.
+const TOKENS: [usize; 3] = [8, 197, 192];
+
+#[divan::bench]
+fn layer_norm_of_tokens(bencher: Bencher<'_, '_>) {
+    let (x, [weight, bias]) = (array(&TOKENS), [noise(&[192]), noise(&[192])]);
+    bencher.bench_local(|| go(layer_norm(black_box(&x), &weight, &bias, 1e-6)));
+}
+
+#[divan::bench]
+fn attention(bencher: Bencher<'_, '_>) {
+    let [query, key, value] = [[8, 3, 197, 64], [8, 3, 64, 197], [8, 3, 197, 64]].map(|shape| array(&shape));
+    let operations = ItemsCount::new(2 * 2 * 8 * 3 * 197 * 197 * 64_usize);
+    bencher.counter(operations).bench_local(|| go(matmul(&go(softmax(&go(matmul(black_box(&query), &key)), 2)), &value)));
 }
 
 #[divan::bench]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bezoar_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::op::Op;
+use crate::op::{Op, size};
 use crate::window::Window;
 
 /// A node of a graph by its number.
@@ -186,7 +186,7 @@ impl Graph {
         let Node { name, op, inputs } = self.node(id);
         let parameter = |what: &str, shape: Vec<usize>, role| Parameter { name: format!("{name}.{what}"), shape, role };
         let with_bias = |bias: bool, weight: Vec<usize>| {
-            let fan_in = weight[1..].iter().product();
+            let fan_in = weight[1..].iter().fold(1, |size: usize, axis| size.saturating_mul(*axis));
             let mut all = vec![parameter("weight", weight.clone(), Role::Weight { fan_in })];
             all.extend(bias.then(|| parameter("bias", vec![weight[0]], Role::Bias { fan_in })));
             all
@@ -233,20 +233,14 @@ impl Graph {
 
     /// Those of a node; none in other layers.
     pub fn multiply_adds_of(&self, id: NodeId) -> usize {
-        let terms: usize = match self.node(id).op {
-            // Each value of the output is a sum over one channel's weights.
+        // Each value of the output is a sum: over one channel's weights, or along a row of the left matrix.
+        let terms = match self.node(id).op {
             Op::Conv2d { .. } | Op::Linear { .. } => self.parameters_of(id)[0].shape[1..].iter().product(),
             Op::MatMul => self.shape(self.node(id).inputs[0]).last().copied().unwrap_or_default(),
             _ => 0,
         };
         self.shape(id).iter().product::<usize>() * terms
     }
-}
-
-/// Whether an image's values of this shape may be asked for: so few that what is reckoned with their number stays a number.
-fn is_reasonable(shape: &[usize]) -> bool {
-    const MOST: usize = 1 << 30;
-    shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size.max(1))).is_some_and(|count| count <= MOST)
 }
 
 /// Builds a [`Graph`] node by node; every mistake names its layer.
@@ -259,7 +253,7 @@ impl GraphBuilder {
         if input.contains(&0) {
             return Err(Error::request(format!("images of shape {input:?} have no pixels")));
         }
-        if !is_reasonable(&input) {
+        if size(&input).is_none() {
             return Err(Error::request(format!("images of shape {input:?} are too large")));
         }
         let node = Node { name: "input".into(), op: Op::Input, inputs: Vec::new() };
@@ -290,8 +284,8 @@ impl GraphBuilder {
         }
         let shapes: Vec<&[usize]> = inputs.iter().map(|&id| self.0.shape(id)).collect();
         let shape = op.shape(&shapes).map_err(refuse)?;
-        if !is_reasonable(&shape) {
-            return Err(refuse(format!("gives {shape:?}, which is too large")));
+        if size(&shape).is_none() {
+            return Err(refuse(format!("{shape:?} is too large")));
         }
         self.0.nodes.push(Node { name: name.to_owned(), op, inputs: inputs.to_vec() });
         self.0.shapes.push(shape);
@@ -301,12 +295,15 @@ impl GraphBuilder {
     /// The graph; the node added last is its output.
     ///
     /// # Errors
-    /// When the output is no vector, depends on no weights, or a node leads nowhere.
+    /// When the output is no vector, depends on no weights, a node leads nowhere, or a parameter is too large.
     pub fn build(self) -> Result<Graph> {
         let graph = self.0;
         let used: BTreeSet<NodeId> = graph.nodes.iter().flat_map(|node| node.inputs.iter().copied()).collect();
         if let Some(dead) = graph.ids().find(|id| *id != graph.output() && !used.contains(id)) {
             return Err(Error::request(format!("layer `{}` leads nowhere: no other layer takes it", graph.node(dead).name)));
+        }
+        if let Some(Parameter { name, shape, .. }) = graph.parameters().into_iter().find(|parameter| size(&parameter.shape).is_none()) {
+            return Err(Error::request(format!("parameter `{name}`: {shape:?} is too large")));
         }
         if graph.shape(graph.output()).len() != 1 || !graph.nodes.iter().any(|node| node.op.is_weighted()) {
             let last = &graph.node(graph.output()).name;
@@ -387,6 +384,10 @@ mod tests {
             refused(Op::Activation { function: Activation::Clip { low: 1.0, high: 0.0 } }, &[input]),
             refused(Op::Activation { function: Activation::Elu { alpha: f64::NAN } }, &[input]),
             refused(Op::Constant { shape: vec![3, 0] }, &[]),
+            refused(Op::Constant { shape: vec![1 << 40, 1 << 40] }, &[]),
+            refused(Op::MaxPool { window: Window::new(1).padding(usize::MAX) }, &[input]),
+            refused(Op::Pad { before: vec![usize::MAX; 3], after: vec![1; 3], value: 0.0 }, &[input]),
+            refused(Op::Upsample { factor: [usize::MAX; 2], mode: Interpolation::Nearest }, &[input]),
             refused(Op::MatMul, &[input]),
             refused(Op::Mul, &[input]),
             refused(Op::LayerNorm { axes: 4, eps: 1e-5 }, &[input]),

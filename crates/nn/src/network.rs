@@ -428,3 +428,26 @@ pub fn features(tensor: &Tensor) -> Result<Features> {
     let values = tensor.to_device(&Device::Cpu).and_then(|tensor| tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()).at("output")?;
     Features::new(tensor.dims().get(1..).unwrap_or_default().to_vec(), values)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{attentive, distance, net, random};
+
+    #[test]
+    fn scores_depend_on_neither_threads_nor_the_other_images() {
+        for net in [net(DType::F32), attentive(DType::F32)] {
+            let [channels, height, width] = net.graph().input();
+            let images = random(1, &[70, channels, height, width]).to_dtype(DType::F32).unwrap();
+            let scores = |threads, images: &Tensor| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| net.forward(images)).unwrap()
+            };
+            let all = scores(1, &images);
+            assert!(distance(&scores(3, &images), &all) == 0.0);
+            for image in [0, 37, 69] {
+                assert!(distance(&scores(2, &images.narrow(0, image, 1).unwrap()), &all.narrow(0, image, 1).unwrap()) == 0.0);
+            }
+        }
+    }
+}

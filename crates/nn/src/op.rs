@@ -228,7 +228,7 @@ impl Op {
                     return Err(format!("joins {first:?} and {other:?}, which differ beyond axis {axis}"));
                 }
                 let mut shape = first.to_vec();
-                shape[axis] = inputs.iter().map(|x| x[axis]).sum();
+                shape[axis] = inputs.iter().fold(0, |sum, x| sum.saturating_add(x[axis]));
                 Ok(shape)
             }
             (&Self::Slice { axis, start, len }, [x]) => {
@@ -244,7 +244,10 @@ impl Op {
                 if before.len() != x.len() || after.len() != x.len() || !value.is_finite() {
                     return Err(format!("margins {before:?} and {after:?} of {value} do not fit {x:?}"));
                 }
-                Ok(x.iter().zip(before.iter().zip(after)).map(|(size, (before, after))| before + size + after).collect())
+                Ok(x.iter()
+                    .zip(before.iter().zip(after))
+                    .map(|(size, (before, after))| size.saturating_add(*before).saturating_add(*after))
+                    .collect())
             }
             (Self::Transpose { order }, [x]) => {
                 let mut sorted = order.clone();
@@ -255,14 +258,14 @@ impl Op {
                 Ok(order.iter().map(|&axis| x[axis]).collect())
             }
             (Self::Reshape { shape }, [x]) => {
-                if shape.is_empty() || shape.iter().product::<usize>() != x.iter().product::<usize>() {
+                if shape.is_empty() || shape.contains(&0) || size(shape) != size(x) {
                     return Err(format!("the values of {x:?} do not make {shape:?}"));
                 }
                 Ok(shape.clone())
             }
             (Self::Flatten, [x]) => Ok(vec![x.iter().product()]),
             (Self::Upsample { factor, .. }, _) if factor.contains(&0) => Err("its factors must be positive".into()),
-            (&Self::Upsample { factor, .. }, &[&[c, h, w]]) => Ok(vec![c, h * factor[0], w * factor[1]]),
+            (&Self::Upsample { factor, .. }, &[&[c, h, w]]) => Ok(vec![c, h.saturating_mul(factor[0]), w.saturating_mul(factor[1])]),
             (&Self::Dropout { p }, [x]) if (0.0..1.0).contains(&p) => Ok(x.to_vec()),
             (Self::Dropout { p }, _) => Err(format!("p = {p} is not in 0..1")),
             (_, x) => Err(format!("takes [channels, height, width], not {:?}", x[0])),
@@ -278,6 +281,13 @@ fn windowed(channels: usize, size: [usize; 2], window: Window) -> Result<Vec<usi
         Some([h, w]) => Ok(vec![channels, h, w]),
         None => Err(format!("a window of {:?} pixels does not fit into {size:?}", window.extent())),
     }
+}
+
+/// Number of values of a shape, unless it is larger than any net needs: what claims more must not be asked of memory.
+pub(crate) fn size(shape: &[usize]) -> Option<usize> {
+    const MOST: usize = 1 << 30;
+    let size = shape.iter().try_fold(1, |size: usize, axis| size.checked_mul(*axis));
+    size.filter(|size| *size <= MOST)
 }
 
 fn has_axis(x: &[usize], axis: usize) -> Result<(), String> {

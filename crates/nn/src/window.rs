@@ -70,7 +70,7 @@ impl Window {
 
     /// Pixels from the first to the last cell, both counted.
     pub fn extent(self) -> [usize; 2] {
-        from_fn(|side| self.dilation[side] * self.kernel[side].saturating_sub(1) + 1)
+        from_fn(|side| self.dilation[side].saturating_mul(self.kernel[side].saturating_sub(1)).saturating_add(1))
     }
 
     /// Rows and columns of positions on an image of so many rows and columns; none when the window does not fit, or has no cells or
@@ -80,7 +80,7 @@ impl Window {
             return None;
         }
         let along = |side: usize| {
-            let room = size[side].checked_add(self.before[side] + self.after[side])?.checked_sub(self.extent()[side])?;
+            let room = self.before[side].checked_add(size[side])?.checked_add(self.after[side])?.checked_sub(self.extent()[side])?;
             Some(room / self.stride[side] + 1)
         };
         Some([along(0)?, along(1)?])

@@ -1,8 +1,8 @@
 //! Whole nets: conservation and identities that must hold whatever the weights.
 
-use bezoar_attribution::{Composite, LayerKind, Row, Rule};
+use bezoar_attribution::{Analysis, Composite, LayerKind, Row, Rule};
 use bezoar_nn::ops::{Form, Stabilizer};
-use bezoar_nn::{Activation, Array, Graph, Memory, Mode, Network};
+use bezoar_nn::{Activation, Array, Graph, GraphBuilder, Memory, Mode, Network, Op, Window};
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
 
