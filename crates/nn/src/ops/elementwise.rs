@@ -48,7 +48,7 @@ pub fn add(a: &Array, b: &Array, rectified: bool) -> Result<Array> {
     per_place!(a, T => {
         let (left, right) = (a.slice::<T>()?, b.slice::<T>()?);
         let least = if rectified { T::ZERO } else { T::LOWEST };
-        Ok(a.fill(a.dims(), |y| kernel::zip(left, right, y, |a, b| if a + b < least { least } else { a + b })))
+        Ok(a.fill(a.dims(), |y| kernel::zip(left, right, y, move |a, b| if a + b < least { least } else { a + b })))
     }, tensor => {
         let sum = (tensor + b.tensor()?)?;
         if rectified { sum.relu() } else { Ok(sum) }.map(Array::of_device)
@@ -68,7 +68,7 @@ pub fn product(a: &Array, b: &Array) -> Result<Array> {
 pub fn scale(x: &Array, factor: f64) -> Result<Array> {
     per_place!(x, T => {
         let (values, factor) = (x.slice::<T>()?, <T as WithDType>::from_f64(factor));
-        Ok(x.fill(x.dims(), |y| kernel::map(values, y, |x| x * factor)))
+        Ok(x.fill(x.dims(), |y| kernel::map(values, y, move |x| x * factor)))
     }, tensor => (tensor * factor).map(Array::of_device))
 }
 
@@ -86,7 +86,7 @@ pub fn repeat(x: &Array, count: usize) -> Result<Array> {
 pub fn side(x: &Array, negative: bool) -> Result<Array> {
     per_place!(x, T => {
         let values = x.slice::<T>()?;
-        let of = |x: T| if (x < T::ZERO) == negative { x } else { T::ZERO };
+        let of = move |x: T| if (x < T::ZERO) == negative { x } else { T::ZERO };
         Ok(x.fill(x.dims(), |y| kernel::map(values, y, of)))
     }, tensor => if negative { tensor.minimum(0.0) } else { tensor.maximum(0.0) }.map(Array::of_device))
 }
