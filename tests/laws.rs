@@ -220,3 +220,12 @@ fn relevance_of_an_image_does_not_depend_on_the_others() {
         }
     }
 }
+
+#[test]
+fn no_images_have_no_scores() {
+    for (name, net) in networks() {
+        let [c, h, w] = net.graph().input();
+        let none = Tensor::zeros((0, c, h, w), DType::F32, &Device::Cpu).unwrap();
+        assert_eq!(net.forward(&none).unwrap().dims(), [0, net.graph().classes()], "{name}");
+    }
+}

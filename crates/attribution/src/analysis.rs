@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bezoar_core::{Error, Result};
+use bezoar_nn::ops::Form;
 use bezoar_nn::{Activation, Array, AtPlace, Graph, Memory, Network, NodeId, Op, ops};
 use candle_core::{DType, Tensor};
 
@@ -88,7 +89,8 @@ impl Analysis {
             Step::prepare(rule, composite.stabilizer(rule), &network, id, bounds).at(&node.name)
         };
         let steps = graph.ids().skip(1).zip(&rules).map(prepare).collect::<Result<_>>()?;
-        let fused = spares_zeros(graph, &rules);
+        // A relative ε asks for the mean square of all outputs, those below zero too.
+        let fused = composite.form() != Form::Relative && spares_zeros(graph, &rules);
         let at = graph.input_node();
         Ok(Self { network, rules, steps, fused, at, kept: BTreeMap::new() })
     }
@@ -98,16 +100,16 @@ impl Analysis {
     /// # Errors
     /// When the net has no such layer.
     pub fn at(self, layer: &str) -> Result<Self> {
-        Ok(Self { at: self.find(layer)?, ..self })
+        Ok(Self { at: self.network.graph().require(layer)?, ..self })
     }
 
     /// The same, but of a layer's relevance only that of these channels goes on: what the decision owes to them alone (CRP,
     /// arXiv 2206.03208).
     ///
     /// # Errors
-    /// When the net has no such layer, or the layer no such channel.
+    /// When the net has no such layer, the layer no such channel, or the layer's channels are given already.
     pub fn keeping(mut self, layer: &str, channels: &[usize]) -> Result<Self> {
-        let id = self.find(layer)?;
+        let id = self.network.graph().require(layer)?;
         let count = self.network.graph().shape(id)[0];
         let mut mask = vec![0f64; count];
         for &channel in channels {
@@ -115,16 +117,10 @@ impl Analysis {
             *place.ok_or_else(|| Error::request(format!("layer `{layer}` has channels 0 to {}, and no {channel}", count - 1)))? = 1.0;
         }
         let mask = Tensor::new(mask, self.network.device()).and_then(|mask| mask.to_dtype(self.network.dtype())).at(layer)?;
-        self.kept.insert(id, mask);
-        Ok(self)
-    }
-
-    fn find(&self, layer: &str) -> Result<NodeId> {
-        let graph = self.network.graph();
-        graph.find(layer).ok_or_else(|| {
-            let known = graph.nodes().iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(", ");
-            Error::request(format!("the net has no layer `{layer}` once batch norm is merged")).with_help(format!("its layers are {known}"))
-        })
+        match self.kept.insert(id, mask) {
+            None => Ok(self),
+            Some(_) => Err(Error::request(format!("the channels of layer `{layer}` are given twice"))),
+        }
     }
 
     /// The net that is explained.
@@ -149,35 +145,36 @@ impl Analysis {
     ///
     /// # Errors
     /// As [`explain`](Self::explain).
-    pub fn balance(&self, images: &Tensor, target: impl Fn(&Tensor, Range<usize>) -> Result<Tensor> + Sync) -> Result<Vec<Balance>> {
-        let parts = self.network.in_blocks(images, |images, rows| {
+    pub fn balance(&self, images: &Tensor, target: impl Fn(&Tensor, Range<usize>) -> Result<Tensor>) -> Result<Vec<Balance>> {
+        /// Images that are added up together, whatever the number of threads.
+        const BLOCK: usize = 16;
+        let count = images.dims().first().copied().unwrap_or_default();
+        let mut sums: Vec<Balance> = Vec::new();
+        for start in (0..count).step_by(BLOCK) {
+            let rows = start..count.min(start + BLOCK);
+            let block = images.narrow(0, start, rows.len()).and_then(|block| Array::new(&block, &Memory::default())).at("input")?;
             let mut layers = Vec::new();
-            self.explain_block(images, |scores| target(scores, rows), &mut |passing| {
-                let name = &self.network.graph().node(passing.id).name;
-                let balance = || {
-                    Ok(Balance {
-                        layer: name.clone(),
-                        rule: self.rules[passing.id.index() - 1],
-                        arrived: total(passing.arrived)?,
-                        handed_on: passing.handed_on.iter().map(total).sum::<candle_core::Result<f64>>()?,
-                        absorbed: passing.step.absorbed(passing.seen, passing.arrived)?,
-                    })
-                };
-                layers.push(balance().at(name)?);
+            self.explain_block(&block, |scores| target(scores, rows), &mut |passing| {
+                layers.push(self.balance_of(passing).at(&self.network.graph().node(passing.id).name)?);
                 Ok(())
             })?;
-            Ok(layers)
-        })?;
-        let mut parts = parts.into_iter();
-        let first = parts.next().unwrap_or_default();
-        Ok(parts.fold(first, |mut all, part| {
-            for (sum, part) in all.iter_mut().zip(part) {
-                sum.arrived += part.arrived;
-                sum.handed_on += part.handed_on;
-                sum.absorbed += part.absorbed;
+            if sums.is_empty() {
+                sums = layers;
+            } else {
+                sums.iter_mut().zip(&layers).for_each(|(sum, layer)| sum.add(layer));
             }
-            all
-        }))
+        }
+        Ok(sums)
+    }
+
+    fn balance_of(&self, passing: &Passing<'_>) -> candle_core::Result<Balance> {
+        Ok(Balance {
+            layer: self.network.graph().node(passing.id).name.clone(),
+            rule: self.rules[passing.id.index() - 1],
+            arrived: total(passing.arrived)?,
+            handed_on: passing.handed_on.iter().map(total).sum::<candle_core::Result<f64>>()?,
+            absorbed: passing.step.absorbed(passing.seen, passing.arrived)?,
+        })
     }
 
     /// Scores and relevance of some images; `watch` sees each layer from the last to the first.
@@ -273,13 +270,18 @@ fn bounds(network: &Network, id: NodeId, limits: &Limits) -> candle_core::Result
 
 /// Whether no relevance is asked of values that a ReLU zeroed: rules behind it give none to zeros, or the ReLU hands none on.
 fn spares_zeros(graph: &Graph, rules: &[Rule]) -> bool {
-    let mut behind = vec![false; graph.nodes().len()];
-    graph.ids().skip(1).zip(rules).all(|(id, rule)| {
+    // Whether zeros of a ReLU come to be a node's outputs as they are, with all the relevance that these have.
+    let mut exposed = vec![false; graph.nodes().len()];
+    for (id, rule) in graph.ids().skip(1).zip(rules) {
         let node = graph.node(id);
-        let after = node.inputs.iter().any(|input| behind[input.index()]);
-        behind[id.index()] = after || (node.op == Op::RELU && *rule == Rule::Pass);
-        !after || rule.spares_zeros()
-    })
+        let before = node.inputs.iter().any(|input| exposed[input.index()]);
+        let passes = matches!(rule, Rule::Pass | Rule::Route) && !matches!(node.op, Op::BatchNorm { .. });
+        if before && !passes && (*rule == Rule::Pass || !rule.spares_zeros()) {
+            return false;
+        }
+        exposed[id.index()] = if node.op == Op::RELU { *rule == Rule::Pass } else { before && passes };
+    }
+    !exposed[graph.output().index()]
 }
 
 /// Which nodes never give negative values, when the images have none.

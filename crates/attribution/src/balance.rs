@@ -25,6 +25,15 @@ pub struct Balance {
     pub absorbed: Absorbed,
 }
 
+impl Balance {
+    /// Adds that of the same layer for other images.
+    pub fn add(&mut self, other: &Self) {
+        self.arrived += other.arrived;
+        self.handed_on += other.handed_on;
+        self.absorbed += other.absorbed;
+    }
+}
+
 /// Relevance that no input got.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Absorbed {

@@ -135,6 +135,11 @@ impl Composite {
         Self { stabilizer, ..self }
     }
 
+    /// How an ε comes into all denominators.
+    pub fn form(&self) -> Form {
+        self.stabilizer.form
+    }
+
     /// What stabilises the denominators of a rule.
     pub fn stabilizer(&self, rule: Rule) -> Stabilizer {
         match rule {
@@ -144,26 +149,40 @@ impl Composite {
         }
     }
 
-    /// The rule of each node of a graph but the input.
+    /// What is wrong with the rows, whatever the net.
     ///
     /// # Errors
-    /// When a layer has no rule, or one that does not suit it; when a row's pattern or numbers are no good, or it names layers that
-    /// are not there.
-    pub fn rules(&self, graph: &Graph) -> Result<Vec<Rule>> {
-        let mut rows = Vec::with_capacity(self.rows.len());
-        for row in &self.rows {
+    /// When a row's pattern or numbers are no good.
+    pub fn check(&self) -> Result<()> {
+        self.patterns().map(|_| ())
+    }
+
+    /// The rows with their patterns.
+    fn patterns(&self) -> Result<Vec<(&Row, Option<Pattern>)>> {
+        let pattern = |row: &Row| {
             if let Some(problem) = row.rule.problem() {
                 return Err(Error::request(format!("the composite's rule {:?} is no good: {problem}", row.rule)));
             }
-            let pattern = row.name.as_deref().map(Pattern::new).transpose();
-            let pattern = pattern.map_err(|error| Error::request(format!("the composite's pattern {:?} is no good: {error}", row.name)))?;
+            let Some(name) = &row.name else { return Ok(None) };
+            let pattern = Pattern::new(name);
+            pattern.map(Some).map_err(|error| Error::request(format!("the composite's pattern {name:?} is no good: {error}")))
+        };
+        self.rows.iter().map(|row| Ok((row, pattern(row)?))).collect()
+    }
+
+    /// The rule of each node of a graph but the input.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check), when a pattern fits no layer, and when a layer has no rule, or one that does not suit it.
+    pub fn rules(&self, graph: &Graph) -> Result<Vec<Rule>> {
+        let rows = self.patterns()?;
+        for (_, pattern) in &rows {
             if let Some(pattern) = &pattern
                 && !graph.nodes().iter().any(|node| pattern.matches(&node.name))
             {
                 let names = graph.nodes().iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(", ");
                 return Err(Error::request(format!("no layer has a name like `{pattern}`")).with_help(format!("the layers are {names}")));
             }
-            rows.push((row, pattern));
         }
         let first = first_layers(graph);
         let rule = |id: NodeId| {

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use bezoar_core::{Classifier, Context, Error, Features, ImageSet, Plugin, Representation, Result, register};
+use bezoar_core::{Classifier, Context, Features, ImageSet, Plugin, Representation, Result, register};
+use bezoar_nn::Network;
 use bezoar_nn::ops::{Form, Stabilizer};
-use bezoar_nn::{AtPlace, Network, features};
-use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Analysis, Composite, Row, STABILIZER, Target};
+use crate::heatmaps::{Heatmaps, folded};
+use crate::{Analysis, Channels, Composite, Row, STABILIZER, Target};
 
 /// Heatmaps by layer-wise relevance propagation: how much each pixel spoke for a class.
 ///
@@ -78,17 +78,6 @@ pub enum Preset {
     Rows(Vec<Row>),
 }
 
-/// What becomes of the relevance of a pixel's colours.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Channels {
-    /// One number a pixel: rows `[H, W]`.
-    #[default]
-    Sum,
-    /// One number a colour: rows `[C, H, W]`.
-    Keep,
-}
-
 fn default_epsilon() -> f64 {
     STABILIZER
 }
@@ -116,6 +105,7 @@ impl Plugin for Lrp {
     }
 
     fn build(self) -> Result<Arc<dyn Representation>> {
+        self.composite().check()?;
         Ok(Arc::new(self))
     }
 }
@@ -154,16 +144,6 @@ impl Preset {
     }
 }
 
-impl Channels {
-    /// Relevance `[N, C, ...]` as rows. Vectors stay as they are.
-    pub(crate) fn rows(self, relevance: &Tensor) -> Result<Features> {
-        match self {
-            Self::Sum if relevance.rank() > 2 => features(&relevance.sum(1).at("input")?),
-            _ => features(relevance),
-        }
-    }
-}
-
 impl Representation for Lrp {
     fn represent(
         &self,
@@ -172,32 +152,8 @@ impl Representation for Lrp {
         images: &ImageSet,
         sink: &mut dyn FnMut(Features) -> Result<()>,
     ) -> Result<()> {
-        let network = model.as_any().downcast_ref::<Network>().ok_or_else(|| {
-            Error::request("LRP explains nets of Bezoar's own layer graph, and this model is none")
-                .with_help("choose another representation, such as `{ use: activations }`")
-        })?;
-        let analysis = self.analysis(network.fold_batch_norm()?)?;
-        let target = self.target.resolve(images.classes())?;
-        let progress = cx.task("heatmaps", images.len() as u64);
-        let mut done = 0;
-        for batch in images.batches(BATCH) {
-            cx.check()?;
-            let batch = batch?;
-            let pixels = analysis.network().images(&batch)?;
-            let explained = analysis.explain(&pixels, |scores, rows| target.relevance(scores, &batch.labels[rows]))?;
-            let rows = self.channels.rows(&explained.relevance)?;
-            if let Some(row) = features(&explained.scores)?.first_not_finite().or_else(|| rows.first_not_finite()) {
-                let image = pixels.narrow(0, row, 1).at("input")?;
-                let start = |scores: &Tensor| target.relevance(scores, &batch.labels[row..=row]);
-                return Err(analysis.diagnose(&images.samples()[done + row].id, &image, start));
-            }
-            sink(rows)?;
-            done += batch.len();
-            progress.advance(batch.len() as u64);
-        }
-        Ok(())
+        let analysis = self.analysis(folded(model)?)?;
+        let heatmaps = Heatmaps { cx, images, target: &self.target, channels: self.channels };
+        heatmaps.make(&analysis, |question| analysis.explain(&question.pixels, |scores, rows| question.start(scores, rows)), sink)
     }
 }
-
-/// Images that are read and handed on together.
-const BATCH: usize = 64;

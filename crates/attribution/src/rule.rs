@@ -6,7 +6,7 @@ use crate::LayerKind;
 /// How a layer hands the relevance `R` of its output `y` on to its input `x`.
 ///
 /// `J` is the layer's linear map with weights `W` and bias `b`, `Jᵀ` its transpose, `⊙` the product value by value, `v⁺ = max(v, 0)`,
-/// `v⁻ = min(v, 0)`, and `stab` a [`Stabilizer`](crate::Stabilizer). The weighted rules are for convolutions, linear layers, and
+/// `v⁻ = min(v, 0)`, and `stab` a [`Stabilizer`](bezoar_nn::ops::Stabilizer). The weighted rules are for convolutions, linear layers, and
 /// batch norm as the affine map that it is outside training (arXiv 1902.10178).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

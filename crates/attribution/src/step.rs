@@ -123,7 +123,7 @@ impl PreparedShare {
             Outputs::Negative => ops::relu_backward(&ops::scale(seen.output, -1.0)?, relevance)?,
             _ => relevance.clone(),
         };
-        if self.factor == 1.0 { Ok(gated) } else { ops::scale(&gated, self.factor) }
+        if (self.factor - 1.0).abs() > 0.0 { ops::scale(&gated, self.factor) } else { Ok(gated) }
     }
 
     /// What the terms give together.
@@ -159,8 +159,8 @@ impl PreparedTerm {
         match (&self.constant, self.term.input) {
             (Some(constant), _) => ops::repeat(&constant.input, input.dims()[0]),
             (None, Input::Positive) if nonnegative => Ok(input.clone()),
-            (None, Input::Positive) => ops::side(input, false),
-            (None, Input::Negative) => ops::side(input, true),
+            (None, Input::Positive) => ops::relu(input),
+            (None, Input::Negative) => ops::negative_part(input),
             (None, _) => Ok(input.clone()),
         }
     }

@@ -49,6 +49,14 @@ enum Command {
     Schema,
     /// List, fetch, verify or import data sets.
     Data(commands::data::Data),
+    /// Explain arrays of images by layer-wise relevance propagation.
+    Attribute(commands::attribute::Attribute),
+    /// Give arrays of images to a net, for its scores.
+    Infer(commands::infer::Infer),
+    /// Give arrays of images to a net, for what one of its layers gives.
+    Activations(commands::activations::Activations),
+    /// Describe a net, or write it as an ONNX model.
+    Model(commands::model::Model),
     /// List the runs.
     Runs,
     /// See or clear what finished stages left.
@@ -98,6 +106,10 @@ impl Arguments {
             Command::Describe(describe) => describe.run(terminal),
             Command::Schema => commands::schema::run(terminal),
             Command::Data(data) => data.run(terminal),
+            Command::Attribute(attribute) => attribute.run(terminal),
+            Command::Infer(infer) => infer.run(terminal),
+            Command::Activations(activations) => activations.run(terminal),
+            Command::Model(model) => model.run(terminal),
             Command::Runs => commands::runs::run(terminal, &places),
             Command::Cache(cache) => cache.run(terminal, &places),
             Command::Completions(completions) => {

@@ -18,6 +18,6 @@ mod store;
 
 pub use meter::Cost;
 pub use pipeline::Pipeline;
-pub use run::{Finished, Places, StageCost, run};
+pub use run::{Finished, Places, StageCost, Trained, run, trained};
 pub use schema::schema;
 pub use store::{Entry, Key, Listed, Store};

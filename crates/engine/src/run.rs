@@ -10,7 +10,7 @@ use bezoar_core::{
     Classifier, Context, Counts, Detection, Detector, Error, FeatureSource, GroundTruth, ImageSet, Measurement, Outcome, Part, Poisoned,
     Predictions, Report, Representation, Result, Skipped, Splits, Suspect, Triggered, Verdict,
 };
-use bezoar_nn::Network;
+use bezoar_nn::{FORMAT, Network};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -71,14 +71,7 @@ pub struct StageCost {
 pub fn run(cx: &Context, pipeline: &Pipeline, places: &Places) -> Result<Finished> {
     let resolved = pipeline.resolved()?;
     let folder = runs::begin(&places.runs, pipeline, &resolved)?;
-    let mut run = Run {
-        cx,
-        pipeline,
-        store: Store::new(&places.cache),
-        stages: Vec::new(),
-        device: format!("{:?}", bezoar_nn::device(cx.device())?.location()),
-    };
-
+    let mut run = Run::new(cx, pipeline, places)?;
     let (clean_key, splits) = run.dataset()?;
     let (poisoned_key, poisoned) = run.attack(&clean_key, &splits)?;
     for detector in &pipeline.detect {
@@ -105,6 +98,29 @@ pub fn run(cx: &Context, pipeline: &Pipeline, places: &Places) -> Result<Finishe
     Ok(Finished { folder, measurements, stages, counts: outcome.counts, attacked: outcome.truth.is_some(), skipped: outcome.skipped })
 }
 
+/// A trained net and what it was trained on.
+#[derive(Debug)]
+pub struct Trained {
+    /// The net.
+    pub network: Network,
+    /// The images that it learnt from.
+    pub images: ImageSet,
+    /// What the attack did to them, if there was one.
+    pub truth: Option<GroundTruth>,
+}
+
+/// The first stages of `pipeline`: its data set, its attack and its net, from the cache if they are there.
+///
+/// # Errors
+/// Whatever a stage reports.
+pub fn trained(cx: &Context, pipeline: &Pipeline, places: &Places) -> Result<Trained> {
+    let mut run = Run::new(cx, pipeline, places)?;
+    let (clean_key, splits) = run.dataset()?;
+    let (poisoned_key, poisoned) = run.attack(&clean_key, &splits)?;
+    let (_, network) = run.train(&poisoned_key, &poisoned)?;
+    Ok(Trained { network, images: poisoned.train, truth: poisoned.truth })
+}
+
 /// A run under way.
 struct Run<'a> {
     cx: &'a Context,
@@ -123,7 +139,12 @@ struct Suspicious {
     facts: Vec<(String, String)>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(cx: &'a Context, pipeline: &'a Pipeline, places: &Places) -> Result<Self> {
+        let device = format!("{:?}", bezoar_nn::device(cx.device())?.location());
+        Ok(Self { cx, pipeline, store: Store::new(&places.cache), stages: Vec::new(), device })
+    }
+
     /// One stage: its entry from the store, made by `make` if it is not there.
     fn stage(&mut self, label: &str, key: &Key, make: impl FnOnce(&Context, &Path) -> Result<()>) -> Result<Entry> {
         self.cx.check()?;
@@ -189,7 +210,7 @@ impl Run<'_> {
 
     fn train(&mut self, data_key: &Key, data: &Suspicious) -> Result<(Key, Network)> {
         let Pipeline { model, train, seed, .. } = self.pipeline;
-        let inputs = json!({ "model": model.identity(), "train": train, "seed": seed, "device": self.device, "data": data_key.digest() });
+        let inputs = json!({ "format": FORMAT, "model": model.identity(), "train": train, "seed": seed, "device": self.device, "data": data_key.digest() });
         let key = Key::new("train", &inputs);
         let entry = self.stage("train", &key, |cx, folder| {
             let checkpoints = folder.join("checkpoints");

@@ -60,6 +60,8 @@ impl Memory {
         let fitting = shelf.range_mut(len..=2 * len).find_map(|(_, free)| free.pop());
         drop(shelf);
         let mut values = fitting.unwrap_or_default();
+        // No more than is asked for, or the shelf would not know it by its length.
+        values.reserve_exact(len.saturating_sub(values.len()));
         values.resize(len, T::ZERO);
         Lease { values, memory: self.clone() }
     }

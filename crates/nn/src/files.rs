@@ -15,6 +15,9 @@ use crate::{AtPlace, Graph, Network, device};
 /// The one entry of the metadata.
 const NOTE: &str = "bezoar";
 
+/// The version of the graph's JSON in saved nets. A cache that holds nets of another version has none that can be read.
+pub const FORMAT: u32 = 2;
+
 impl Network {
     /// Writes the net to a safetensors file that other programs can read too: tensors under PyTorch's names, the graph as JSON
     /// in the metadata. The file is there as a whole or not at all.

@@ -93,7 +93,7 @@ impl Network {
         Ok(self.backward(tape, scores, Wanted::Parameters)?.1)
     }
 
-    /// The gradient of a loss to the images, from its gradient to the scores.
+    /// The gradient of a loss to the images, from its gradient to the scores. What attribution says of gradients is held to this.
     pub fn image_gradient(&self, tape: Tape, scores: &Tensor) -> Result<Tensor> {
         let gradient = self.backward(tape, scores, Wanted::Images)?.0;
         gradient.ok_or_else(|| Error::request("the scores do not depend on the images"))?.to_tensor().at("input")

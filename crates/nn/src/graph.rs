@@ -157,6 +157,20 @@ impl Graph {
         self.ids().find(|&id| self.node(id).name == name)
     }
 
+    /// The node with this name.
+    ///
+    /// # Errors
+    /// When there is none: names the nearest one, and all.
+    pub fn require(&self, name: &str) -> Result<NodeId> {
+        self.find(name).ok_or_else(|| {
+            let names = || self.nodes.iter().map(|node| node.name.as_str());
+            let known = format!("its layers are {}", names().collect::<Vec<_>>().join(", "));
+            let near = bezoar_config::suggest(name, names());
+            let help = near.map_or_else(|| known.clone(), |near| format!("did you mean `{near}`? {known}"));
+            Error::request(format!("the net has no layer `{name}`")).with_help(help)
+        })
+    }
+
     /// The nodes that take `id` as an input, ascending; one that takes it twice stands once.
     pub fn consumers(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         self.ids().filter(move |&other| self.node(other).inputs.contains(&id))
@@ -203,11 +217,13 @@ impl Graph {
 
     /// Number of trained values.
     pub fn parameter_count(&self) -> usize {
-        self.parameters()
-            .iter()
-            .filter(|parameter| parameter.role.is_trained())
-            .map(|parameter| parameter.shape.iter().product::<usize>())
-            .sum()
+        self.ids().map(|id| self.parameter_count_of(id)).sum()
+    }
+
+    /// Number of trained values of a node.
+    pub fn parameter_count_of(&self, id: NodeId) -> usize {
+        let trained = self.parameters_of(id).into_iter().filter(|parameter| parameter.role.is_trained());
+        trained.map(|parameter| parameter.shape.iter().product::<usize>()).sum()
     }
 
     /// Multiplications for one image in convolutions, linear layers and matrix products.
@@ -236,6 +252,9 @@ impl GraphBuilder {
     pub fn new(input: [usize; 3]) -> Result<Self> {
         if input.contains(&0) {
             return Err(Error::request(format!("images of shape {input:?} have no pixels")));
+        }
+        if size(&input).is_none() {
+            return Err(Error::request(format!("images of shape {input:?} are too large")));
         }
         let node = Node { name: "input".into(), op: Op::Input, inputs: Vec::new() };
         Ok(Self(Graph { input, nodes: vec![node], shapes: vec![input.to_vec()] }))
@@ -266,7 +285,7 @@ impl GraphBuilder {
         let shapes: Vec<&[usize]> = inputs.iter().map(|&id| self.0.shape(id)).collect();
         let shape = op.shape(&shapes).map_err(refuse)?;
         if size(&shape).is_none() {
-            return Err(refuse(format!("no memory holds {shape:?}")));
+            return Err(refuse(format!("{shape:?} is too large")));
         }
         self.0.nodes.push(Node { name: name.to_owned(), op, inputs: inputs.to_vec() });
         self.0.shapes.push(shape);
@@ -276,7 +295,7 @@ impl GraphBuilder {
     /// The graph; the node added last is its output.
     ///
     /// # Errors
-    /// When the output is no vector, depends on no weights, a node leads nowhere, or no memory holds a parameter.
+    /// When the output is no vector, depends on no weights, a node leads nowhere, or a parameter is too large.
     pub fn build(self) -> Result<Graph> {
         let graph = self.0;
         let used: BTreeSet<NodeId> = graph.nodes.iter().flat_map(|node| node.inputs.iter().copied()).collect();
@@ -284,7 +303,7 @@ impl GraphBuilder {
             return Err(Error::request(format!("layer `{}` leads nowhere: no other layer takes it", graph.node(dead).name)));
         }
         if let Some(Parameter { name, shape, .. }) = graph.parameters().into_iter().find(|parameter| size(&parameter.shape).is_none()) {
-            return Err(Error::request(format!("parameter `{name}`: no memory holds {shape:?}")));
+            return Err(Error::request(format!("parameter `{name}`: {shape:?} is too large")));
         }
         if graph.shape(graph.output()).len() != 1 || !graph.nodes.iter().any(|node| node.op.is_weighted()) {
             let last = &graph.node(graph.output()).name;

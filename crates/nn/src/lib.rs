@@ -29,6 +29,7 @@ mod window;
 pub use activation::Activation;
 pub use architecture::Architecture;
 pub use array::{Array, Memory};
+pub use files::FORMAT;
 pub use gradient::{Mode, Tape};
 pub use graph::{Graph, GraphBuilder, Node, NodeId, Parameter, Role};
 pub use loss::{Loss, cross_entropy};

@@ -124,6 +124,15 @@ impl Network {
         Self::new(self.graph.clone(), moved.collect::<Result<_>>()?)
     }
 
+    /// Whether all parameters are finite numbers.
+    pub(crate) fn is_finite(&self) -> Result<bool> {
+        let finite = |(name, tensor): (&String, &Tensor)| {
+            let values = tensor.to_device(&Device::Cpu).and_then(|host| host.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>());
+            Ok(values.at(name)?.iter().all(|value| value.is_finite()))
+        };
+        self.parameters.iter().map(finite).try_fold(true, |all, finite: Result<bool>| Ok(all && finite?))
+    }
+
     /// A copy that shares no values with this net.
     pub(crate) fn copied(&self) -> Result<Self> {
         let parameters = self.parameters.iter().map(|(name, tensor)| Ok((name.clone(), tensor.copy().at(name)?)));
@@ -197,8 +206,8 @@ impl Network {
         const MANY: usize = 64;
         let image: usize = self.graph.ids().map(|id| self.graph.shape(id).iter().product::<usize>()).sum();
         let most = (CACHED / image).clamp(FEW, MANY);
-        let blocks = count.div_ceil(most).next_multiple_of(rayon::current_num_threads());
-        count.div_ceil(blocks.max(1)).max(1)
+        let blocks = count.div_ceil(most).max(1).next_multiple_of(rayon::current_num_threads());
+        count.div_ceil(blocks)
     }
 
     fn pass(&self, images: &Array, id: NodeId) -> Result<Array> {

@@ -283,10 +283,11 @@ fn windowed(channels: usize, size: [usize; 2], window: Window) -> Result<Vec<usi
     }
 }
 
-/// Number of values of a shape, if memory could hold them.
+/// Number of values of a shape, unless it is larger than any net needs: what claims more must not be asked of memory.
 pub(crate) fn size(shape: &[usize]) -> Option<usize> {
+    const MOST: usize = 1 << 30;
     let size = shape.iter().try_fold(1, |size: usize, axis| size.checked_mul(*axis));
-    size.filter(|size| *size <= isize::MAX as usize / size_of::<f64>())
+    size.filter(|size| *size <= MOST)
 }
 
 fn has_axis(x: &[usize], axis: usize) -> Result<(), String> {

@@ -20,6 +20,9 @@ pub struct Window {
     pub after: [usize; 2],
 }
 
+/// The most that a window's numbers may be: their sums and products stay numbers.
+const LONGEST: usize = 1 << 20;
+
 impl Window {
     /// A window of `kernel` x `kernel` cells: stride 1, no border, no gaps.
     pub const fn new(kernel: usize) -> Self {
@@ -73,15 +76,20 @@ impl Window {
     /// Rows and columns of positions on an image of so many rows and columns; none when the window does not fit, or has no cells or
     /// no stride.
     pub fn positions(self, size: [usize; 2]) -> Option<[usize; 2]> {
+        if !self.is_valid() {
+            return None;
+        }
         let along = |side: usize| {
             let room = self.before[side].checked_add(size[side])?.checked_add(self.after[side])?.checked_sub(self.extent()[side])?;
             Some(room / self.stride[side] + 1)
         };
-        if self.is_valid() { Some([along(0)?, along(1)?]) } else { None }
+        Some([along(0)?, along(1)?])
     }
 
     pub(crate) fn is_valid(self) -> bool {
-        [self.kernel, self.stride, self.dilation].iter().flatten().all(|&number| number > 0)
+        let sides = [self.kernel, self.stride, self.dilation];
+        sides.iter().flatten().all(|&number| number > 0)
+            && [self.before, self.after].iter().chain(&sides).flatten().all(|&number| number <= LONGEST)
     }
 
     /// Whether every position sees a pixel of such an image. Without gaps that hangs on the first and the last position.

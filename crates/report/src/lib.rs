@@ -11,11 +11,13 @@
 //! Not here: the figures themselves (`bezoar-evaluation`), and `metrics.json`, `resolved.yaml` and `timings.json`, which
 //! `bezoar-engine` always writes.
 
+mod colormap;
 mod file;
 mod format;
 mod grid;
 mod html;
 mod metric;
+pub mod picture;
 mod scores;
 mod table;
 mod tally;

@@ -1,5 +1,6 @@
 //! What things cost: the kernels, the stages of the GTSRB pipelines, and the nets beside their peers.
 
+mod localisation;
 mod peers;
 mod pipelines;
 
@@ -16,11 +17,12 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["kernels"] => kernels(),
         ["pipelines", options @ ..] => pipelines::run(options),
         ["peers", options @ ..] => peers::run(options),
+        ["localisation", options @ ..] => localisation::run(options),
         [] => {
-            kernels()?;
-            pipelines::run(&[])
+            let kernels = kernels()?;
+            if kernels == ExitCode::SUCCESS { pipelines::run(&[]) } else { Ok(kernels) }
         }
-        _ => bail!("usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..] | {}]", peers::USAGE),
+        _ => bail!("usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..] | {} | {}]", peers::USAGE, localisation::USAGE),
     }
 }
 
@@ -28,13 +30,13 @@ fn kernels() -> Result<ExitCode> {
     bezoar::cargo(&["bench", "--package", "bezoar-nn"])
 }
 
-/// Puts a section's new content into docs/benchmarks.md.
-fn write(section: &Section, content: &str) -> Result<ExitCode> {
-    let path = crate::root().join("docs/benchmarks.md");
+/// Puts a section's new content into a page of docs.
+fn write(page: &str, section: &Section, content: &str) -> Result<ExitCode> {
+    let path = crate::root().join("docs").join(page);
     let place = || path.display().to_string();
-    let page = section.replace(&fs::read_to_string(&path).with_context(place)?, content).with_context(place)?;
-    fs::write(&path, page).with_context(place)?;
-    println!("wrote the {} of docs/benchmarks.md", section.name);
+    let text = section.replace(&fs::read_to_string(&path).with_context(place)?, content).with_context(place)?;
+    fs::write(&path, text).with_context(place)?;
+    println!("wrote the {} of docs/{page}", section.name);
     Ok(ExitCode::SUCCESS)
 }
 

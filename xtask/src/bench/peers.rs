@@ -28,6 +28,9 @@ const WORK: [(&str, &str); 4] = [
     ("lrp-epsilon-plus", "zennit_rates.py"),
 ];
 
+/// The comparison of ours with ours, and its net.
+const MEMORY: (&str, &str) = ("heatmaps-memory", "compact-cnn");
+
 /// Images of the comparison of ours with ours: memory must not grow with their number.
 const IMAGES: [&str; 2] = ["34799", "1000"];
 
@@ -41,11 +44,11 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
     ensure!(rest.is_empty() && rounds > 0, "usage: cargo xtask bench {USAGE}");
 
     let settings = ["--batch", &batch, "--threads", &threads, "--repeats", &repeats];
-    let wanted = |comparison: &Comparison| (what.is_empty() || what == comparison.what) && (net.is_empty() || net == comparison.net);
-    let mut comparisons = comparisons(&settings)?;
-    let all = comparisons.len();
-    comparisons.retain(wanted);
-    ensure!(!comparisons.is_empty(), "nothing of this name is compared");
+    let wanted = |(work, own): &(&str, &str)| (what.is_empty() || what == *work) && (net.is_empty() || net == *own);
+    let all = WORK.len() * NETS.len() + 1;
+    let asked: Vec<_> = WORK.iter().flat_map(|(work, _)| NETS.map(|net| (*work, net))).chain([MEMORY]).filter(wanted).collect();
+    ensure!(!asked.is_empty(), "nothing of this name is compared");
+    let comparisons = comparisons(&asked, &settings)?;
 
     let mut table =
         "| what | net | ours | peer | ratio | least–greatest | bar | aim |\n|---|---|---:|---:|---:|---:|---:|---:|\n".to_owned();
@@ -70,7 +73,7 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
         super::machine(),
         Vec::from_iter(programs).join(", "),
     );
-    super::write(&SECTION, &content)
+    super::write("benchmarks.md", &SECTION, &content)
 }
 
 const NOTES: &str = "\
@@ -109,30 +112,23 @@ struct Round {
     programs: [String; 2],
 }
 
-fn comparisons(settings: &[&str]) -> Result<Vec<Comparison>> {
+fn comparisons(asked: &[(&'static str, &'static str)], settings: &[&str]) -> Result<Vec<Comparison>> {
     let ours = bezoar::build_binary("bezoar-bench", "bezoar-bench", None)?;
-    let python = python()?;
+    let python = if asked.iter().any(|asked| *asked != MEMORY) { Some(python()?) } else { None };
     let program = |path: &Path, arguments: &[&[&str]]| Program {
         path: path.to_owned(),
         arguments: arguments.concat().into_iter().map(str::to_owned).collect(),
     };
-    let scripts = crate::root().join("bench/peers");
-    let mut all = Vec::new();
-    for (what, script) in WORK {
-        let script = scripts.join(script).display().to_string();
-        all.extend(NETS.map(|net| Comparison {
-            what,
-            net,
-            ours: program(&ours, &[&[what, net], settings]),
-            peer: program(&python, &[&[&script, what, net], settings]),
-            field: ("images_per_s", 1.0),
-            bars: bars(what, net),
-        }));
-    }
-    let (what, net) = ("heatmaps-memory", "compact-cnn");
-    let [ours, peer] = IMAGES.map(|images| program(&ours, &[&[what, net, "--images", images], settings]));
-    all.push(Comparison { what, net, ours, peer, field: ("peak_bytes", 1e6), bars: ["at most 1.05x", "–"] });
-    Ok(all)
+    let comparison = |&(what, net): &(&'static str, &'static str)| {
+        let script = WORK.iter().find(|(work, _)| *work == what).map(|(_, script)| crate::root().join("bench/peers").join(script));
+        let Some((script, python)) = script.zip(python.as_ref()) else {
+            let [ours, peer] = IMAGES.map(|images| program(&ours, &[&[what, net, "--images", images], settings]));
+            return Comparison { what, net, ours, peer, field: ("peak_bytes", 1e6), bars: ["at most 1.05x", "–"] };
+        };
+        let peer = program(python, &[&[&script.display().to_string(), what, net], settings]);
+        Comparison { what, net, ours: program(&ours, &[&[what, net], settings]), peer, field: ("images_per_s", 1.0), bars: bars(what, net) }
+    };
+    Ok(asked.iter().map(comparison).collect())
 }
 
 /// The ratio that is asked for, and the one that is hoped for.

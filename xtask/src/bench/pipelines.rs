@@ -37,7 +37,7 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
         }
         write!(content, "\n### {name}.yaml\n\n{}", table(&scratch.join("runs"))?)?;
     }
-    super::write(&SECTION, &content)
+    super::write("benchmarks.md", &SECTION, &content)
 }
 
 /// The stages of the one run in a folder of runs.

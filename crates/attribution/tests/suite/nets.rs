@@ -1,8 +1,8 @@
 //! Whole nets: conservation and identities that must hold whatever the weights.
 
-use bezoar_attribution::{Analysis, Composite};
+use bezoar_attribution::{Analysis, Composite, LayerKind, Row, Rule};
 use bezoar_nn::ops::{Form, Stabilizer};
-use bezoar_nn::{Activation, Array, Graph, Memory, Mode, Network};
+use bezoar_nn::{Activation, Array, Graph, GraphBuilder, Memory, Mode, Network, Op, Window};
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
 
@@ -96,4 +96,38 @@ proptest! {
 fn layers_without_a_rule_are_refused_by_name() {
     let refused = Analysis::new(network(attention(Activation::Gelu), 1), &Composite::epsilon(1e-6)).unwrap_err().to_string();
     assert!(refused.contains("`class`") && refused.contains("has no rule"), "{refused}");
+}
+
+/// What relevance is when each layer's own output is seen, whatever ReLU comes after it: the rules as they are, and one that gives
+/// relevance to zeros where there is none.
+fn unfused(net: &Network, composite: Vec<Row>, images: &Tensor, start: &Tensor, form: Form) -> [Vec<f64>; 2] {
+    let stabilizer = Stabilizer { epsilon: 0.25, form };
+    let idle = Row::named("idle", Rule::Flat);
+    [composite.clone(), std::iter::once(idle).chain(composite).collect()]
+        .map(|rows| explain(net, &Composite::over_base(rows).with_stabilizer(stabilizer), images, start))
+}
+
+#[test]
+fn a_relative_epsilon_knows_outputs_below_zero() {
+    let mut b = GraphBuilder::new([2, 6, 6]).unwrap();
+    let conv = b.add("conv", Op::conv(4, Window::new(3)), &[b.input()]).unwrap();
+    let relu = b.add("relu", Op::RELU, &[conv]).unwrap();
+    let idle = b.add("idle", Op::conv(1, Window::new(4)), &[relu]).unwrap();
+    let idle = b.add("idle.flat", Op::Flatten, &[idle]).unwrap();
+    let flat = b.add("flat", Op::Flatten, &[relu]).unwrap();
+    let both = b.add("both", Op::Concat { axis: 0 }, &[flat, idle]).unwrap();
+    b.add("head", Op::linear(3), &[both]).unwrap();
+    let mut net = network(b.build().unwrap(), 3);
+    let mut parameters = net.parameters().clone();
+    // The idle branch gives 0, and gets no relevance.
+    for name in ["idle.weight", "idle.bias"] {
+        parameters.insert(name.into(), parameters[name].zeros_like().unwrap());
+    }
+    net = Network::new(net.graph().clone(), parameters).unwrap();
+    let (images, start) = (random(1, &[IMAGES, 2, 6, 6], -1.0..1.0), random(2, &[IMAGES, 3], -1.0..1.0));
+    let epsilon = [LayerKind::Convolution, LayerKind::Linear].map(|kind| Row::kind(kind, Rule::Epsilon(0.25)));
+    for form in [Form::Add, Form::Clip, Form::Relative] {
+        let [fused, seen] = unfused(&net, epsilon.to_vec(), &images, &start, form);
+        assert!(distance(&fused, &seen) < 1e-12, "{form:?}");
+    }
 }

@@ -76,7 +76,7 @@ impl Dense {
                     vec![(r, weight.iter().zip(x).zip(limits).map(share).collect(), 0.0)]
                 }
                 Rule::WSquare => vec![(r, weight.iter().map(|w| w * w).collect(), bias * bias)],
-                Rule::Flat => vec![(r, self.sees(weight), 0.0)],
+                Rule::Flat => vec![(r, sees(weight), 0.0)],
                 other => panic!("{other:?} is not a rule for weights"),
             };
             for (r, shares, constant) in parts {
@@ -93,11 +93,11 @@ impl Dense {
         }
         back
     }
+}
 
-    /// 1 for each input that an output sees.
-    fn sees(&self, weight: &[f64]) -> Vec<f64> {
-        weight.iter().map(|w| f64::from(u8::from(*w != 0.0))).collect()
-    }
+/// 1 for each input that an output sees.
+fn sees(weight: &[f64]) -> Vec<f64> {
+    weight.iter().map(|w| f64::from(u8::from(*w != 0.0))).collect()
 }
 
 fn product3(a: usize, b: usize, c: usize) -> impl Iterator<Item = (usize, usize, usize)> {

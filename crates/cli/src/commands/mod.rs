@@ -1,12 +1,17 @@
 use bezoar_core::{Cancel, Error};
 
+pub(crate) mod activations;
+mod arrays;
+pub(crate) mod attribute;
 pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod describe;
 pub(crate) mod eval;
+pub(crate) mod infer;
 pub(crate) mod list;
+pub(crate) mod model;
 pub(crate) mod runs;
 pub(crate) mod schema;
 

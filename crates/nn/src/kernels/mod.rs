@@ -1,7 +1,7 @@
 //! What the CPU computes, on plain slices of `f32` or `f64`.
 //!
-//! Every kernel is parallel over images, planes or rows with `rayon`, in pieces whose number depends on the shapes alone,
-//! and adds up in a fixed order: results do not depend on the number of threads.
+//! Every kernel is parallel over images, planes or rows with `rayon`, in pieces that share no sums, or whose number depends
+//! on the shapes alone, and adds up in a fixed order: results do not depend on the number of threads.
 #![expect(clippy::inline_always, reason = "vector code is compiled into the caller that knows the processor")]
 
 pub(crate) mod conv;

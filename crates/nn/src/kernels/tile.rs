@@ -61,7 +61,7 @@ pub(crate) struct Positions {
 pub(crate) fn accumulate<T: Element>(left: &[T], width: usize, right: &[T], taps: &[usize], positions: Positions, sums: &mut [T]) {
     let Positions { images, sheet, rows, columns, stride } = positions;
     let last = (images - 1) * sheet + (rows - 1) * stride + columns - 1;
-    assert!(taps.iter().all(|tap| tap + last < right.len()), "a tap beyond the right side");
+    assert!(taps.iter().all(|tap| tap.checked_add(last).is_some_and(|place| place < right.len())), "a tap beyond the right side");
     assert!(images * rows * columns * width <= left.len() && taps.len() * width <= sums.len(), "positions or sums beyond their slices");
     assert!(width.is_multiple_of(LANES), "panels are whole vectors");
     Arch::new().dispatch(Accumulate { left, width, right, taps, positions, sums });
@@ -69,7 +69,7 @@ pub(crate) fn accumulate<T: Element>(left: &[T], width: usize, right: &[T], taps
 
 /// How many values the taps of all positions may touch.
 fn reach(taps: &[usize], positions: usize) -> usize {
-    taps.iter().max().map_or(0, |tap| tap + positions + SLACK)
+    taps.iter().max().map_or(0, |tap| tap.saturating_add(positions + SLACK))
 }
 
 struct Correlate<'a, T> {

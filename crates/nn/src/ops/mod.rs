@@ -27,7 +27,7 @@ use crate::Array;
 pub use activation::{activation, activation_backward};
 pub use broadcast::{broadcast, mean, mean_backward, sum_to};
 pub use conv::{Convolution, conv2d_backward_weight};
-pub use elementwise::{add, dropout, product, relu, relu_backward, repeat, scale, side};
+pub use elementwise::{add, dropout, negative_part, product, relu, relu_backward, repeat, scale};
 pub use layer_norm::{layer_norm, layer_norm_backward_input, layer_norm_backward_parameters};
 pub use layout::{concat, crop, inverse, pad, slice, split, transpose};
 pub use linear::{linear, linear_backward_input, linear_backward_weight};

@@ -189,6 +189,12 @@ impl Run<'_> {
             }
             let train = Score { loss: loss / self.images.len() as f64, accuracy: correct as f64 / self.images.len() as f64 };
             let validation = self.validation.map(|set| evaluate(self.cx, &state.network, set)).transpose()?;
+            // The last step's loss was taken before it changed the net.
+            let is_finite = validation.map_or_else(|| state.network.is_finite(), |validation| Ok(validation.loss.is_finite()))?;
+            if !is_finite {
+                let place = format!("training, after epoch {}", epoch + 1);
+                return Err(Error::data(place, "the net's weights or scores are not finite").with_help("lower the optimizer's rate"));
+            }
             state.finish(Epoch { epoch: epoch + 1, rate, train, validation }, self.config.optimizer.slots())?;
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bezoar_core::{Kind, Plugin, Result, register};
+use bezoar_core::{Error, Kind, Plugin, Result, register};
 use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -103,6 +103,14 @@ impl Optimizer for Sgd {
     }
 }
 
+/// A mean that keeps all of what was has never begun.
+fn check_betas(betas: [f64; 2]) -> Result<()> {
+    match betas.iter().find(|beta| **beta >= 1.0) {
+        Some(beta) => Err(Error::request(format!("`betas` are below 1, not {beta}"))),
+        None => Ok(()),
+    }
+}
+
 /// Adam: steps of a size that the gradient's history sets for each value.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -110,11 +118,11 @@ pub struct Adam {
     /// Step size.
     #[schemars(range(min = 0.0))]
     pub rate: f64,
-    /// Share of the running means of the gradient and of its square that is kept.
+    /// Share of the running means of the gradient and of its square that is kept, below 1.
     #[schemars(inner(range(min = 0.0, max = 1.0)))]
     pub betas: [f64; 2],
     /// Added to the root of the mean square.
-    #[schemars(range(min = 0.0))]
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub eps: f64,
     /// Share of each parameter that is added to its gradient.
     #[schemars(range(min = 0.0))]
@@ -139,6 +147,7 @@ impl Plugin for Adam {
     }
 
     fn build(self) -> Result<Arc<dyn Optimizer>> {
+        check_betas(self.betas)?;
         Ok(Arc::new(self))
     }
 }
@@ -165,11 +174,11 @@ pub struct AdamW {
     /// Step size.
     #[schemars(range(min = 0.0))]
     pub rate: f64,
-    /// Share of the running means of the gradient and of its square that is kept.
+    /// Share of the running means of the gradient and of its square that is kept, below 1.
     #[schemars(inner(range(min = 0.0, max = 1.0)))]
     pub betas: [f64; 2],
     /// Added to the root of the mean square.
-    #[schemars(range(min = 0.0))]
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub eps: f64,
     /// Share of each parameter that a step of size 1 takes away.
     #[schemars(range(min = 0.0))]
@@ -195,6 +204,7 @@ impl Plugin for AdamW {
     }
 
     fn build(self) -> Result<Arc<dyn Optimizer>> {
+        check_betas(self.betas)?;
         Ok(Arc::new(self))
     }
 }

@@ -6,10 +6,10 @@ use bezoar_core::{Context, Detection, Features, Origin, Outcome, Result, Role};
 use maud::{Markup, html};
 
 use super::Html;
-use super::colormap::gradient;
-use super::picture::{Album, Picture, explain};
+use super::album::{Album, Picture, explain};
 use super::selection::{Group, Kind, groups, ranked};
 use super::words::{anchor, class_name, flag_mark, targets, truth_mark};
+use crate::colormap::gradient;
 use crate::format::{count, counted, number};
 use crate::tally::Tally;
 

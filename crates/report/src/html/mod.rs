@@ -1,12 +1,11 @@
 //! The page. One file a section; [`selection`] chooses what to show, [`picture`] draws it.
 
+mod album;
 mod attack;
 mod classes;
-mod colormap;
 mod evidence;
 mod figures;
 mod making;
-mod picture;
 mod selection;
 mod verdict;
 mod words;
@@ -19,7 +18,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use picture::Album;
+use album::Album;
 
 const FILE: &str = "report.html";
 

@@ -105,7 +105,7 @@ impl Method {
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a, T> {
     pub(crate) values: &'a [T],
-    /// What each value is divided by first, and ε; see [`stabilized_ratio`].
+    /// What each value is divided by first, and ε; see [`stabilized_ratios`].
     pub(crate) divisor: Option<(&'a [T], T)>,
 }
 

@@ -181,7 +181,7 @@ impl Sheets {
                 }
             }
         }
-        tasks.into_par_iter().for_each(|(weights, taps, panel)| {
+        tasks.into_par_iter().tasks_of(1).for_each(|(weights, taps, panel)| {
             let width = panel.len() / taps.len().max(1);
             for (tap, panel) in taps.iter().zip(panel.chunks_exact_mut(width.max(1))) {
                 let place = tap.channel * channel_step + tap.cell;

@@ -124,7 +124,7 @@ impl Winograd {
             packed.chunks_exact_mut(self.target[0] * channels).map(|all| all.chunks_mut(ROWS * channels)).collect();
         let tasks: Vec<Vec<&mut [T]>> =
             (0..self.target[0].div_ceil(ROWS)).map(|_| coefficients.iter_mut().filter_map(Iterator::next).collect()).collect();
-        tasks.into_par_iter().enumerate().for_each(|(task, mut packed)| {
+        tasks.into_par_iter().enumerate().tasks_of(1).for_each(|(task, mut packed)| {
             let first = task * ROWS;
             for (panel, width) in panels(ROWS.min(self.target[0] - first)) {
                 for channel in 0..channels {

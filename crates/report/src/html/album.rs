@@ -1,4 +1,4 @@
-//! Pixels to pictures in the page.
+//! The pictures in the page.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,10 +7,10 @@ use std::io::Cursor;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bezoar_core::{Error, Image, Result};
+use image::DynamicImage;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{DynamicImage, GrayImage, ImageBuffer, RgbImage};
 
-use super::colormap::color;
+use crate::picture::{heatmap, photo};
 
 /// Larger pictures are made smaller, to keep the page small.
 const LARGEST: u32 = 96;
@@ -60,36 +60,6 @@ fn class(number: usize) -> Picture {
     format!("p{number}")
 }
 
-fn photo(image: &Image) -> DynamicImage {
-    let shape = image.shape();
-    let (width, height) = (shape.width as u32, shape.height as u32);
-    let pixel = |x: u32, y: u32| &image.pixels()[(y as usize * shape.width + x as usize) * shape.channels..][..shape.channels];
-    if shape.channels < 3 {
-        GrayImage::from_fn(width, height, |x, y| image::Luma([pixel(x, y)[0]])).into()
-    } else {
-        RgbImage::from_fn(width, height, |x, y| image::Rgb([pixel(x, y)[0], pixel(x, y)[1], pixel(x, y)[2]])).into()
-    }
-}
-
-fn heatmap(shape: &[usize], row: &[f32]) -> RgbImage {
-    let (height, width) = match *shape {
-        [height, width] | [_, height, width] => (height, width),
-        _ => {
-            let width = (row.len() as f64).sqrt().ceil() as usize;
-            (row.len().div_ceil(width), width)
-        }
-    };
-    let mut values = vec![0.0_f32; height * width];
-    for channel in row.chunks(values.len()) {
-        for (sum, value) in values.iter_mut().zip(channel) {
-            *sum += if value.is_finite() { *value } else { 0.0 };
-        }
-    }
-    let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-    let scale = if largest > 0.0 { largest.recip() } else { 0.0 };
-    ImageBuffer::from_fn(width as u32, height as u32, |x, y| image::Rgb(color(values[y as usize * width + x as usize] * scale)))
-}
-
 /// What a heatmap of features of this shape shows, in words.
 pub(super) fn explain(shape: &[usize]) -> String {
     match *shape {
@@ -106,19 +76,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn heatmaps_are_centred_at_zero_and_scaled_by_their_largest_magnitude() {
-        let map = heatmap(&[1, 3], &[0.0, -4.0, 2.0]);
-        assert_eq!(map.pixels().map(|pixel| pixel.0).collect::<Vec<_>>(), [color(0.0), color(-1.0), color(0.5)]);
-        assert_eq!(heatmap(&[2, 1, 2], &[1.0, 5.0, 3.0, -5.0]), heatmap(&[1, 2], &[4.0, 0.0]));
-        assert_eq!(heatmap(&[2, 2], &[0.0; 4]).pixels().next().map(|pixel| pixel.0), Some(color(0.0)));
-        assert_eq!(heatmap(&[1, 2], &[f32::NAN, 1.0]), heatmap(&[1, 2], &[0.0, 1.0]));
-        assert_eq!(heatmap(&[7], &[1.0; 7]).dimensions(), (3, 3));
-    }
-
-    #[test]
-    fn photos_keep_their_pixels_and_are_kept_once() {
+    fn photos_are_kept_once() {
         let image = Image::new(ImageShape::rgb(2, 2), (0..12).collect()).unwrap();
-        assert_eq!(photo(&image).into_bytes(), image.pixels());
         let mut album = Album::default();
         let first = album.photo(&image).unwrap();
         assert_eq!(album.photo(&image).unwrap(), first);

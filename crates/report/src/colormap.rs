@@ -7,7 +7,7 @@ const STOPS: [[u8; 3]; 7] =
     [[24, 72, 138], [76, 142, 196], [173, 207, 228], [248, 248, 247], [248, 190, 162], [218, 98, 76], [148, 12, 38]];
 
 /// The colour of a value between -1 and 1.
-pub(super) fn color(value: f32) -> [u8; 3] {
+pub(crate) fn color(value: f32) -> [u8; 3] {
     let place = f32::midpoint(value.clamp(-1.0, 1.0), 1.0) * (STOPS.len() - 1) as f32;
     let below = (place as usize).min(STOPS.len() - 2);
     let part = place - below as f32;
@@ -18,7 +18,7 @@ pub(super) fn color(value: f32) -> [u8; 3] {
 }
 
 /// The map as a CSS gradient from left to right.
-pub(super) fn gradient() -> String {
+pub(crate) fn gradient() -> String {
     let mut css = "linear-gradient(to right".to_owned();
     for [red, green, blue] in STOPS {
         let _ = write!(css, ", rgb({red} {green} {blue})");

@@ -1,0 +1,124 @@
+//! Arrays from files through a net, and back to files: what `infer`, `activations` and `attribute` share.
+
+use std::path::{Path, PathBuf};
+
+use bezoar_core::{Cancel, Context, Device, Error, Result};
+use bezoar_formats::{Array, Values, onnx, read_array, write_array};
+use bezoar_nn::{AtPlace, Network};
+use candle_core::{DType, Tensor};
+use clap::{Args, ValueEnum};
+
+use crate::commands::cancel_on_interrupt;
+use crate::terminal::Terminal;
+
+/// A net, images, and how they meet.
+#[derive(Args)]
+pub(crate) struct Arrays {
+    /// The net: an ONNX model, or a `network.safetensors` of a run.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: PathBuf,
+    /// The images as the net takes them: `[N, C, H, W]`, floats, `.npy` or `.safetensors`.
+    #[arg(long, value_name = "FILE")]
+    inputs: PathBuf,
+    /// Where the result goes, `.npy` or `.safetensors`.
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+    /// The numbers that are computed with; f64 is slower and exact enough to compare with.
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    precision: Precision,
+    /// What computes.
+    #[arg(long, default_value_t = Device::Cpu)]
+    device: Device,
+    /// Images that are worked on together.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    batch: u32,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Precision {
+    F32,
+    F64,
+}
+
+impl Arrays {
+    /// The net, on its device and in its precision.
+    pub(crate) fn network(&self) -> Result<Network> {
+        let dtype = match self.precision {
+            Precision::F32 => DType::F32,
+            Precision::F64 => DType::F64,
+        };
+        read_network(&self.model)?.to(&bezoar_nn::device(self.device)?, dtype)
+    }
+
+    /// Hands the images to `work`, a batch at a time with the range of their rows, and writes what it makes of them, a row an image.
+    pub(crate) fn through(
+        &self,
+        terminal: &Terminal,
+        network: &Network,
+        label: &str,
+        mut work: impl FnMut(&Tensor, std::ops::Range<usize>) -> Result<Tensor>,
+    ) -> Result<()> {
+        let cancel = Cancel::default();
+        cancel_on_interrupt(&cancel)?;
+        let cx = Context::new(0, self.device, terminal.progress(), cancel);
+        let inputs = read_array(&self.inputs)?;
+        let (shape, values) = inputs.into_parts();
+        let wanted = network.graph().input();
+        if shape.len() != 4 || shape[1..] != wanted {
+            let [c, h, w] = wanted;
+            return Err(Error::data(self.inputs.display(), format!("holds {shape:?}, and the net takes [N, {c}, {h}, {w}]")));
+        }
+        let place = || self.inputs.display().to_string();
+        let images = match values {
+            Values::F32(values) => Tensor::from_vec(values, shape.as_slice(), &candle_core::Device::Cpu),
+            Values::F64(values) => Tensor::from_vec(values, shape.as_slice(), &candle_core::Device::Cpu),
+            other => return Err(Error::data(place(), format!("holds {:?}, and images are floats", other.dtype()))),
+        };
+        let images = images.at(&place())?;
+        let progress = cx.task(label, shape[0] as u64);
+        let mut results = Vec::new();
+        for start in (0..shape[0]).step_by(self.batch as usize) {
+            cx.check()?;
+            let rows = start..shape[0].min(start + self.batch as usize);
+            let batch = images.narrow(0, start, rows.len()).and_then(|batch| batch.to_dtype(network.dtype())?.to_device(network.device()));
+            let result = work(&batch.at(&place())?, rows.clone())?;
+            results.push(result.to_device(&candle_core::Device::Cpu).at(label)?);
+            progress.advance(rows.len() as u64);
+        }
+        if results.is_empty() {
+            return Err(Error::data(place(), "holds no images"));
+        }
+        drop(progress);
+        write_array(&self.output, &array(&Tensor::cat(&results, 0).at(label)?).at(label)?)
+    }
+}
+
+/// The net of an ONNX model or of a run.
+pub(crate) fn read_network(path: &Path) -> Result<Network> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("onnx") => {
+            let model = onnx::read(path)?;
+            bezoar_onnx::import(&model).map_err(|error| Error::data(path.display(), error))
+        }
+        Some("safetensors") => Network::load(path, Device::Cpu),
+        _ => Err(Error::data(path.display(), "is no net that is known here")
+            .with_help("nets are `.onnx` models, or `network.safetensors` of a run")),
+    }
+}
+
+/// Class indices of images.
+pub(crate) fn read_classes(path: &Path) -> Result<Vec<u32>> {
+    let array = read_array(path)?;
+    let wrong = |problem: &str| Error::data(path.display(), problem).with_help("class indices are whole numbers, one an image");
+    let integers = array.to_integers().ok_or_else(|| wrong("holds floats"))?;
+    if array.shape().len() != 1 {
+        return Err(wrong("has more than one dimension"));
+    }
+    integers.into_iter().map(|class| u32::try_from(class).map_err(|_| wrong(&format!("holds the class {class}")))).collect()
+}
+
+fn array(tensor: &Tensor) -> candle_core::Result<Array> {
+    let flat = tensor.flatten_all()?;
+    let values = if tensor.dtype() == DType::F64 { Values::F64(flat.to_vec1()?) } else { Values::F32(flat.to_vec1()?) };
+    Array::new(tensor.dims().to_vec(), values).map_err(|error| candle_core::Error::Msg(error.to_string()))
+}

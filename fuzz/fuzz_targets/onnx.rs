@@ -1,0 +1,13 @@
+//! What is read as an ONNX model is written and read again as the same.
+#![no_main]
+
+use bezoar_formats::onnx;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(model) = onnx::decode(bytes.to_vec(), "input", None) {
+        let written = onnx::encode(&model).unwrap();
+        // As bytes, since NaN is not equal to itself.
+        assert_eq!(onnx::encode(&onnx::decode(written.clone(), "output", None).unwrap()).unwrap(), written);
+    }
+});
