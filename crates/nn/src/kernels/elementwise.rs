@@ -8,19 +8,19 @@ use rayon::prelude::*;
 use super::tasks::Pieces;
 use super::{Element, GRAIN, chunks_a_task};
 
-/// `f` of each value.
-pub(crate) fn map<T: Element>(x: &[T], y: &mut [T], f: impl Fn(T) -> T + Sync) {
-    y.par_chunks_mut(GRAIN).zip(x.par_chunks(GRAIN)).tasks_of(1).for_each(|(y, x)| map_vectors(x, y, &f));
+/// `f` of each value. It is copied, so that the compiler knows that writing values does not change what it captured.
+pub(crate) fn map<T: Element>(x: &[T], y: &mut [T], f: impl Fn(T) -> T + Sync + Copy) {
+    y.par_chunks_mut(GRAIN).zip(x.par_chunks(GRAIN)).tasks_of(1).for_each(|(y, x)| map_vectors(x, y, f));
 }
 
 /// `f` of each pair of values.
-pub(crate) fn zip<T: Element>(a: &[T], b: &[T], y: &mut [T], f: impl Fn(T, T) -> T + Sync) {
-    y.par_chunks_mut(GRAIN).zip(a.par_chunks(GRAIN).zip(b.par_chunks(GRAIN))).tasks_of(1).for_each(|(y, (a, b))| zip_vectors(a, b, y, &f));
+pub(crate) fn zip<T: Element>(a: &[T], b: &[T], y: &mut [T], f: impl Fn(T, T) -> T + Sync + Copy) {
+    y.par_chunks_mut(GRAIN).zip(a.par_chunks(GRAIN).zip(b.par_chunks(GRAIN))).tasks_of(1).for_each(|(y, (a, b))| zip_vectors(a, b, y, f));
 }
 
 /// `f` of each value, on the widest vectors that the processor has.
 pub(super) fn map_vectors<T: Element>(x: &[T], y: &mut [T], f: impl Fn(T) -> T) {
-    zip_vectors(x, x, y, |x, _| f(x));
+    zip_vectors(x, x, y, move |x, _| f(x));
 }
 
 /// `f` of each pair of values, on the widest vectors that the processor has.

@@ -12,11 +12,12 @@ pub fn activation(x: &Array, function: Activation) -> Result<Array> {
     }
     per_place!(x, T => {
         let values = x.slice::<T>()?;
+        // A loop that is compiled for one cheap function alone runs on vectors.
         Ok(x.fill(x.dims(), |y| match function {
-            // Told apart outside the loop, what is cheap runs on vectors.
-            Activation::Clip { low, high } => kernel::map(values, y, |x| Activation::Clip { low, high }.value(x)),
+            Activation::Clip { low, high } => kernel::map(values, y, move |x| Activation::Clip { low, high }.value(x)),
+            Activation::LeakyRelu { slope } => kernel::map(values, y, move |x| Activation::LeakyRelu { slope }.value(x)),
             Activation::HardSwish => kernel::map(values, y, |x| Activation::HardSwish.value(x)),
-            other => kernel::map(values, y, |x| other.value(x)),
+            other => kernel::map(values, y, move |x| other.value(x)),
         }))
     }, tensor => function.value(Whole(Ok(tensor.clone()))).0.map(Array::of_device))
 }
@@ -29,7 +30,12 @@ pub fn activation_backward(x: &Array, dy: &Array, function: Activation) -> Resul
     check(x.dims() == dy.dims(), || format!("gradient {:?} where the layer gives {:?}", dy.dims(), x.dims()))?;
     per_place!(x, T => {
         let (values, gradient) = (x.slice::<T>()?, dy.slice::<T>()?);
-        Ok(x.fill(x.dims(), |dx| kernel::zip(values, gradient, dx, |x, dy| function.slope(x) * dy)))
+        Ok(x.fill(x.dims(), |dx| match function {
+            Activation::Clip { low, high } => kernel::zip(values, gradient, dx, move |x, dy| Activation::Clip { low, high }.slope(x) * dy),
+            Activation::LeakyRelu { slope } => kernel::zip(values, gradient, dx, move |x, dy| Activation::LeakyRelu { slope }.slope(x) * dy),
+            Activation::HardSwish => kernel::zip(values, gradient, dx, |x, dy| Activation::HardSwish.slope(x) * dy),
+            other => kernel::zip(values, gradient, dx, move |x, dy| other.slope(x) * dy),
+        }))
     }, tensor => {
         let slope = function.slope(Whole(Ok(tensor.clone())));
         slope.mul(Whole(dy.tensor().cloned())).0.map(Array::of_device)

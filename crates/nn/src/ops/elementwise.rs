@@ -47,7 +47,7 @@ pub fn add(a: &Array, b: &Array, rectified: bool) -> Result<Array> {
     per_place!(a, T => {
         let (left, right) = (a.slice::<T>()?, b.slice::<T>()?);
         let least = if rectified { T::ZERO } else { T::LOWEST };
-        Ok(a.fill(a.dims(), |y| kernel::zip(left, right, y, |a, b| if a + b < least { least } else { a + b })))
+        Ok(a.fill(a.dims(), |y| kernel::zip(left, right, y, move |a, b| if a + b < least { least } else { a + b })))
     }, tensor => {
         let sum = (tensor + b.tensor()?)?;
         if rectified { sum.relu() } else { Ok(sum) }.map(Array::of_device)
@@ -67,7 +67,7 @@ pub fn product(a: &Array, b: &Array) -> Result<Array> {
 pub fn scale(x: &Array, factor: f64) -> Result<Array> {
     per_place!(x, T => {
         let (values, factor) = (x.slice::<T>()?, <T as WithDType>::from_f64(factor));
-        Ok(x.fill(x.dims(), |y| kernel::map(values, y, |x| x * factor)))
+        Ok(x.fill(x.dims(), |y| kernel::map(values, y, move |x| x * factor)))
     }, tensor => (tensor * factor).map(Array::of_device))
 }
 
