@@ -8,8 +8,9 @@ use bezoar_nn::{AtPlace, Graph};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Grad-CAM: where a layer's channels are active that speak for the class, each channel as much as its mean gradient says. Rows are of
-/// the image's size, and never negative.
+/// Grad-CAM: where a layer's channels are active that speak for the class.
+///
+/// Each channel counts as much as its mean gradient says. Rows are of the image's size, and never negative.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct GradCam {

@@ -6,8 +6,9 @@ use bezoar_core::{Classifier, Context, Features, ImageSet, Plugin, Representatio
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Guided backpropagation: the gradient to the pixels, but activation functions hand on only what is positive. Sharp, and hardly
-/// dependent on the class.
+/// Guided backpropagation: the gradient to the pixels, but activation functions hand on only what is positive.
+///
+/// Sharp, and hardly dependent on the class.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct GuidedBackprop {

@@ -19,7 +19,7 @@ fn preset(fields: Value) -> Part<dyn Detector> {
 fn all_parts_have_defaults_and_the_resolved_block_shows_them() {
     let expected = json!({
         "use": "heatmap-clustering",
-        "represent": { "use": "lrp", "composite": "epsilon", "epsilon": 1e-6, "target": "label", "channels": "sum" },
+        "represent": { "use": "lrp", "composite": "epsilon", "epsilon": 1e-6, "gamma": 0.25, "stabilizer": "add", "target": "label", "channels": "sum" },
         "process": [{ "use": "min-max" }, { "use": "unit-mass" }],
         "reduce": null,
         "cluster": { "use": "k-means", "k": 2, "restarts": 10, "iterations": 300, "tolerance": 1e-4 },
