@@ -1,12 +1,12 @@
 use std::ops::AddAssign;
 
-use bezoar_nn::ops;
+use bezoar_nn::ops::{self, Stabilizer};
+use bezoar_nn::{Array, Op};
 use candle_core::{DType, Result, Tensor};
 
 use crate::Rule;
 use crate::rule::Outputs;
 use crate::step::{PreparedShare, Seen, Step};
-use bezoar_nn::Array;
 
 /// What became of the relevance that arrived at a layer, summed over all its outputs and over images.
 ///
@@ -56,7 +56,18 @@ impl AddAssign for Absorbed {
 impl Step {
     /// The relevance that the step hands on to nobody.
     pub(crate) fn absorbed(&self, seen: &Seen<'_>, relevance: &Array) -> Result<Absorbed> {
-        let Self::Shares { shares, stabilizer } = self else { return Ok(Absorbed::default()) };
+        let (shares, stabilizer) = match self {
+            Self::Shares { shares, stabilizer } => (shares, stabilizer),
+            Self::Proportional { stabilizer, .. } => return proportional(seen, relevance, *stabilizer),
+            // A constant keeps what it gets, as a bias does.
+            _ if seen.inputs.is_empty() => return Ok(Absorbed { bias: total(relevance)?, ..Absorbed::default() }),
+            // So does a margin.
+            Self::Gradient { .. } if matches!(seen.network.graph().node(seen.id).op, Op::Pad { .. }) => {
+                let inside = seen.network.pull_back(seen.id, seen.inputs, seen.output, relevance)?;
+                return Ok(Absorbed { bias: total(relevance)? - total(&inside[0])?, ..Absorbed::default() });
+            }
+            _ => return Ok(Absorbed::default()),
+        };
         let mut all = Absorbed::default();
         for share in shares {
             let (own, denominator) = (share.own(seen, relevance)?, share.denominator(seen)?);
@@ -69,6 +80,32 @@ impl Step {
         }
         Ok(all)
     }
+}
+
+/// What a layer without changed weights hands on to nobody.
+fn proportional(seen: &Seen<'_>, relevance: &Array, stabilizer: Stabilizer) -> Result<Absorbed> {
+    let share = ops::stabilized_ratio(relevance, seen.output, stabilizer)?;
+    let node = seen.network.graph().node(seen.id);
+    let bias = match node.op {
+        Op::LayerNorm { .. } => seen.network.parameter(seen.id, "bias").map(host).transpose()?.unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let mut all = Absorbed::default();
+    let places = values(relevance)?.into_iter().zip(values(seen.output)?).zip(values(&share)?);
+    for (place, ((relevance, output), share)) in places.enumerate() {
+        if output == 0.0 {
+            all.lost += relevance;
+            continue;
+        }
+        all.epsilon += relevance - share * output;
+        all.bias += bias.get(place % bias.len().max(1)).map_or(0.0, |bias| bias * share);
+    }
+    if let Op::Softmax { .. } = node.op {
+        // Its output is no sum of what its inputs contribute: what they have no part in counts as constant.
+        let derivative = seen.network.pull_back(seen.id, seen.inputs, seen.output, &share)?;
+        all.bias = total(relevance)? - total(&ops::product(seen.inputs[0], &derivative[0])?)? - all.epsilon - all.lost;
+    }
+    Ok(all)
 }
 
 impl PreparedShare {

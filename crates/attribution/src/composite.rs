@@ -51,7 +51,7 @@ impl Row {
 }
 
 /// Layers without weights, the same in almost every composite.
-const BASE: [(LayerKind, Rule); 7] = [
+const BASE: [(LayerKind, Rule); 15] = [
     (LayerKind::Activation, Rule::Pass),
     (LayerKind::Dropout, Rule::Pass),
     (LayerKind::AveragePool, Rule::Norm),
@@ -59,6 +59,14 @@ const BASE: [(LayerKind, Rule); 7] = [
     (LayerKind::MaxPool, Rule::Route),
     (LayerKind::Concat, Rule::Route),
     (LayerKind::Flatten, Rule::Route),
+    (LayerKind::Pad, Rule::Route),
+    (LayerKind::Constant, Rule::Route),
+    (LayerKind::Mean, Rule::Norm),
+    (LayerKind::Upsample, Rule::Norm),
+    (LayerKind::LayerNorm, Rule::Norm),
+    (LayerKind::Product, Rule::Uniform),
+    (LayerKind::MatrixProduct, Rule::Uniform),
+    (LayerKind::Softmax, Rule::Taylor),
 ];
 
 impl Composite {

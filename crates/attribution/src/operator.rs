@@ -14,8 +14,6 @@ pub(crate) enum Operator {
     /// A factor a channel.
     Affine(Tensor),
     AvgPool(Window, Border),
-    /// Each input of a sum, alone.
-    Sum,
 }
 
 impl Operator {
@@ -33,7 +31,6 @@ impl Operator {
             (Op::Linear { .. }, Some(weight)) => Self::Linear(weight),
             (Op::BatchNorm { .. }, Some(scale)) => Self::Affine(scale),
             (&Op::AvgPool { window, border }, _) => Self::AvgPool(window, border),
-            (Op::Add, _) => Self::Sum,
             (op, _) => bail!("{op:?} is no linear map"),
         };
         Ok((operator, bias))
@@ -46,7 +43,6 @@ impl Operator {
             Self::Linear(weight) => ops::linear(x, weight, bias),
             Self::Affine(scale) => ops::channel_affine(x, scale, &bias.map_or_else(|| scale.zeros_like(), |bias| Ok(bias.clone()))?, false),
             Self::AvgPool(window, border) => ops::avg_pool2d(x, *window, *border),
-            Self::Sum => Ok(x.clone()),
         }
     }
 
@@ -57,7 +53,6 @@ impl Operator {
             Self::Linear(weight) => ops::linear_backward_input(share, weight),
             Self::Affine(scale) => ops::channel_affine(share, scale, &scale.zeros_like()?, false),
             Self::AvgPool(window, border) => ops::avg_pool2d_backward(share, [input[2], input[3]], *window, *border),
-            Self::Sum => ops::sum_to(share, &input[1..]),
         }
     }
 }

@@ -35,8 +35,14 @@ pub enum Rule {
     WSquare,
     /// LRP-♭: in equal parts to all inputs that an output sees, whatever they are (arXiv 1902.10178). For average pools too.
     Flat,
-    /// The ε-rule on a map without weights, for sums and average pools: each input gets its share of the output.
+    /// The ε-rule on a map without weights, for sums, means, average pools and larger images: each input gets its share of the output.
+    /// For layer norm too, whose deviation counts as a constant (AttnLRP, arXiv 2402.05602, equation 16).
     Norm,
+    /// For products of layers, value by value or as matrices: the ε-rule for each factor, of which all that depend on the image get equal
+    /// parts (AttnLRP, equations 14 and 15). A factor that is the same for every image gets nothing.
+    Uniform,
+    /// For softmax: `x ⊙ (R - s ΣR)`, its own derivative times its input (AttnLRP, equation 13). What is lost is the softmax's constant part.
+    Taylor,
     /// `R` as it is. For activation functions, dropout and batch norm.
     Pass,
     /// Each value's relevance goes where the value came from, and adds up there: the winner under a max-pool, the part of a
@@ -140,15 +146,20 @@ impl Share {
 impl Rule {
     /// Whether the rule has a meaning for layers of this kind.
     pub fn suits(self, kind: LayerKind) -> bool {
-        use LayerKind::{Activation, AveragePool, BatchNorm, Concat, Convolution, Dropout, Flatten, Linear, MaxPool, Sum};
+        use LayerKind::{
+            Activation, AveragePool, BatchNorm, Concat, Constant, Convolution, Dropout, Flatten, LayerNorm, Linear, MatrixProduct, MaxPool,
+            Mean, Pad, Product, Softmax, Sum, Upsample,
+        };
         match self {
             Self::Zero | Self::Epsilon(_) | Self::Gamma(_) | Self::ZPlus | Self::AlphaBeta { .. } | Self::ZBox | Self::WSquare => {
                 matches!(kind, Convolution | Linear | BatchNorm)
             }
             Self::Flat => matches!(kind, Convolution | Linear | BatchNorm | AveragePool),
-            Self::Norm => matches!(kind, AveragePool | Sum),
-            Self::Pass => matches!(kind, Activation | Dropout | BatchNorm),
-            Self::Route => matches!(kind, MaxPool | Concat | Flatten),
+            Self::Norm => matches!(kind, AveragePool | Sum | Mean | Upsample | LayerNorm),
+            Self::Uniform => matches!(kind, Product | MatrixProduct),
+            Self::Taylor => matches!(kind, Softmax),
+            Self::Pass => matches!(kind, Activation | Dropout | BatchNorm | LayerNorm),
+            Self::Route => matches!(kind, MaxPool | Concat | Flatten | Pad | Constant),
             Self::Gradient => true,
             Self::Guided => matches!(kind, Activation),
         }
@@ -171,10 +182,10 @@ impl Rule {
         !matches!(self, Self::ZBox | Self::WSquare | Self::Flat | Self::Gradient | Self::Guided)
     }
 
-    /// The rule as shares. None for rules that have no denominator.
+    /// The rule as shares of changed weights. None for rules that know no weights.
     pub(crate) fn shares(self) -> Vec<Share> {
         match self {
-            Self::Zero | Self::Epsilon(_) | Self::Norm => vec![Share::of_all(1.0, [Term::WHOLE])],
+            Self::Zero | Self::Epsilon(_) => vec![Share::of_all(1.0, [Term::WHOLE])],
             Self::Gamma(gamma) => {
                 let (up, down) = (Weight::Sides(1.0 + gamma, 1.0), Weight::Sides(1.0, 1.0 + gamma));
                 let share = |of, [own, other]: [Weight; 2]| Share {
@@ -197,7 +208,7 @@ impl Rule {
             )],
             Self::WSquare => vec![Share::of_all(1.0, [Term::new(Input::One, Weight::Square, Some(Weight::Square))])],
             Self::Flat => vec![Share::of_all(1.0, [Term::new(Input::One, Weight::One, None)])],
-            Self::Pass | Self::Route | Self::Gradient | Self::Guided => Vec::new(),
+            Self::Norm | Self::Uniform | Self::Taylor | Self::Pass | Self::Route | Self::Gradient | Self::Guided => Vec::new(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A rule made ready for one layer.
 
 use bezoar_nn::ops::{Form, Stabilizer};
-use bezoar_nn::{Array, Network, NodeId, ops};
+use bezoar_nn::{Array, Graph, Network, NodeId, Op, ops};
 use candle_core::{Result, Tensor, bail};
 
 use crate::Rule;
@@ -15,6 +15,8 @@ pub(crate) enum Step {
     Pass,
     /// Times the layer's derivative, which takes values that are only moved back to their places; `guided`, no negative relevance.
     Gradient { guided: bool },
+    /// To each input, `parts` times what it contributes to the output as the layer stands: its value times the derivative.
+    Proportional { parts: Vec<f64>, stabilizer: Stabilizer },
     /// In shares of sums.
     Shares { shares: Vec<PreparedShare>, stabilizer: Stabilizer },
 }
@@ -69,6 +71,9 @@ impl Step {
         Ok(match rule {
             Rule::Pass => Self::Pass,
             Rule::Route | Rule::Gradient | Rule::Guided => Self::Gradient { guided: rule == Rule::Guided },
+            Rule::Norm => Self::Proportional { parts: vec![1.0; network.graph().node(id).inputs.len()], stabilizer },
+            Rule::Uniform => Self::Proportional { parts: equal_parts(network.graph(), id), stabilizer },
+            Rule::Taylor => Self::Proportional { parts: vec![1.0], stabilizer: Stabilizer { epsilon: 0.0, form: Form::Add } },
             _ => {
                 let prepare = |share: Share| {
                     let terms = share.terms.into_iter().map(|term| PreparedTerm::new(term, network, id, &bounds));
@@ -87,6 +92,20 @@ impl Step {
                 let gradients = seen.network.pull_back(seen.id, seen.inputs, seen.output, relevance)?;
                 if *guided { gradients.iter().map(ops::relu).collect() } else { Ok(gradients) }
             }
+            Self::Proportional { parts, stabilizer } => {
+                let share = ops::stabilized_ratio(relevance, seen.output, *stabilizer)?;
+                let derivatives = match seen.network.graph().node(seen.id).op {
+                    Op::LayerNorm { eps, .. } => {
+                        vec![ops::layer_norm_backward_centered(seen.inputs[0], &share, seen.network.weight(seen.id)?, eps)?]
+                    }
+                    _ => seen.network.pull_back(seen.id, seen.inputs, seen.output, &share)?,
+                };
+                let give = |((input, derivative), part): ((&&Array, &Array), &f64)| {
+                    let given = ops::product(input, derivative)?;
+                    if (*part - 1.0).abs() > 0.0 { ops::scale(&given, *part) } else { Ok(given) }
+                };
+                seen.inputs.iter().zip(&derivatives).zip(parts).map(give).collect()
+            }
             Self::Shares { shares, stabilizer } => {
                 let counting = shares.iter().filter(|share| !(seen.rectified && share.of == Outputs::Negative));
                 let parts = counting.map(|share| share.back(seen, relevance, *stabilizer)).collect::<Result<Vec<_>>>()?;
@@ -94,6 +113,18 @@ impl Step {
             }
         }
     }
+}
+
+/// Equal parts for the inputs that depend on the image.
+fn equal_parts(graph: &Graph, id: NodeId) -> Vec<f64> {
+    let mut depends = vec![false; graph.nodes().len()];
+    for id in graph.ids() {
+        let node = graph.node(id);
+        depends[id.index()] = node.op == Op::Input || node.inputs.iter().any(|input| depends[input.index()]);
+    }
+    let inputs: Vec<bool> = graph.node(id).inputs.iter().map(|input| depends[input.index()]).collect();
+    let count = inputs.iter().filter(|depends| **depends).count().max(1) as f64;
+    inputs.into_iter().map(|depends| if depends { 1.0 / count } else { 0.0 }).collect()
 }
 
 impl PreparedShare {

@@ -313,7 +313,7 @@ impl Network {
     }
 
     /// The parameter `weight` of a weighted node or a normalisation.
-    pub(crate) fn weight(&self, id: NodeId) -> candle_core::Result<&Tensor> {
+    pub fn weight(&self, id: NodeId) -> candle_core::Result<&Tensor> {
         self.value(id, "weight")
     }
 

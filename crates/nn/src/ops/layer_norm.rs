@@ -51,6 +51,18 @@ pub fn layer_norm_backward_input(x: &Array, dy: &Array, weight: &Tensor, eps: f6
     })
 }
 
+/// The same with the deviation taken as a constant, which leaves a linear map.
+pub fn layer_norm_backward_centered(x: &Array, dy: &Array, weight: &Tensor, eps: f64) -> Result<Array> {
+    check_axes(x, weight.dims())?;
+    check(dy.dims() == x.dims(), || format!("gradient {:?} where the layer gives {:?}", dy.dims(), x.dims()))?;
+    let dy = dy.to_tensor()?;
+    by_tensor(x, |x| {
+        let Rows { normal, deviation } = Rows::new(&x, weight.elem_count(), eps)?;
+        let dy = dy.reshape(normal.dims())?.broadcast_mul(&weight.flatten_all()?)?;
+        dy.broadcast_sub(&dy.mean_keepdim(1)?)?.broadcast_div(&deviation)?.reshape(x.dims())
+    })
+}
+
 /// The gradients to weight and bias, each of this shape, of a layer normalisation.
 pub fn layer_norm_backward_parameters(x: &Array, dy: &Array, shape: &[usize], eps: f64) -> Result<[Array; 2]> {
     check_axes(x, shape)?;

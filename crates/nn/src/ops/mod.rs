@@ -28,7 +28,7 @@ pub use activation::{activation, activation_backward};
 pub use broadcast::{broadcast, mean, mean_backward, sum_to};
 pub use conv::{Convolution, conv2d_backward_weight};
 pub use elementwise::{add, dropout, negative_part, product, relu, relu_backward, repeat, scale};
-pub use layer_norm::{layer_norm, layer_norm_backward_input, layer_norm_backward_parameters};
+pub use layer_norm::{layer_norm, layer_norm_backward_centered, layer_norm_backward_input, layer_norm_backward_parameters};
 pub use layout::{concat, crop, inverse, pad, slice, split, transpose};
 pub use linear::{linear, linear_backward_input, linear_backward_weight};
 pub use matmul::{matmul, matmul_backward};
