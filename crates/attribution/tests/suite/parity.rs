@@ -1,4 +1,5 @@
-//! The same relevances as zennit 0.5.1, which `tests/parity/lrp.py` asked.
+//! The same relevances as zennit 0.5.1, which `tests/parity/lrp.py` asked, and for transformers as LXT 2.1, which
+//! `tests/parity/attention.py` asked.
 //!
 //! zennit's composites differ from ours in one thing: "first" is there the layer that was registered first, here every layer that the
 //! image reaches through layers without weights. Where the two are one layer, the script checks that its table is zennit's own
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use bezoar_attribution::{Analysis, Composite, LayerKind, Limits, Preset, Row, Rule, STABILIZER};
 use bezoar_models::{PaperInception, Resnet, Vgg};
 use bezoar_nn::ops::{Form, Stabilizer};
-use bezoar_nn::{Architecture, Graph, GraphBuilder, Network, Op, Role, Window};
+use bezoar_nn::{Activation, Architecture, Graph, GraphBuilder, Network, NodeId, Op, Role, Window};
 use candle_core::{DType, Device, Tensor};
 
 use crate::support::{Style, distance, host, inception};
@@ -51,6 +52,55 @@ fn graphs() -> Vec<(&'static str, Graph)> {
         }
     }
     all
+}
+
+/// A small vision transformer: patches, a class token, positions, two blocks of attention in two heads and a perceptron.
+fn transformer() -> Graph {
+    const TOKENS: usize = 5;
+    const WIDTH: usize = 6;
+    const HEADS: usize = 2;
+    let mut b = GraphBuilder::new([3, 8, 8]).unwrap();
+    let image = b.input();
+    let mut add = |name: &str, op, inputs: &[NodeId]| b.add(name, op, inputs).unwrap();
+    let patches = add("patches", Op::conv(WIDTH, Window::tiling(4)), &[image]);
+    let patches = add("patches.flat", Op::Reshape { shape: vec![WIDTH, TOKENS - 1] }, &[patches]);
+    let patches = add("patches.turned", Op::Transpose { order: vec![1, 0] }, &[patches]);
+    let class = add("class", Op::Constant { shape: vec![1, WIDTH] }, &[]);
+    let tokens = add("tokens", Op::Concat { axis: 0 }, &[class, patches]);
+    let places = add("places", Op::Constant { shape: vec![TOKENS, WIDTH] }, &[]);
+    let mut tokens = add("placed", Op::Add, &[tokens, places]);
+    for block in ["block1", "block2"] {
+        let mut add = |name: &str, op, inputs: &[NodeId]| add(&format!("{block}.{name}"), op, inputs);
+        let normed = add("norm1", Op::LayerNorm { axes: 1, eps: 1e-6 }, &[tokens]);
+        let all = add("qkv", Op::linear(3 * WIDTH), &[normed]);
+        let all = add("qkv.split", Op::Reshape { shape: vec![TOKENS, 3, HEADS, WIDTH / HEADS] }, &[all]);
+        let all = add("qkv.turned", Op::Transpose { order: vec![1, 2, 0, 3] }, &[all]);
+        let [query, key, value] = ["query", "key", "value"].map(|name| {
+            let start = ["query", "key", "value"].iter().position(|other| *other == name).unwrap();
+            let part = add(&format!("{name}.slice"), Op::Slice { axis: 0, start, len: 1 }, &[all]);
+            add(name, Op::Reshape { shape: vec![HEADS, TOKENS, WIDTH / HEADS] }, &[part])
+        });
+        let key = add("key.turned", Op::Transpose { order: vec![0, 2, 1] }, &[key]);
+        let scores = add("scores", Op::MatMul, &[query, key]);
+        let scale = add("scale", Op::Constant { shape: vec![1, 1, 1] }, &[]);
+        let scores = add("scores.scaled", Op::Mul, &[scores, scale]);
+        let shares = add("shares", Op::Softmax { axis: 2 }, &[scores]);
+        let mixed = add("mixed", Op::MatMul, &[shares, value]);
+        let mixed = add("mixed.turned", Op::Transpose { order: vec![1, 0, 2] }, &[mixed]);
+        let mixed = add("mixed.joined", Op::Reshape { shape: vec![TOKENS, WIDTH] }, &[mixed]);
+        let mixed = add("projected", Op::linear(WIDTH), &[mixed]);
+        tokens = add("attended", Op::Add, &[mixed, tokens]);
+        let normed = add("norm2", Op::LayerNorm { axes: 1, eps: 1e-6 }, &[tokens]);
+        let hidden = add("hidden", Op::linear(8), &[normed]);
+        let hidden = add("gelu", Op::Activation { function: Activation::Gelu }, &[hidden]);
+        let hidden = add("back", Op::linear(WIDTH), &[hidden]);
+        tokens = add("thought", Op::Add, &[hidden, tokens]);
+    }
+    let normed = add("norm", Op::LayerNorm { axes: 1, eps: 1e-6 }, &[tokens]);
+    let class = add("class.slice", Op::Slice { axis: 0, start: 0, len: 1 }, &[normed]);
+    let class = add("class.flat", Op::Flatten, &[class]);
+    add("head", Op::linear(3), &[class]);
+    b.build().unwrap()
 }
 
 /// Numbers in 0..1 that look random, by a hash of their places; the script has the same.
@@ -110,13 +160,37 @@ fn rules() -> Vec<(&'static str, Composite)> {
 }
 
 #[test]
-fn the_nets_are_those_that_zennit_was_asked_about() {
-    for (name, graph) in graphs() {
-        let (file, json) = (folder().join("lrp").join(format!("{name}.json")), serde_json::to_string(&graph).unwrap() + "\n");
+fn the_nets_are_those_that_the_others_were_asked_about() {
+    let zennits = graphs().into_iter().map(|(name, graph)| (format!("lrp/{name}.json"), graph));
+    for (name, graph) in zennits.chain([("attention.json".to_owned(), transformer())]) {
+        let (file, json) = (folder().join(&name), serde_json::to_string(&graph).unwrap() + "\n");
         if std::env::var_os("BEZOAR_BLESS").is_some() {
             std::fs::write(&file, &json).unwrap();
         }
-        assert_eq!(std::fs::read_to_string(file).unwrap(), json, "{name}: bless, then run tests/parity/lrp.py");
+        assert_eq!(std::fs::read_to_string(file).unwrap(), json, "{name}: bless, then run the script in tests/parity");
+    }
+}
+
+/// The first image for the first class, the others for others.
+fn one_hot(classes: usize) -> Tensor {
+    let rows: Vec<u32> = (0..IMAGES).map(|image| (image * 7 % classes) as u32).collect();
+    Tensor::eye(classes, DType::F64, &Device::Cpu).unwrap().index_select(&Tensor::new(rows, &Device::Cpu).unwrap(), 0).unwrap()
+}
+
+#[test]
+fn relevances_of_a_transformer_are_those_of_lxt() {
+    let arrays: HashMap<String, Tensor> = candle_core::safetensors::load(folder().join("attention.safetensors"), &Device::Cpu).unwrap();
+    let net = network(transformer());
+    let (images, start) = (numbers(1000, &[IMAGES, 3, 8, 8], 0.0, 1.0), one_hot(net.graph().classes()));
+    // LXT adds its ε whatever the sign of the denominator: both are next to nothing here.
+    let composite = Composite::epsilon(1e-14).with_stabilizer(Stabilizer { epsilon: 1e-14, form: Form::Add });
+    for (dtype, tolerance) in [(DType::F64, 1e-9), (DType::F32, 1e-4)] {
+        let analysis = Analysis::new(net.to(&Device::Cpu, dtype).unwrap(), &composite).unwrap();
+        let (images, start) = (images.to_dtype(dtype).unwrap(), start.to_dtype(dtype).unwrap());
+        let explained = analysis.explain(&images, |_, rows| Ok(start.narrow(0, rows.start, rows.len()).unwrap())).unwrap();
+        let off = |found: &Tensor, expected: &str| distance(&host(found), &host(&arrays[expected]));
+        let errors = [off(&explained.scores, "scores"), off(&explained.relevance, "relevance")];
+        assert!(errors.iter().all(|error| *error < tolerance), "scores and relevance in {dtype:?} are off by {errors:?}");
     }
 }
 
@@ -136,9 +210,7 @@ fn relevances_are_zennits() {
                 let far = net.forward(&images).unwrap().abs().unwrap().gt(0.1).unwrap().to_dtype(DType::F64).unwrap();
                 (numbers(1001, &[IMAGES, classes], -1.0, 1.0) * far).unwrap()
             } else {
-                let rows: Vec<u32> = (0..IMAGES).map(|image| (image * 7 % classes) as u32).collect();
-                let rows = Tensor::new(rows, &Device::Cpu).unwrap();
-                Tensor::eye(classes, DType::F64, &Device::Cpu).unwrap().index_select(&rows, 0).unwrap()
+                one_hot(classes)
             };
             for (key, composite) in if is_layer { rules() } else { composites() } {
                 // α2β1 amplifies rounding through the residual net so much that zennit's own f32 is 1.1e-4 off its f64.
