@@ -3,6 +3,7 @@ use std::ops::AddAssign;
 use bezoar_nn::ops::{self, Stabilizer};
 use bezoar_nn::{Array, Op};
 use candle_core::{DType, Result, Tensor};
+use serde::Serialize;
 
 use crate::Rule;
 use crate::rule::Outputs;
@@ -11,7 +12,8 @@ use crate::step::{PreparedShare, Seen, Step};
 /// What became of the relevance that arrived at a layer, summed over all its outputs and over images.
 ///
 /// `arrived = handed_on + bias + epsilon + lost`, but for rounding; only a derivative, under the rules of gradients, keeps no balance.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Balance {
     /// The layer's name.
     pub layer: String,
@@ -22,6 +24,7 @@ pub struct Balance {
     /// Relevance that its inputs got from it.
     pub handed_on: f64,
     /// What else became of it.
+    #[serde(flatten)]
     pub absorbed: Absorbed,
 }
 
@@ -35,7 +38,7 @@ impl Balance {
 }
 
 /// Relevance that no input got.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Absorbed {
     /// The biases' shares.
     pub bias: f64,

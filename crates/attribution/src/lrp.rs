@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use bezoar_core::{Classifier, Context, Features, ImageSet, Plugin, Representation, Result, register};
+use bezoar_core::{Classifier, Context, Error, Features, ImageSet, Plugin, Representation, Result, register};
 use bezoar_nn::Network;
 use bezoar_nn::ops::{Form, Stabilizer};
 use schemars::JsonSchema;
@@ -155,5 +155,13 @@ impl Representation for Lrp {
         let analysis = self.analysis(folded(model)?)?;
         let heatmaps = Heatmaps { cx, images, target: &self.target, channels: self.channels };
         heatmaps.make(&analysis, |question| analysis.explain(&question.pixels, |scores, rows| question.start(scores, rows)), sink)
+    }
+
+    fn balance(&self, model: &dyn Classifier, images: &ImageSet) -> Result<Option<serde_json::Value>> {
+        let (analysis, target) = (self.analysis(folded(model)?)?, self.target.resolve(images.classes())?);
+        let batch = images.batch(&(0..images.len()).collect::<Vec<_>>())?;
+        let pixels = analysis.network().images(&batch)?;
+        let layers = analysis.balance(&pixels, |scores, rows| target.relevance(scores, &batch.labels[rows]))?;
+        serde_json::to_value(layers).map(Some).map_err(Error::request)
     }
 }

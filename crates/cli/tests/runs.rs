@@ -158,6 +158,14 @@ fn without_an_attack_only_what_is_known_is_said() {
         json("timings.json")["stages"].as_array().unwrap().iter().map(|stage| stage["stage"].as_str().unwrap().to_owned()).collect();
     assert_eq!(stages.iter().filter(|stage| stage.starts_with("represent lrp")).count(), 2, "{stages:?}");
     assert_eq!(stages.iter().filter(|stage| stage.starts_with("detect ")).count(), 3, "{stages:?}");
+    let balance = json("balance.json");
+    assert_eq!(balance.as_object().unwrap().len(), 2, "{balance}");
+    for layer in balance.as_object().unwrap().values().flat_map(|layers| layers.as_array().unwrap()) {
+        let [arrived, rest @ ..] =
+            ["arrived", "handed-on", "bias", "epsilon", "lost"].map(|part| layer[part].as_f64().expect("a finite number"));
+        let accounted: f64 = rest.iter().sum();
+        assert!((arrived - accounted).abs() <= 1e-3 * arrived.abs().max(1.0), "{layer}");
+    }
     let page = std::fs::read_to_string(run.join("report.html")).unwrap();
     for said in [&text, &page] {
         assert!(said.contains("28 of 40 images are trained on and scanned; held out are 4 for validation and 8 for tests"));

@@ -156,6 +156,12 @@ pub trait Representation: Send + Sync {
         images: &ImageSet,
         sink: &mut dyn FnMut(Features) -> Result<()>,
     ) -> Result<()>;
+
+    /// What became of all that it shares out over these images, for people to check; it stands beside a run's results. None where
+    /// nothing is shared out.
+    fn balance(&self, _model: &dyn Classifier, _images: &ImageSet) -> Result<Option<serde_json::Value>> {
+        Ok(None)
+    }
 }
 
 /// Changes features: normalises each row, or reduces all rows together.

@@ -23,6 +23,9 @@ use crate::{Pipeline, runs};
 /// Images a forward pass takes at once.
 const BATCH: usize = 256;
 
+/// Images of which a representation's balance is drawn up.
+const AUDITED: usize = 64;
+
 /// Where a run keeps what it makes.
 #[derive(Clone, Debug)]
 pub struct Places {
@@ -93,8 +96,9 @@ pub fn run(cx: &Context, pipeline: &Pipeline, places: &Places) -> Result<Finishe
         skipped: splits.skipped,
     };
     let measurements = run.evaluate(&net_key, &detection_keys, &outcome)?;
+    let balances = std::mem::take(&mut run.balances);
     let stages = run.report(&outcome, &measurements, &folder)?;
-    runs::finish(&folder, &outcome, &measurements, &stages)?;
+    runs::finish(&folder, &outcome, &measurements, &balances, &stages)?;
     Ok(Finished { folder, measurements, stages, counts: outcome.counts, attacked: outcome.truth.is_some(), skipped: outcome.skipped })
 }
 
@@ -127,6 +131,8 @@ struct Run<'a> {
     pipeline: &'a Pipeline,
     store: Store,
     stages: Vec<StageCost>,
+    /// By the name of the representation.
+    balances: BTreeMap<String, serde_json::Value>,
     device: String,
 }
 
@@ -142,7 +148,7 @@ struct Suspicious {
 impl<'a> Run<'a> {
     fn new(cx: &'a Context, pipeline: &'a Pipeline, places: &Places) -> Result<Self> {
         let device = format!("{:?}", bezoar_nn::device(cx.device())?.location());
-        Ok(Self { cx, pipeline, store: Store::new(&places.cache), stages: Vec::new(), device })
+        Ok(Self { cx, pipeline, store: Store::new(&places.cache), stages: Vec::new(), balances: BTreeMap::new(), device })
     }
 
     /// One stage: its entry from the store, made by `make` if it is not there.
@@ -300,15 +306,23 @@ impl<'a> Run<'a> {
         part: &Part<dyn Representation>,
         name: &str,
     ) -> Result<(Key, Arc<dyn FeatureSource>)> {
-        let key = Key::new("represent", &json!({ "representation": part.identity(), "seed": self.pipeline.seed, "net": net_key.digest() }));
+        let key = Key::new(
+            "represent",
+            &json!({ "format": 2, "representation": part.identity(), "seed": self.pipeline.seed, "net": net_key.digest() }),
+        );
         let entry = self.stage(&format!("represent {}", part.name()), &key, |cx, folder| {
             let mut writer = FeatureWriter::new(folder.join(FEATURES), images.len());
             part.blame(part.represent(cx, net, images, &mut |features| {
                 cx.check()?;
                 writer.push(&features)
             }))?;
-            writer.finish()
+            writer.finish()?;
+            let spread: Vec<usize> = (0..images.len()).step_by(images.len().div_ceil(AUDITED).max(1)).collect();
+            write_json(folder, BALANCE, &part.blame(part.balance(net, &images.select(&spread)))?)
         })?;
+        if let Some(balance) = read_json(&entry.folder, BALANCE)? {
+            self.balances.insert(name.to_owned(), balance);
+        }
         self.record(&format!("represent {name}"), images.len(), entry.cost, entry.reused);
         Ok((key, Arc::new(FeatureFile::open(entry.folder.join(FEATURES))?)))
     }
@@ -354,6 +368,7 @@ const TRIGGERED: &str = "triggered.safetensors";
 const NETWORK: &str = "network.safetensors";
 const HISTORY: &str = "history.json";
 const FEATURES: &str = "features.safetensors";
+const BALANCE: &str = "balance.json";
 
 /// The name of each representation that these detectors look at, by its identity.
 fn named_representations(detectors: &[Part<dyn Detector>]) -> BTreeMap<String, String> {

@@ -1,5 +1,6 @@
 //! The folder of a run: what was asked, what came out, what it cost.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -13,6 +14,7 @@ use crate::{Pipeline, StageCost};
 
 const RESOLVED: &str = "resolved.yaml";
 const METRICS: &str = "metrics.json";
+const BALANCE: &str = "balance.json";
 const TIMINGS: &str = "timings.json";
 
 /// A run as `bezoar runs` lists it.
@@ -57,7 +59,13 @@ pub(crate) fn begin(runs: &Path, pipeline: &Pipeline, resolved: &serde_json::Val
 
 /// Writes what came out. The same pipeline on the same machine gives the same `metrics.json`, byte for byte; what varies
 /// from run to run is in `timings.json`, which comes last and says that the run is whole.
-pub(crate) fn finish(folder: &Path, outcome: &Outcome, measurements: &[Measurement], stages: &[StageCost]) -> Result<()> {
+pub(crate) fn finish(
+    folder: &Path,
+    outcome: &Outcome,
+    measurements: &[Measurement],
+    balances: &BTreeMap<String, serde_json::Value>,
+    stages: &[StageCost],
+) -> Result<()> {
     let detectors: Vec<_> = outcome
         .detections
         .iter()
@@ -75,6 +83,9 @@ pub(crate) fn finish(folder: &Path, outcome: &Outcome, measurements: &[Measureme
         "skipped": outcome.skipped,
     });
     write_pretty(&folder.join(METRICS), &metrics)?;
+    if !balances.is_empty() {
+        write_pretty(&folder.join(BALANCE), &json!(balances))?;
+    }
     write_pretty(&folder.join(TIMINGS), &json!({ "stages": stages }))
 }
 
