@@ -7,7 +7,7 @@ from measure import CLASSES, arguments, report, work
 from nets import BasicBlock
 from zennit.attribution import Gradient
 from zennit.canonizers import SequentialMergeBatchNorm
-from zennit.composites import EpsilonPlus, LayerMapComposite, layer_map_base
+from zennit.composites import COMPOSITES, LayerMapComposite, layer_map_base
 from zennit.layer import Sum
 from zennit.rules import Epsilon
 from zennit.types import Convolution, Linear
@@ -24,7 +24,9 @@ class RuledAdd(torch.nn.Module):
         return self.sum(torch.stack([a, b], -1))
 
 
-options = arguments("lrp-epsilon", "lrp-epsilon-plus")
+NAMES = {f"lrp-{name.replace('_', '-')}": name for name in COMPOSITES}
+
+options = arguments("lrp-epsilon", *NAMES)
 net, images, labels = work(options)
 for module in net.modules():
     if isinstance(module, BasicBlock):
@@ -33,7 +35,8 @@ fold = [SequentialMergeBatchNorm()]
 if options.what == "lrp-epsilon":
     composite = LayerMapComposite([((Convolution, Linear), Epsilon()), *layer_map_base()], canonizers=fold)
 else:
-    composite = EpsilonPlus(canonizers=fold)
+    bounds = {"low": torch.zeros(1, 3, 1, 1), "high": torch.ones(1, 3, 1, 1)} if "box" in options.what else {}
+    composite = COMPOSITES[NAMES[options.what]](canonizers=fold, **bounds)
 target = torch.eye(CLASSES, device=options.device)[labels]
 with Gradient(model=net.eval(), composite=composite) as attribute:
     report(options, f"zennit {version('zennit')}", lambda: attribute(images, target))

@@ -9,12 +9,12 @@ mod images;
 mod pace;
 mod work;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use bezoar_attribution as _;
 use bezoar_core::{Device, Part};
 use bezoar_models as _;
 use bezoar_nn::Architecture;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use serde_json::json;
 
 use crate::work::Work;
@@ -27,7 +27,9 @@ const CLASSES: usize = 43;
 /// Measures one kind of work on one net.
 #[derive(Parser)]
 struct Arguments {
-    what: What,
+    /// `inference`: scores, with batch norm folded. `training`: steps of Adam, from images to changed parameters.
+    /// `lrp-COMPOSITE`: heatmaps. `heatmaps-memory`: the process's peak memory for heatmaps that go to a file as they come; Linux tells.
+    what: String,
     /// The architecture, by its name in YAML.
     net: String,
     /// Images that go through the net together.
@@ -45,35 +47,19 @@ struct Arguments {
     device: Device,
 }
 
-/// What is measured.
-#[derive(Clone, Copy, ValueEnum)]
-enum What {
-    /// Scores, with batch norm folded.
-    Inference,
-    /// Steps of Adam: forward, cross-entropy, gradients, running statistics, update.
-    Training,
-    /// Heatmaps by LRP-ε.
-    LrpEpsilon,
-    /// Heatmaps by LRP-z⁺ on convolutions, LRP-ε on linear layers.
-    LrpEpsilonPlus,
-    /// The process's peak memory for heatmaps that go to a file as they come. Linux tells.
-    HeatmapsMemory,
-}
-
 fn main() -> Result<()> {
     let Arguments { what, net, batch, threads, repeats, images, device } = Arguments::parse();
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     let architecture = Part::<dyn Architecture>::from_json(json!({ "use": net }))?;
     let parameters = architecture.graph([3, SIDE, SIDE], CLASSES)?.parameter_count();
     let work = Work { architecture, batch, repeats, device };
-    let (field, value) = match what {
-        What::Inference => ("images_per_s", work.inference()?.into()),
-        What::Training => ("images_per_s", work.training()?.into()),
-        What::LrpEpsilon => ("images_per_s", work.heatmaps("epsilon")?.into()),
-        What::LrpEpsilonPlus => ("images_per_s", work.heatmaps("epsilon-plus")?.into()),
-        What::HeatmapsMemory => ("peak_bytes", work.peak_memory(images)?.into()),
+    let (field, value) = match (what.as_str(), what.strip_prefix("lrp-")) {
+        ("inference", _) => ("images_per_s", work.inference()?.into()),
+        ("training", _) => ("images_per_s", work.training()?.into()),
+        ("heatmaps-memory", _) => ("peak_bytes", work.peak_memory(images)?.into()),
+        (_, Some(composite)) => ("images_per_s", work.heatmaps(composite)?.into()),
+        _ => bail!("`{what}` is not measured, but inference, training, lrp-COMPOSITE and heatmaps-memory are"),
     };
-    let what = what.to_possible_value().map(|value| value.get_name().to_owned());
     let by = concat!("bezoar ", env!("CARGO_PKG_VERSION"));
     let mut line = json!({ "what": what, "net": net, "by": by, "parameters": parameters });
     line[field] = value;

@@ -16,7 +16,8 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     match arguments {
         ["kernels"] => kernels(),
         ["pipelines", options @ ..] => pipelines::run(options),
-        ["peers", options @ ..] => peers::run(options),
+        ["peers", options @ ..] => peers::run(&peers::PEERS, options),
+        ["composites", options @ ..] => peers::run(&peers::COMPOSITES, options),
         ["localisation", options @ ..] => localisation::run(options),
         [] => {
             let kernels = kernels()?;

@@ -11,22 +11,46 @@ use serde_json::Value;
 use crate::bezoar;
 use crate::section::Section;
 
-pub(super) const USAGE: &str = "peers [--rounds N] [--repeats N] [--threads N] [--batch N] [--what WHAT] [--net NET]";
+pub(super) const USAGE: &str = "peers|composites [--rounds N] [--repeats N] [--threads N] [--batch N] [--what WHAT] [--net NET]";
 
-const SECTION: Section = Section { name: "peers", made_by: "cargo xtask bench peers" };
+/// Comparisons that make one section of docs/benchmarks.md.
+pub(super) struct Comparisons {
+    section: Section,
+    /// What is compared on every net.
+    work: &'static [&'static str],
+    /// What is compared beside it, ours with ours.
+    memory: bool,
+    notes: &'static str,
+}
+
+/// What a user waits for.
+pub(super) const PEERS: Comparisons = Comparisons {
+    section: Section { name: "peers", made_by: "cargo xtask bench peers" },
+    work: &["inference", "training", "lrp-epsilon", "lrp-epsilon-plus"],
+    memory: true,
+    notes: NOTES,
+};
+
+/// Heatmaps by every composite.
+pub(super) const COMPOSITES: Comparisons = Comparisons {
+    section: Section { name: "composites", made_by: "cargo xtask bench composites" },
+    work: &[
+        "lrp-epsilon",
+        "lrp-epsilon-plus",
+        "lrp-epsilon-plus-flat",
+        "lrp-epsilon-gamma-box",
+        "lrp-epsilon-alpha2-beta1",
+        "lrp-epsilon-alpha2-beta1-flat",
+        "lrp-excitation-backprop",
+    ],
+    memory: false,
+    notes: COMPOSITE_NOTES,
+};
 
 /// Names a virtual environment that has the peers, instead of the one that is made.
 const ENVIRONMENT: &str = "BEZOAR_PEERS";
 
 const NETS: [&str; 4] = ["paper-inception", "resnet", "vgg", "compact-cnn"];
-
-/// What is compared on every net, and the peer's script.
-const WORK: [(&str, &str); 4] = [
-    ("inference", "torch_rates.py"),
-    ("training", "torch_rates.py"),
-    ("lrp-epsilon", "zennit_rates.py"),
-    ("lrp-epsilon-plus", "zennit_rates.py"),
-];
 
 /// The comparison of ours with ours, and its net.
 const MEMORY: (&str, &str) = ("heatmaps-memory", "compact-cnn");
@@ -35,7 +59,7 @@ const MEMORY: (&str, &str) = ("heatmaps-memory", "compact-cnn");
 const IMAGES: [&str; 2] = ["34799", "1000"];
 
 /// Measures what the options ask for. All of it becomes the page's section, a part of it is printed.
-pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
+pub(super) fn run(Comparisons { section, work, memory, notes }: &Comparisons, options: &[&str]) -> Result<ExitCode> {
     let mut rest: Vec<String> = options.iter().map(ToString::to_string).collect();
     let mut take = |name, default: &str| Ok::<_, anyhow::Error>(bezoar::take_option(&mut rest, name)?.unwrap_or_else(|| default.into()));
     let (what, net) = (take("--what", "")?, take("--net", "")?);
@@ -45,8 +69,8 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
 
     let settings = ["--batch", &batch, "--threads", &threads, "--repeats", &repeats];
     let wanted = |(work, own): &(&str, &str)| (what.is_empty() || what == *work) && (net.is_empty() || net == *own);
-    let all = WORK.len() * NETS.len() + 1;
-    let asked: Vec<_> = WORK.iter().flat_map(|(work, _)| NETS.map(|net| (*work, net))).chain([MEMORY]).filter(wanted).collect();
+    let all: Vec<_> = work.iter().flat_map(|work| NETS.map(|net| (*work, net))).chain(memory.then_some(MEMORY)).collect();
+    let asked: Vec<_> = all.iter().copied().filter(wanted).collect();
     ensure!(!asked.is_empty(), "nothing of this name is compared");
     let comparisons = comparisons(&asked, &settings)?;
 
@@ -60,20 +84,21 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
         writeln!(table, "{row}")?;
         programs.extend(measured.into_iter().flat_map(|round| round.programs));
     }
-    if comparisons.len() < all {
+    if asked.len() < all.len() {
         println!("this is a part of docs/benchmarks.md, which stays as it was");
         return Ok(ExitCode::SUCCESS);
     }
     let command: String = options.iter().map(|option| format!(" {option}")).collect();
     let content = format!(
-        "\nMeasured by `cargo xtask bench peers{command}` on {}, {threads} threads each: {}.\n\
+        "\nMeasured by `{}{command}` on {}, {threads} threads each: {}.\n\
          {rounds} rounds of ours and the peer's in turn, each in a process of its own that gives the median of {repeats} batches of {batch}\n\
          after a warm-up. Rates are images a second, medians over the rounds; the ratio is the median of the rounds' ratios, beside the\n\
-         least and the greatest.\n\n{table}\n{NOTES}",
+         least and the greatest.\n\n{table}\n{notes}",
+        section.made_by,
         super::machine(),
         Vec::from_iter(programs).join(", "),
     );
-    super::write("benchmarks.md", &SECTION, &content)
+    super::write("benchmarks.md", section, &content)
 }
 
 const NOTES: &str = "\
@@ -87,6 +112,11 @@ many parameters as ours.
   `SequentialMergeBatchNorm` and the same rules: its `Sum` layer stands for a residual net's additions.
 - **heatmaps-memory**: the process's peak in MB for heatmaps of 34,799 images that go to a file; in the peer's place, for 1,000 of them.
   Here less is better.
+";
+
+const COMPOSITE_NOTES: &str = "\
+Heatmaps of the label's score, the nets and zennit as above. zennit's composites give the first layer's rule to the layer that was
+registered first, ours to all that see the image, which in the paper's net are four.
 ";
 
 /// Two programs that do the same work.
@@ -120,12 +150,13 @@ fn comparisons(asked: &[(&'static str, &'static str)], settings: &[&str]) -> Res
         arguments: arguments.concat().into_iter().map(str::to_owned).collect(),
     };
     let comparison = |&(what, net): &(&'static str, &'static str)| {
-        let script = WORK.iter().find(|(work, _)| *work == what).map(|(_, script)| crate::root().join("bench/peers").join(script));
-        let Some((script, python)) = script.zip(python.as_ref()) else {
+        let Some(python) = python.as_ref().filter(|_| (what, net) != MEMORY) else {
             let [ours, peer] = IMAGES.map(|images| program(&ours, &[&[what, net, "--images", images], settings]));
             return Comparison { what, net, ours, peer, field: ("peak_bytes", 1e6), bars: ["at most 1.05x", "–"] };
         };
-        let peer = program(python, &[&[&script.display().to_string(), what, net], settings]);
+        let script = if what.starts_with("lrp-") { "zennit_rates.py" } else { "torch_rates.py" };
+        let script = crate::root().join("bench/peers").join(script).display().to_string();
+        let peer = program(python, &[&[&script, what, net], settings]);
         Comparison { what, net, ours: program(&ours, &[&[what, net], settings]), peer, field: ("images_per_s", 1.0), bars: bars(what, net) }
     };
     Ok(asked.iter().map(comparison).collect())
@@ -139,6 +170,7 @@ fn bars(what: &str, net: &str) -> [&'static str; 2] {
         ("lrp-epsilon", "paper-inception") => ["3x", "5x"],
         ("lrp-epsilon-plus", "paper-inception") => ["2.5x", "4x"],
         ("inference" | "training", "resnet") => ["1.2x", "2x"],
+        (heatmaps, _) if heatmaps.starts_with("lrp-") => ["2x", "–"],
         _ => ["–", "–"],
     }
 }
