@@ -1,6 +1,6 @@
 //! Whole nets: conservation and identities that must hold whatever the weights.
 
-use bezoar_attribution::{Composite, LayerKind, Row, Rule};
+use bezoar_attribution::{Composite, LayerKind, Row, Rule, STABILIZER};
 use bezoar_nn::ops::{Form, Stabilizer};
 use bezoar_nn::{Activation, Array, Graph, GraphBuilder, Memory, Mode, Network, Op, Window};
 use candle_core::{DType, Device, Tensor};
@@ -50,6 +50,19 @@ proptest! {
                 prop_assert!((sum - 1.0).abs() < 1e-5, "{sum} remains of 1");
             }
         }
+    }
+
+    #[test]
+    fn rules_that_are_special_cases_of_others_agree_with_them(graph in graphs(FULL), seed: u64) {
+        let net = network(graph.clone(), seed);
+        let (images, start) = (images(&graph, seed), one_hot(&graph, seed));
+        let explain = |rule| {
+            let rows = [LayerKind::Convolution, LayerKind::Linear, LayerKind::BatchNorm].map(|kind| Row::kind(kind, rule));
+            explain(&net, &Composite::over_base(rows), &images, &start)
+        };
+        prop_assert!(distance(&explain(Rule::Gamma(0.0)), &explain(Rule::Epsilon(STABILIZER))) < 1e-6);
+        let favourable = explain(Rule::AlphaBeta { alpha: 1.0, beta: 0.0 });
+        prop_assert!(distance(&favourable, &explain(Rule::ZPlus)) < 1e-12);
     }
 
     #[test]
