@@ -6,7 +6,7 @@ import statistics
 import time
 
 import torch
-from nets import NETS
+from nets import NETS, SIDES
 
 CLASSES = 43
 
@@ -29,7 +29,8 @@ def work(options):
     torch.manual_seed(0)
     net = NETS[options.net](CLASSES).to(options.device)
     options.parameters = sum(parameter.numel() for parameter in net.parameters())
-    images = torch.rand(options.batch, 3, 32, 32, device=options.device)
+    side = SIDES.get(options.net, 32)
+    images = torch.rand(options.batch, 3, side, side, device=options.device)
     return net, images, torch.arange(options.batch, device=options.device) % CLASSES
 
 

@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torchvision import models
 
 
 class Add(nn.Module):
@@ -81,4 +82,27 @@ def vgg(classes):
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(512, classes))
 
 
-NETS = {"paper-inception": PaperInception, "compact-cnn": compact_cnn, "resnet": resnet, "vgg": vgg}
+def squeezenet(classes):
+    return models.squeezenet1_1(num_classes=classes)
+
+
+def mobilenet(classes):
+    return models.mobilenet_v2(num_classes=classes)
+
+
+def inception(classes):
+    return models.inception_v3(num_classes=classes, aux_logits=False, init_weights=False)
+
+
+NETS = {
+    "paper-inception": PaperInception,
+    "compact-cnn": compact_cnn,
+    "resnet": resnet,
+    "vgg": vgg,
+    "squeezenet": squeezenet,
+    "mobilenet-v2": mobilenet,
+    "inception-v3": inception,
+}
+
+# Pixels a side, where they are not 32.
+SIDES = {"inception-v3": 96}

@@ -5,6 +5,7 @@ from importlib.metadata import version
 import torch
 from measure import CLASSES, arguments, report, work
 from nets import BasicBlock
+from torchvision.models.mobilenetv2 import InvertedResidual
 from zennit.attribution import Gradient
 from zennit.canonizers import SequentialMergeBatchNorm
 from zennit.composites import COMPOSITES, LayerMapComposite, layer_map_base
@@ -24,13 +25,22 @@ class RuledAdd(torch.nn.Module):
         return self.sum(torch.stack([a, b], -1))
 
 
+def residual(block):
+    """An inverted residual that adds by a module."""
+    add = RuledAdd()
+    block.add_module("add", add)
+    block.forward = lambda x: add(x, block.conv(x))
+
+
 NAMES = {f"lrp-{name.replace('_', '-')}": name for name in COMPOSITES}
 
 options = arguments("lrp-epsilon", *NAMES)
 net, images, labels = work(options)
-for module in net.modules():
+for module in list(net.modules()):
     if isinstance(module, BasicBlock):
         module.add = RuledAdd()
+    if isinstance(module, InvertedResidual) and module.use_res_connect:
+        residual(module)
 fold = [SequentialMergeBatchNorm()]
 if options.what == "lrp-epsilon":
     composite = LayerMapComposite([((Convolution, Linear), Epsilon()), *layer_map_base()], canonizers=fold)

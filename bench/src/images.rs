@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bezoar_core::{Context, ImageSet, ImageShape, PixelSource, Result, Sample};
 use rand::Rng;
 
-use crate::{CLASSES, SIDE};
+use crate::CLASSES;
 
 /// Takes no memory, however many images.
 struct Noise;
@@ -17,9 +17,9 @@ impl PixelSource for Noise {
     }
 }
 
-/// So many images, of all classes in turn.
-pub(crate) fn noise(count: usize) -> Result<ImageSet> {
+/// So many images of `side` pixels each way, of all classes in turn.
+pub(crate) fn noise(side: usize, count: usize) -> Result<ImageSet> {
     let sample = |row: usize| Sample { id: row.to_string(), label: (row % CLASSES) as u32, path: String::new() };
     let classes = (0..CLASSES).map(|class| class.to_string()).collect();
-    ImageSet::new(ImageShape::rgb(SIDE, SIDE), classes, (0..count).map(sample).collect(), Arc::new(Noise))
+    ImageSet::new(ImageShape::rgb(side, side), classes, (0..count).map(sample).collect(), Arc::new(Noise))
 }

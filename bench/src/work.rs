@@ -10,9 +10,9 @@ use bezoar_nn::{Architecture, AtPlace, Network, TrainConfig, device, train};
 use serde_json::json;
 use tempfile::tempdir;
 
+use crate::CLASSES;
 use crate::images::noise;
 use crate::pace::Pace;
-use crate::{CLASSES, SIDE};
 
 /// Images that GTSRB has for training.
 const KNOWN: usize = 34_799;
@@ -20,6 +20,8 @@ const KNOWN: usize = 34_799;
 /// A net and how it is measured.
 pub(crate) struct Work {
     pub(crate) architecture: Part<dyn Architecture>,
+    /// Pixels of an image each way.
+    pub(crate) side: usize,
     pub(crate) batch: usize,
     pub(crate) repeats: usize,
     pub(crate) device: Device,
@@ -31,7 +33,7 @@ impl Work {
         let pace = Pace::start();
         let task = self.context(&pace).task("inference", 0);
         let network = self.network()?.fold_batch_norm()?;
-        let images = network.images(&noise(self.batch)?.batch(&(0..self.batch).collect::<Vec<_>>())?)?;
+        let images = network.images(&noise(self.side, self.batch)?.batch(&(0..self.batch).collect::<Vec<_>>())?)?;
         for _ in 0..=self.repeats {
             network.forward(&images)?;
             network.device().synchronize().at("scores")?;
@@ -43,7 +45,7 @@ impl Work {
     /// Images a second in training, without augmentation.
     pub(crate) fn training(&self) -> Result<f64> {
         let pace = Pace::start();
-        let images = noise(self.batch * (self.repeats + 1))?;
+        let images = noise(self.side, self.batch * (self.repeats + 1))?;
         let augment = Part::from_json(json!({ "use": "none" }))?;
         let config = TrainConfig { epochs: 1, batch: self.batch, augment, ..TrainConfig::default() };
         train(&self.context(&pace), &*self.architecture, &images, None, &config, tempdir()?.path())?;
@@ -53,7 +55,7 @@ impl Work {
     /// Images explained a second.
     pub(crate) fn heatmaps(&self, composite: &str) -> Result<f64> {
         let pace = Pace::start();
-        let images = noise(self.batch * (self.repeats + 1))?;
+        let images = noise(self.side, self.batch * (self.repeats + 1))?;
         lrp(composite)?.represent(&self.context(&pace), &self.network()?, &images, &mut |_| Ok(()))?;
         self.rate(&pace, self.batch)
     }
@@ -61,7 +63,7 @@ impl Work {
     /// The most bytes that this process held, heatmaps of `count` images written to a file. Whatever the count, it knows as many
     /// images as GTSRB has for training, so that two counts differ in nothing but heatmaps.
     pub(crate) fn peak_memory(&self, count: usize) -> Result<u64> {
-        let known = noise(KNOWN.max(count))?;
+        let known = noise(self.side, KNOWN.max(count))?;
         let images = if count < known.len() { known.select(&(0..count).collect::<Vec<_>>()) } else { known.clone() };
         let folder = tempdir()?;
         let mut writer = FeatureWriter::new(folder.path().join("heatmaps"), count);
@@ -77,7 +79,7 @@ impl Work {
     }
 
     fn network(&self) -> Result<Network> {
-        let graph = self.architecture.graph([3, SIDE, SIDE], CLASSES)?;
+        let graph = self.architecture.graph([3, self.side, self.side], CLASSES)?;
         Ok(Network::init(graph, &mut Context::quiet(0).rng("net"), &device(self.device)?)?)
     }
 

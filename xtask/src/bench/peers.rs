@@ -18,6 +18,7 @@ pub(super) struct Comparisons {
     section: Section,
     /// What is compared on every net.
     work: &'static [&'static str],
+    nets: &'static [&'static str],
     /// What is compared beside it, ours with ours.
     memory: bool,
     notes: &'static str,
@@ -27,6 +28,7 @@ pub(super) struct Comparisons {
 pub(super) const PEERS: Comparisons = Comparisons {
     section: Section { name: "peers", made_by: "cargo xtask bench peers" },
     work: &["inference", "training", "lrp-epsilon", "lrp-epsilon-plus"],
+    nets: &["paper-inception", "resnet", "vgg", "compact-cnn"],
     memory: true,
     notes: NOTES,
 };
@@ -43,14 +45,13 @@ pub(super) const COMPOSITES: Comparisons = Comparisons {
         "lrp-epsilon-alpha2-beta1-flat",
         "lrp-excitation-backprop",
     ],
+    nets: &["paper-inception", "resnet", "vgg", "compact-cnn", "squeezenet", "mobilenet-v2", "inception-v3"],
     memory: false,
     notes: COMPOSITE_NOTES,
 };
 
 /// Names a virtual environment that has the peers, instead of the one that is made.
 const ENVIRONMENT: &str = "BEZOAR_PEERS";
-
-const NETS: [&str; 4] = ["paper-inception", "resnet", "vgg", "compact-cnn"];
 
 /// The comparison of ours with ours, and its net.
 const MEMORY: (&str, &str) = ("heatmaps-memory", "compact-cnn");
@@ -59,7 +60,7 @@ const MEMORY: (&str, &str) = ("heatmaps-memory", "compact-cnn");
 const IMAGES: [&str; 2] = ["34799", "1000"];
 
 /// Measures what the options ask for. All of it becomes the page's section, a part of it is printed.
-pub(super) fn run(Comparisons { section, work, memory, notes }: &Comparisons, options: &[&str]) -> Result<ExitCode> {
+pub(super) fn run(Comparisons { section, work, nets, memory, notes }: &Comparisons, options: &[&str]) -> Result<ExitCode> {
     let mut rest: Vec<String> = options.iter().map(ToString::to_string).collect();
     let mut take = |name, default: &str| Ok::<_, anyhow::Error>(bezoar::take_option(&mut rest, name)?.unwrap_or_else(|| default.into()));
     let (what, net) = (take("--what", "")?, take("--net", "")?);
@@ -69,7 +70,7 @@ pub(super) fn run(Comparisons { section, work, memory, notes }: &Comparisons, op
 
     let settings = ["--batch", &batch, "--threads", &threads, "--repeats", &repeats];
     let wanted = |(work, own): &(&str, &str)| (what.is_empty() || what == *work) && (net.is_empty() || net == *own);
-    let all: Vec<_> = work.iter().flat_map(|work| NETS.map(|net| (*work, net))).chain(memory.then_some(MEMORY)).collect();
+    let all: Vec<_> = work.iter().flat_map(|work| nets.iter().map(|net| (*work, *net))).chain(memory.then_some(MEMORY)).collect();
     let asked: Vec<_> = all.iter().copied().filter(wanted).collect();
     ensure!(!asked.is_empty(), "nothing of this name is compared");
     let comparisons = comparisons(&asked, &settings)?;
@@ -115,8 +116,9 @@ many parameters as ours.
 ";
 
 const COMPOSITE_NOTES: &str = "\
-Heatmaps of the label's score, the nets and zennit as above. zennit's composites give the first layer's rule to the layer that was
-registered first, ours to all that see the image, which in the paper's net are four.
+Heatmaps of the label's score, the nets and zennit as above, beside torchvision's SqueezeNet 1.1, MobileNetV2 and Inception v3 (this one for
+images of 96x96 pixels). zennit's composites give the first layer's rule to the layer that was registered first, ours to all that see the image,
+which in the paper's net are four; and in Inception v3 zennit sees no average pools, which are no modules there.
 ";
 
 /// Two programs that do the same work.
