@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use bezoar_attribution::{Analysis, Composite};
+use bezoar_attribution::{Analysis, Composite, Preset, STABILIZER};
 use bezoar_core::{
-    Attack, Batch, Classifier, ClusteredClass, Clusterer, Clustering, Decision, Features, ImageSet, Representation, Role, Transform,
+    Attack, Batch, Classifier, ClusteredClass, Clusterer, Clustering, Decision, Features, ImageSet, ImageShape, Representation, Role,
+    Transform,
 };
 use bezoar_nn::ops::{Form, Stabilizer};
-use bezoar_nn::{Array, Memory, Mode, Network};
-use bezoar_tests::{context, examples, images, network, networks, splits};
+use bezoar_nn::{Architecture, Array, Memory, Mode, Network, Op, TrainConfig, features};
+use bezoar_tests::{CLASSES, context, examples, images, network, networks, splits};
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
+use rand::Rng;
+use serde_json::json;
 
 /// Rows in a few clouds, as features of a class are.
 fn clouds() -> impl Strategy<Value = Features> {
@@ -164,18 +167,22 @@ fn distance(found: &Tensor, expected: &Tensor) -> f64 {
     found.iter().zip(&expected).fold(0.0, |most: f64, (a, b)| most.max((a - b).abs())) / largest
 }
 
-/// Some images of noise, fewer than a block of a net has and more than two threads share evenly.
-fn noise() -> Batch {
-    images([3, 2, 2], 5).batch(&(0..7).collect::<Vec<_>>()).unwrap()
+/// Some images of noise for a net, fewer than a block of it has and more than two threads share evenly.
+fn noise(net: &Network) -> Batch {
+    let [channels, height, width] = net.graph().input();
+    let shape = ImageShape { channels, height, width };
+    let mut pixels = vec![0; 7 * shape.len()];
+    context().rng("noise").fill_bytes(&mut pixels);
+    Batch { shape, labels: vec![0, 0, 0, 1, 1, 2, 2], pixels }
 }
 
 #[test]
 fn nets_in_use_give_what_their_layers_give() {
     for (name, net) in networks() {
         let exact = net.to(&Device::Cpu, DType::F64).unwrap();
-        let images = Array::new(&exact.images(&noise()).unwrap(), &Memory::default()).unwrap();
+        let images = Array::new(&exact.images(&noise(&net)).unwrap(), &Memory::default()).unwrap();
         let layers = exact.record(&images, Mode::Use).unwrap().scores().unwrap();
-        let found = distance(&net.scores(&noise()).unwrap(), &layers);
+        let found = distance(&net.scores(&noise(&net)).unwrap(), &layers);
         assert!(found < 1e-5, "{name}: {found}");
     }
 }
@@ -195,7 +202,10 @@ fn without_epsilon_and_bias_relevance_is_gradient_times_input() {
             (name.clone(), if constant(name) { tensor.zeros_like().unwrap() } else { tensor })
         });
         let net = Network::new(net.graph().clone(), parameters.collect()).unwrap();
-        let images = net.images(&noise()).unwrap();
+        if net.graph().nodes().iter().any(|node| matches!(node.op, Op::MatMul)) {
+            continue;
+        }
+        let images = net.images(&noise(&net)).unwrap();
         let tape = net.record(&Array::new(&images, &Memory::default()).unwrap(), Mode::Use).unwrap();
         let scores = tape.scores().unwrap();
         let expected = (net.image_gradient(tape, &scores.ones_like().unwrap()).unwrap() * &images).unwrap();
@@ -206,10 +216,55 @@ fn without_epsilon_and_bias_relevance_is_gradient_times_input() {
 }
 
 #[test]
+fn every_composite_explains_every_net() {
+    let presets = [
+        Preset::Epsilon,
+        Preset::EpsilonPlus,
+        Preset::EpsilonPlusFlat,
+        Preset::EpsilonGammaBox,
+        Preset::EpsilonAlpha2Beta1,
+        Preset::EpsilonAlpha2Beta1Flat,
+        Preset::ExcitationBackprop,
+    ];
+    for (name, net) in networks() {
+        let batch = noise(&net);
+        for preset in &presets {
+            let analysis = Analysis::new(net.fold_batch_norm().unwrap(), &preset.of(STABILIZER, 0.25)).unwrap();
+            let images = net.images(&batch).unwrap().narrow(0, 0, 2).unwrap();
+            let start = |scores: &Tensor, _| Ok(scores.clone());
+            let relevance = analysis.explain(&images, start).unwrap().relevance;
+            assert!(features(&relevance).unwrap().first_not_finite().is_none(), "{name}, {preset:?}");
+            let balances = analysis.balance(&images, start).unwrap();
+            for balance in &balances {
+                let accounted = balance.handed_on + balance.absorbed.bias + balance.absorbed.epsilon + balance.absorbed.lost;
+                let scale = balances.iter().map(|balance| balance.arrived.abs()).fold(1.0, f64::max);
+                assert!((balance.arrived - accounted).abs() < 1e-3 * scale, "{name}, {preset:?}: {balance:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_net_learns() {
+    for model in examples::<dyn Architecture>().into_iter().filter(|model| matches!(model.fingerprint(), Ok(None))) {
+        if model.graph([3, 32, 32], CLASSES.len()).is_err() {
+            continue;
+        }
+        let set = images([12, 12, 12], 3);
+        let config = json!({ "epochs": 6, "batch": 12, "optimizer": { "use": "adam", "rate": 1e-3 }, "augment": { "use": "none" } });
+        let config: TrainConfig = serde_json::from_value(config).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let history = bezoar_nn::train(&context(), &*model, &set, None, &config, folder.path()).unwrap().history;
+        let losses: Vec<f64> = history.iter().map(|epoch| epoch.train.loss).collect();
+        assert!(losses[5] < losses[0], "{}: {losses:?}", model.name());
+    }
+}
+
+#[test]
 fn relevance_of_an_image_does_not_depend_on_the_others() {
     for (name, net) in networks() {
         let net = net.to(&Device::Cpu, DType::F64).unwrap();
-        let images = net.images(&noise()).unwrap();
+        let images = net.images(&noise(&net)).unwrap();
         for composite in [Composite::epsilon(1e-6), Composite::epsilon_plus(1e-6)] {
             let all = relevance(&net, &composite, &images);
             for image in [0, 6] {

@@ -72,14 +72,15 @@ pub fn context() -> Context {
     Context::quiet(7)
 }
 
-/// A net of every architecture for images of 32x32 pixels and three classes, with its name. Its batch norms have statistics of their
-/// own, as after training.
+/// A net of every architecture that needs no file, for three classes and images of 32x32 pixels or as few more as it takes, with its name.
+/// Its batch norms have statistics of their own, as after training.
 ///
 /// # Panics
 /// When an example does not build.
 pub fn networks() -> Vec<(&'static str, Network)> {
     let build = |model: Part<dyn Architecture>| {
-        let graph = model.graph([3, 32, 32], CLASSES.len())?;
+        let graph = [32, 75].into_iter().find_map(|side| model.graph([3, side, side], CLASSES.len()).ok());
+        let graph = graph.ok_or_else(|| Error::request(format!("{} takes no images", model.name())))?;
         let mut rng = context().rng("weights");
         let net = Network::init(graph, &mut rng, &Device::Cpu)?;
         // Fresh weights make values six times less in square from layer to layer.
@@ -93,7 +94,8 @@ pub fn networks() -> Vec<(&'static str, Network)> {
         });
         Ok::<_, Error>((model.name(), Network::new(net.graph().clone(), parameters.collect::<Result<_, Error>>()?)?))
     };
-    examples::<dyn Architecture>().into_iter().map(|model| build(model).unwrap_or_else(|error| panic!("{error}"))).collect()
+    let fresh = examples::<dyn Architecture>().into_iter().filter(|model| matches!(model.fingerprint(), Ok(None)));
+    fresh.map(|model| build(model).unwrap_or_else(|error| panic!("{error}"))).collect()
 }
 
 /// A small untrained net for images of 32x32 pixels and three classes.

@@ -216,7 +216,8 @@ impl<'a> Run<'a> {
 
     fn train(&mut self, data_key: &Key, data: &Suspicious) -> Result<(Key, Network)> {
         let Pipeline { model, train, seed, .. } = self.pipeline;
-        let inputs = json!({ "format": FORMAT, "model": model.identity(), "train": train, "seed": seed, "device": self.device, "data": data_key.digest() });
+        let content = model.blame(model.fingerprint())?;
+        let inputs = json!({ "format": FORMAT, "model": model.identity(), "content": content, "train": train, "seed": seed, "device": self.device, "data": data_key.digest() });
         let key = Key::new("train", &inputs);
         let entry = self.stage("train", &key, |cx, folder| {
             let checkpoints = folder.join("checkpoints");

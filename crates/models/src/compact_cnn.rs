@@ -5,7 +5,7 @@ use bezoar_nn::{Architecture, Graph, GraphBuilder, Op, Window};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::{conv_norm_relu, halve, linear_relu_dropout};
+use crate::blocks::{Conv, halve, linear_relu_dropout, unit};
 
 /// A small convolutional net with batch norm that trains in minutes on a processor.
 ///
@@ -53,7 +53,7 @@ impl Architecture for CompactCnn {
         for (stage, factors) in [&[1][..], &[2, 3], &[4, 4]].into_iter().enumerate() {
             for (layer, factor) in factors.iter().enumerate() {
                 let name = format!("stage{}.{}", stage + 1, layer + 1);
-                at = conv_norm_relu(&mut b, &name, at, factor * self.width, Window::new(3).padding(1), false)?;
+                at = unit(&mut b, &name, at, Conv::new(factor * self.width, Window::new(3).padding(1)))?;
             }
             at = halve(&mut b, &format!("stage{}.pool", stage + 1), at)?;
         }

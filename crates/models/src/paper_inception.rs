@@ -5,7 +5,7 @@ use bezoar_nn::{Architecture, Graph, GraphBuilder, Op, Window};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::{conv_norm_relu, halve, linear_relu_dropout};
+use crate::blocks::{Conv, halve, linear_relu_dropout, unit};
 
 /// The net of the heatmap clustering paper: one Inception block, three 2x2 convolutions, three linear layers.
 ///
@@ -39,19 +39,19 @@ impl Architecture for PaperInception {
         let image = b.input();
         let (one, three, five) = (Window::new(1), Window::new(3).padding(1), Window::new(5).padding(2));
 
-        let branch1 = conv_norm_relu(&mut b, "branch1x1", image, 64, one, true)?;
-        let branch5 = conv_norm_relu(&mut b, "branch5x5.1", image, 48, one, true)?;
-        let branch5 = conv_norm_relu(&mut b, "branch5x5.2", branch5, 64, five, true)?;
-        let branch3 = conv_norm_relu(&mut b, "branch3x3.1", image, 64, one, true)?;
-        let branch3 = conv_norm_relu(&mut b, "branch3x3.2", branch3, 96, three, true)?;
-        let branch3 = conv_norm_relu(&mut b, "branch3x3.3", branch3, 96, three, true)?;
+        let branch1 = unit(&mut b, "branch1x1", image, Conv::new(64, one).biased())?;
+        let branch5 = unit(&mut b, "branch5x5.1", image, Conv::new(48, one).biased())?;
+        let branch5 = unit(&mut b, "branch5x5.2", branch5, Conv::new(64, five).biased())?;
+        let branch3 = unit(&mut b, "branch3x3.1", image, Conv::new(64, one).biased())?;
+        let branch3 = unit(&mut b, "branch3x3.2", branch3, Conv::new(96, three).biased())?;
+        let branch3 = unit(&mut b, "branch3x3.3", branch3, Conv::new(96, three).biased())?;
         let pooled = b.add("branch-pool.pool", Op::MaxPool { window: three }, &[image])?;
-        let pooled = conv_norm_relu(&mut b, "branch-pool", pooled, 32, one, true)?;
+        let pooled = unit(&mut b, "branch-pool", pooled, Conv::new(32, one).biased())?;
         let mut at = b.add("inception", Op::Concat { axis: 0 }, &[branch1, branch5, branch3, pooled])?;
 
         for block in 1..=3 {
             at = halve(&mut b, &format!("block{block}.pool"), at)?;
-            at = conv_norm_relu(&mut b, &format!("block{block}"), at, 256, Window::new(2), true)?;
+            at = unit(&mut b, &format!("block{block}"), at, Conv::new(256, Window::new(2)).biased())?;
         }
         at = halve(&mut b, "pool", at)?;
         at = b.add("flatten", Op::Flatten, &[at])?;

@@ -50,6 +50,11 @@ pub enum Activation {
     HardSwish,
     /// `ln(1 + exp(x))`.
     Softplus,
+    /// `factor x`, as attention scales its scores.
+    Scale {
+        /// Positive.
+        factor: f64,
+    },
 }
 
 /// `√(2/π)`.
@@ -65,6 +70,7 @@ impl Activation {
             Self::Clip { low, high } => low <= high && low.is_finite() && high.is_finite(),
             Self::LeakyRelu { slope: number } | Self::Elu { alpha: number } => number.is_finite(),
             Self::HardSigmoid { alpha, beta } => alpha.is_finite() && beta.is_finite(),
+            Self::Scale { factor } => factor > 0.0 && factor.is_finite(),
             _ => true,
         }
     }
@@ -92,6 +98,7 @@ impl Activation {
                 let decay = other.at_most(0.0).plus(positive.clone().times(-1.0)).exp();
                 positive.plus(decay.offset(1.0).ln())
             }
+            Self::Scale { factor } => one.times(factor),
         }
     }
 
@@ -139,6 +146,7 @@ impl Activation {
                 share.plus(other.times(1.0 / 6.0).mul(between))
             }
             Self::Softplus => sigmoid(one),
+            Self::Scale { factor } => one.times(0.0).offset(factor),
         }
     }
 }

@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
+
 use bezoar_core::{Kind, Result};
+use candle_core::Tensor;
 
 use crate::Graph;
 
@@ -9,6 +12,28 @@ pub trait Architecture: Send + Sync {
     /// # Errors
     /// When the images are too small for the layers, and names the layer.
     fn graph(&self, input: [usize; 3], classes: usize) -> Result<Graph>;
+
+    /// What a parameter is called here that other libraries call `foreign`; the same, if nothing else is known. None for what this net has not:
+    /// heads that serve training alone.
+    fn own_name(&self, foreign: &str) -> Option<String> {
+        Some(foreign.to_owned())
+    }
+
+    /// The parameters of its graph that training begins with, if they are given. Otherwise they are random.
+    ///
+    /// # Errors
+    /// When they do not suit the graph.
+    fn parameters(&self, _graph: &Graph) -> Result<Option<BTreeMap<String, Tensor>>> {
+        Ok(None)
+    }
+
+    /// A digest of the files that graph or parameters come from; none where there are no files.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn fingerprint(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
 }
 
 impl Kind for dyn Architecture {

@@ -14,6 +14,7 @@ use bezoar_evaluation as _;
 use bezoar_heatmap_clustering as _;
 use bezoar_models as _;
 use bezoar_nn as _;
+use bezoar_onnx as _;
 use bezoar_report as _;
 use bezoar_spectral_signatures as _;
 

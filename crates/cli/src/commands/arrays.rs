@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use bezoar_core::{Cancel, Context, Device, Error, Result};
+use bezoar_config::{Node, Source, parse};
+use bezoar_core::{Cancel, Context, Device, Error, Part, Registry, Result};
 use bezoar_formats::{Array, Values, onnx, read_array, write_array};
-use bezoar_nn::{AtPlace, Network};
+use bezoar_nn::{Architecture, AtPlace, Network};
 use candle_core::{DType, Tensor};
 use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
 
 use crate::commands::cancel_on_interrupt;
 use crate::terminal::Terminal;
@@ -14,9 +16,13 @@ use crate::terminal::Terminal;
 /// A net, images, and how they meet.
 #[derive(Args)]
 pub(crate) struct Arrays {
-    /// The net: an ONNX model, or a `network.safetensors` of a run.
+    /// The net: an ONNX model, a `network.safetensors` of a run, or with --architecture a file of parameters.
     #[arg(long, value_name = "FILE")]
-    pub(crate) model: PathBuf,
+    model: PathBuf,
+    /// The architecture whose parameters the model's file holds (`.safetensors`, `.pt` or `.pth`, under torchvision's or timm's names): a
+    /// block as of `model:` in a pipeline, such as `{ use: resnet, depth: 50, stem: imagenet }`, or a name alone.
+    #[arg(long, value_name = "BLOCK")]
+    architecture: Option<String>,
     /// The images as the net takes them: `[N, C, H, W]`, floats, `.npy` or `.safetensors`.
     #[arg(long, value_name = "FILE")]
     inputs: PathBuf,
@@ -47,7 +53,17 @@ impl Arrays {
             Precision::F32 => DType::F32,
             Precision::F64 => DType::F64,
         };
-        read_network(&self.model)?.to(&bezoar_nn::device(self.device)?, dtype)
+        let network = match &self.architecture {
+            Some(block) => {
+                let inputs = read_array(&self.inputs)?;
+                let &[_, channels, height, width] = inputs.shape() else {
+                    return Err(Error::data(self.inputs.display(), format!("holds {:?}, and images are [N, C, H, W]", inputs.shape())));
+                };
+                read_parameters(&self.model, block, [channels, height, width])?
+            }
+            None => read_network(&self.model)?,
+        };
+        network.to(&bezoar_nn::device(self.device)?, dtype)
     }
 
     /// Hands the images to `work`, a batch at a time with the range of their rows, and writes what it makes of them, a row an image.
@@ -102,8 +118,17 @@ pub(crate) fn read_network(path: &Path) -> Result<Network> {
         }
         Some("safetensors") => Network::load(path, Device::Cpu),
         _ => Err(Error::data(path.display(), "is no net that is known here")
-            .with_help("nets are `.onnx` models, or `network.safetensors` of a run")),
+            .with_help("nets are `.onnx` models, `network.safetensors` of a run, or parameters of an --architecture")),
     }
+}
+
+/// The net of an architecture, a block of YAML or a name, for images `[channels, height, width]`, with the parameters of a file.
+pub(crate) fn read_parameters(path: &Path, block: &str, images: [usize; 3]) -> Result<Network> {
+    let registry = Registry::global().map_err(Error::request)?;
+    let node = parse(&Source::new("--architecture", block))?;
+    let node = if let Value::String(name) = node.to_json() { Node::from_json(json!({ "use": name })) } else { node };
+    let architecture: Part<dyn Architecture> = registry.part(&node)?;
+    bezoar_models::load(&*architecture, images, path)
 }
 
 /// Class indices of images.

@@ -2,10 +2,10 @@ use std::path::PathBuf;
 
 use bezoar_core::{Error, Result};
 use bezoar_formats::onnx;
-use bezoar_nn::{Graph, Op};
+use bezoar_nn::{Graph, Network, Op};
 use clap::{Args, Subcommand};
 
-use crate::commands::arrays::read_network;
+use crate::commands::arrays::{read_network, read_parameters};
 use crate::terminal::Terminal;
 
 #[derive(Args)]
@@ -18,13 +18,13 @@ pub(crate) struct Model {
 enum ModelCommand {
     /// Print a net's layers with the shapes that they give, their parameters and multiply-adds.
     Describe {
-        /// An ONNX model, or a `network.safetensors` of a run.
-        model: PathBuf,
+        #[command(flatten)]
+        net: Net,
     },
     /// Write a net as an ONNX model.
     Export {
-        /// A `network.safetensors` of a run, or another ONNX model.
-        model: PathBuf,
+        #[command(flatten)]
+        net: Net,
         /// Where the ONNX model goes.
         #[arg(long, value_name = "FILE")]
         output: PathBuf,
@@ -34,15 +34,42 @@ enum ModelCommand {
     },
 }
 
+#[derive(Args)]
+struct Net {
+    /// An ONNX model, a `network.safetensors` of a run, or with --architecture a file of parameters.
+    model: PathBuf,
+    /// The architecture whose parameters the file holds: a block as of `model:` in a pipeline, or a name alone.
+    #[arg(long, value_name = "BLOCK", requires = "images")]
+    architecture: Option<String>,
+    /// Channels, height and width of the architecture's images.
+    #[arg(long, value_name = "CxHxW", requires = "architecture", value_parser = shape)]
+    images: Option<[usize; 3]>,
+}
+
+impl Net {
+    fn read(&self) -> Result<Network> {
+        match (&self.architecture, self.images) {
+            (Some(block), Some(images)) => read_parameters(&self.model, block, images),
+            _ => read_network(&self.model),
+        }
+    }
+}
+
+/// Three sizes, such as `3x32x32`.
+fn shape(text: &str) -> Result<[usize; 3], String> {
+    let sizes: Option<Vec<usize>> = text.split('x').map(|size| size.parse().ok()).collect();
+    sizes.and_then(|sizes| sizes.try_into().ok()).ok_or_else(|| "channels, height and width look like 3x32x32".to_owned())
+}
+
 impl Model {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result<(), Error> {
         match &self.command {
-            ModelCommand::Describe { model } => {
-                terminal.result(&describe(read_network(model)?.graph()));
+            ModelCommand::Describe { net } => {
+                terminal.result(&describe(net.read()?.graph()));
                 Ok(())
             }
-            ModelCommand::Export { model, output, fold } => {
-                let network = read_network(model)?;
+            ModelCommand::Export { net, output, fold } => {
+                let network = net.read()?;
                 let network = if *fold { network.fold_batch_norm()? } else { network };
                 onnx::write(output, &bezoar_onnx::export(&network)?)
             }

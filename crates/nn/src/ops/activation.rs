@@ -65,6 +65,7 @@ mod tests {
             (0.1..0.5f64, 0.2..0.6f64).prop_map(|(alpha, beta)| Activation::HardSigmoid { alpha, beta }),
             Just(Activation::HardSwish),
             Just(Activation::Softplus),
+            (0.1..3.0f64).prop_map(|factor| Activation::Scale { factor }),
         ]
     }
 
@@ -96,6 +97,7 @@ mod tests {
             Activation::HardSigmoid { alpha, beta } => (alpha * x + beta).clamp(0.0, 1.0),
             Activation::HardSwish => x * ((x + 3.0) / 6.0).clamp(0.0, 1.0),
             Activation::Softplus => x.exp().ln_1p(),
+            Activation::Scale { factor } => factor * x,
         }
     }
 

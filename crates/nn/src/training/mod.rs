@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bezoar_core::{Context, Error, ImageSet, Part, Result};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
@@ -29,8 +29,7 @@ const EVALUATED: usize = 64;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Passes over the training images, at most.
-    #[schemars(range(min = 1))]
+    /// Passes over the training images, at most. 0 takes a net that is given, such as `{ use: onnx, .. }`, as it is.
     pub epochs: usize,
     /// Images a step.
     #[schemars(range(min = 1))]
@@ -90,7 +89,7 @@ pub struct Trained {
     pub history: Vec<Epoch>,
 }
 
-/// Trains a fresh net on labelled images.
+/// Trains a net on labelled images: a fresh one, or one that the architecture gives.
 ///
 /// After each epoch a checkpoint is left in the folder `checkpoints`; a training that finds one there goes on from it and ends
 /// with the same weights, bit for bit. All chance comes from `cx` and is bound to epochs and samples, so that neither the
@@ -112,10 +111,18 @@ pub fn train(
     }
     let shape = images.shape();
     let graph = architecture.graph([shape.channels, shape.height, shape.width], images.classes().len())?;
-    let start = Network::init(graph, &mut cx.rng("init"), &device(cx.device())?)?;
+    let device = device(cx.device())?;
+    let start = match architecture.parameters(&graph)? {
+        Some(given) => Network::new(graph, given)?.to(&device, DType::F32)?,
+        None if config.epochs == 0 => {
+            return Err(Error::request("a fresh net must be trained, and `epochs` is 0")
+                .with_help("name a number of epochs, or a net that is given, such as `{ use: pretrained, .. }`"));
+        }
+        None => Network::init(graph, &mut cx.rng("init"), &device)?,
+    };
     let validation = validation.filter(|set| !set.is_empty());
     let run = Run { cx, images, validation, config, memory: Memory::default() };
-    let fingerprint = run.fingerprint(&start)?;
+    let fingerprint = run.fingerprint(&start, architecture.fingerprint()?)?;
     let mut state = match Checkpoint::open(checkpoints, &fingerprint, &start, config.optimizer.slots())? {
         Some(checkpoint) => checkpoint,
         None => Checkpoint::new(checkpoints, fingerprint, start)?,
@@ -148,10 +155,10 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// What tells this training from every other: its configuration, data, seed and net.
-    fn fingerprint(&self, start: &Network) -> Result<String> {
+    fn fingerprint(&self, start: &Network, given: Option<String>) -> Result<String> {
         let validation = self.validation.map(ImageSet::digest).transpose()?;
         let seed = self.cx.rng("fingerprint").next_u64();
-        Ok(json!([self.config, self.images.digest()?, validation, seed, start.graph()]).to_string())
+        Ok(json!([self.config, self.images.digest()?, validation, seed, start.graph(), given]).to_string())
     }
 
     fn steps_an_epoch(&self) -> usize {
