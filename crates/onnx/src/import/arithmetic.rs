@@ -40,7 +40,7 @@ pub(super) fn binary(operator: &str) -> Option<(fn(f64, f64) -> f64, fn(i64, i64
 /// A comparison, if it is known.
 pub(super) fn comparison(operator: &str) -> Option<fn(f64, f64) -> bool> {
     Some(match operator {
-        "Equal" => |a, b| a == b,
+        "Equal" => same,
         "Less" => |a, b| a < b,
         "LessOrEqual" => |a, b| a <= b,
         "Greater" => |a, b| a > b,
@@ -49,6 +49,11 @@ pub(super) fn comparison(operator: &str) -> Option<fn(f64, f64) -> bool> {
         "Or" => |a, b| a != 0.0 || b != 0.0,
         _ => return None,
     })
+}
+
+/// Whether two numbers are exactly the same.
+pub(super) fn same(a: f64, b: f64) -> bool {
+    a.partial_cmp(&b).is_some_and(std::cmp::Ordering::is_eq)
 }
 
 /// All numbers of an array as `f64`.
@@ -110,14 +115,10 @@ pub(super) fn chosen(condition: &Array, yes: &Array, no: &Array) -> Result<Array
     let shape = common(&common(condition.shape(), yes.shape())?, no.shape())?;
     let wide = |x: &Array| View::of(x.shape()).broadcast(&shape)?.take(x);
     let (condition, yes, no) = (numbers(&wide(condition)?), wide(yes)?, wide(no)?);
-    match (yes.to_integers(), no.to_integers()) {
-        (Some(a), Some(b)) => {
-            let values = condition.iter().zip(a.into_iter().zip(b)).map(|(is, (a, b))| if *is != 0.0 { a } else { b });
-            array(shape, Values::I64(values.collect()))
-        }
-        _ => {
-            let both = numbers(&yes).into_iter().zip(numbers(&no));
-            floats(&yes, shape, condition.iter().zip(both).map(|(is, (a, b))| if *is != 0.0 { a } else { b }))
-        }
+    if let (Some(a), Some(b)) = (yes.to_integers(), no.to_integers()) {
+        let values = condition.iter().zip(a.into_iter().zip(b)).map(|(is, (a, b))| if *is == 0.0 { b } else { a });
+        return array(shape, Values::I64(values.collect()));
     }
+    let both = numbers(&yes).into_iter().zip(numbers(&no));
+    floats(&yes, shape, condition.iter().zip(both).map(|(is, (a, b))| if *is == 0.0 { b } else { a }))
 }

@@ -65,8 +65,8 @@ fn result_shape(call: &Call<'_>, x: &Array) -> Option<Result<Vec<usize>, Problem
     let same = || Ok(x.shape().to_vec());
     Some(match operator {
         "Shape" | "Size" => Ok(vec![x.shape().len()]),
-        "Cast" | "CastLike" | "Not" | "Split" | "Unsqueeze" | "Squeeze" | "Flatten" | "Reshape" | "Transpose" => same(),
-        "ReduceProd" | "ReduceSum" | "ReduceMax" | "ReduceMin" => same(),
+        "Cast" | "CastLike" | "Not" | "Split" | "Unsqueeze" | "Squeeze" | "Flatten" | "Reshape" | "Transpose" | "Slice" | "ScatterND"
+        | "ReduceProd" | "ReduceSum" | "ReduceMax" | "ReduceMin" => same(),
         "Concat" => {
             let total = call.inputs.iter().flatten().map(|input| match input {
                 Value::Constant(array) => array.values().len(),
@@ -74,13 +74,10 @@ fn result_shape(call: &Call<'_>, x: &Array) -> Option<Result<Vec<usize>, Problem
             });
             Ok(vec![total.sum()])
         }
-        "Gather" => call.constant(1).map(|index| [index.shape(), x.shape()].concat()).map(|_| {
-            let index = call.constant(1).map_or(1, |index| index.values().len());
-            let at = call.node.int("axis", 0).and_then(|at| axis(at, x.shape().len())).unwrap_or_default();
-            let others = x.shape().iter().enumerate().filter(|(place, _)| *place != at).map(|(_, size)| *size);
-            others.chain([index]).collect()
+        "Gather" => call.constant(1).and_then(|index| {
+            let at = axis(call.node.int("axis", 0)?, x.shape().len())?;
+            Ok([&x.shape()[..at], index.shape(), &x.shape()[at + 1..]].concat())
         }),
-        "Slice" | "ScatterND" => same(),
         "Expand" => call.constant(1).and_then(|target| {
             let target = whole(target)?.into_iter().map(size).collect::<Result<Vec<_>, Problem>>()?;
             common(x.shape(), &target)

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use bezoar_formats::{Array, Values};
 use bezoar_nn::{Activation, NodeId, Op};
 
-use super::arithmetic::{combined, mapped};
+use super::arithmetic::{combined, mapped, numbers, same};
 use super::attributes::Attributes;
 use super::call::{Call, axis, scalar};
 use super::value::{Batch, Layer, Value};
@@ -81,7 +81,7 @@ impl Importer<'_> {
 
     /// A layer times a number.
     pub(super) fn times(&mut self, name: &str, layer: &Layer, factor: f64) -> Result<Layer, Problem> {
-        if factor == 1.0 {
+        if same(factor, 1.0) {
             return Ok(layer.clone());
         }
         let factor = self.layers.constant(&format!("{name}.factor"), &array(vec![1], Values::F64(vec![factor]))?)?;
@@ -182,9 +182,9 @@ fn function(call: &Call<'_>) -> Result<Activation, Problem> {
         "Relu" => Activation::Relu,
         "LeakyRelu" => Activation::LeakyRelu { slope: node.float("alpha", 0.01)? },
         "PRelu" => {
-            let slopes = super::arithmetic::numbers(call.constant(1)?);
+            let slopes = numbers(call.constant(1)?);
             match slopes.split_first() {
-                Some((&slope, rest)) if rest.iter().all(|other| *other == slope) => Activation::LeakyRelu { slope },
+                Some((&slope, rest)) if rest.iter().all(|other| same(*other, slope)) => Activation::LeakyRelu { slope },
                 _ => return Err("has slopes that differ between channels".into()),
             }
         }
@@ -193,7 +193,7 @@ fn function(call: &Call<'_>) -> Result<Activation, Problem> {
         "Tanh" => Activation::Tanh,
         "HardSigmoid" => Activation::HardSigmoid { alpha: node.float("alpha", 0.2)?, beta: node.float("beta", 0.5)? },
         "HardSwish" => Activation::HardSwish,
-        "Swish" if node.float("alpha", 1.0)? == 1.0 => Activation::Silu,
+        "Swish" if same(node.float("alpha", 1.0)?, 1.0) => Activation::Silu,
         "Swish" => return Err("has an `alpha` other than 1".into()),
         "Softplus" => Activation::Softplus,
         "Gelu" if node.word("approximate", "none")? == "tanh" => Activation::GeluTanh,
@@ -212,5 +212,5 @@ fn clip(call: &Call<'_>) -> Result<Activation, Problem> {
     if low > high || low.is_nan() || high.is_nan() {
         return Err(format!("keeps values between {low} and {high}"));
     }
-    Ok(if low == 0.0 && high == open { Activation::Relu } else { Activation::Clip { low, high } })
+    Ok(if low == 0.0 && same(high, open) { Activation::Relu } else { Activation::Clip { low, high } })
 }

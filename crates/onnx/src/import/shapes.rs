@@ -297,13 +297,12 @@ pub(super) fn cuts(call: &Call<'_>, rank: usize) -> Result<Vec<(usize, i64, i64,
 /// The axis along which a `Split` cuts, and the sizes of its parts.
 pub(super) fn parts(call: &Call<'_>, shape: &[usize]) -> Result<(usize, Vec<usize>), Problem> {
     let at = axis(call.node.int("axis", 0)?, shape.len())?;
-    let sizes = match call.ints("split", 1)? {
-        Some(sizes) => sizes.into_iter().map(size).collect::<Result<Vec<_>, Problem>>()?,
-        None => {
-            let (len, count) = (shape[at], call.node.outputs.len().max(1));
-            let part = len.div_ceil(count);
-            (0..count).map(|place| part.min(len.saturating_sub(place * part))).collect()
-        }
+    let sizes = if let Some(sizes) = call.ints("split", 1)? {
+        sizes.into_iter().map(size).collect::<Result<Vec<_>, Problem>>()?
+    } else {
+        let (len, count) = (shape[at], call.node.outputs.len().max(1));
+        let part = len.div_ceil(count);
+        (0..count).map(|place| part.min(len.saturating_sub(place * part))).collect()
     };
     if sizes.iter().sum::<usize>() == shape[at] && sizes.len() == call.node.outputs.len() {
         Ok((at, sizes))

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use bezoar_formats::{Array, Values};
 use bezoar_nn::Op;
 
-use super::arithmetic::{floats, numbers};
+use super::arithmetic::{floats, numbers, same};
 use super::attributes::Attributes;
 use super::call::{Call, axis};
 use super::value::{Batch, Layer, Value};
@@ -164,7 +164,7 @@ fn floats_of(shape: &[usize], value: f64) -> Result<Array, Problem> {
 }
 
 fn scaled(values: &Rc<Array>, factor: f64) -> Result<Rc<Array>, Problem> {
-    if factor == 1.0 {
+    if same(factor, 1.0) {
         return Ok(Rc::clone(values));
     }
     floats(values, values.shape().to_vec(), numbers(values).into_iter().map(|value| value * factor)).map(Rc::new)
