@@ -1,5 +1,6 @@
 //! What each operator becomes.
 
+use super::attributes::Attributes;
 use super::call::Call;
 use super::value::Value;
 use super::{Importer, Problem};
@@ -57,7 +58,6 @@ pub(super) fn passed(call: &Call<'_>) -> Result<Value, Problem> {
 
 /// Between floats, a cast leaves the numbers as they are: the net has one type.
 fn cast(call: &Call<'_>) -> Result<Value, Problem> {
-    use super::attributes::Attributes;
     match call.node.int("to", 0)? {
         1 | 10 | 11 | 16 => passed(call),
         other => Err(format!("makes other numbers than floats (ONNX's type {other}) of what depends on the image")),

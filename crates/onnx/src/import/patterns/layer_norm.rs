@@ -31,11 +31,10 @@ fn normalised(context: &Context<'_>, quotient: &Node) -> Option<(String, i64, f6
     let (x, axes) = centre(context, centred)?;
     let root = context.made_by(deviation, "Sqrt")?;
     let sum = context.made_by(root.inputs.first()?, "Add")?;
-    let [variance, eps] = sum.inputs.as_slice() else { return None };
-    let (variance, eps) = match (context.scalar(variance), context.scalar(eps)) {
-        (_, Some(eps)) => (variance, eps),
-        (Some(eps), _) => (eps_last(sum)?, eps),
-        _ => return None,
+    let [a, b] = sum.inputs.as_slice() else { return None };
+    let (variance, eps) = match context.scalar(b) {
+        Some(eps) => (a, eps),
+        None => (b, context.scalar(a)?),
     };
     let mean = context.made_by(variance, "ReduceMean").filter(|mean| axes_of(context, mean).as_ref() == Some(&axes))?;
     let square = mean.inputs.first()?;
@@ -46,10 +45,6 @@ fn normalised(context: &Context<'_>, quotient: &Node) -> Option<(String, i64, f6
     };
     let is_last = axes.iter().rev().eq((1..=axes.len() as i64).map(|place| -place).collect::<Vec<_>>().iter());
     (is_last && !axes.is_empty() && centre(context, squared) == Some((x.clone(), axes.clone()))).then_some((x, axes[0], eps))
-}
-
-fn eps_last(sum: &Node) -> Option<&String> {
-    sum.inputs.get(1)
 }
 
 /// The `x` of `x - mean(x)`, and the axes of the mean.
