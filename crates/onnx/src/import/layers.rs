@@ -54,11 +54,10 @@ impl Layers {
     /// Adds a layer; `parameters` by their last names.
     pub(super) fn add(&mut self, name: &str, op: Op, inputs: &[NodeId], parameters: Vec<(&str, &Array)>) -> Result<NodeId, Problem> {
         let name = self.unique(name);
+        let tensors = parameters.into_iter().map(|(what, values)| Ok((format!("{name}.{what}"), self.tensor(values)?)));
+        let tensors = tensors.collect::<Result<Vec<_>, Problem>>()?;
         let id = self.builder.add(&name, op.clone(), inputs).map_err(|error| error.to_string())?;
-        for (what, values) in parameters {
-            let tensor = self.tensor(values)?;
-            self.parameters.insert(format!("{name}.{what}"), tensor);
-        }
+        self.parameters.extend(tensors);
         self.nodes.push(bezoar_nn::Node { name, op, inputs: inputs.to_vec() });
         Ok(id)
     }
