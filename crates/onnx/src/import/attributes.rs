@@ -28,7 +28,8 @@ impl Attributes for Node {
     fn float(&self, name: &str, default: f32) -> Result<f64, Problem> {
         match self.attributes.get(name) {
             None => Ok(default.into()),
-            Some(Attribute::Float(value)) if value.is_finite() => Ok((*value).into()),
+            // The decimal that was rounded to `f32`: 1e-5, not 9.99999974738e-6.
+            Some(Attribute::Float(value)) if value.is_finite() => Ok(value.to_string().parse().unwrap_or_else(|_| (*value).into())),
             Some(other) => Err(format!("`{name}` is {other:?}, not a number")),
         }
     }

@@ -1,36 +1,44 @@
 //! From an ONNX model to a net.
 
+mod arithmetic;
 mod attributes;
+mod call;
 mod constants;
+mod layers;
 mod operators;
+mod patterns;
+mod pointwise;
+mod pools;
+mod resize;
+mod shapes;
+mod value;
+mod views;
+mod weights;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use bezoar_core::{Error, Result};
 use bezoar_formats::onnx::{Model, Node};
-use bezoar_formats::{Array, Values};
-use bezoar_nn::{GraphBuilder, Network, NodeId, Op};
-use candle_core::{Device, Tensor};
+use bezoar_formats::{Array, Dtype, Values};
+use bezoar_nn::{Network, Op};
+use candle_core::DType;
+
+use call::Call;
+use layers::Layers;
+use value::{Batch, Layer, Value};
 
 /// Why a node cannot be imported.
 type Problem = String;
 
-/// Values of one tensor, at most: what no image classifier needs.
-const LARGEST: usize = 1 << 28;
+/// Sizes up to it cannot overflow when a few are multiplied.
+const LONGEST: usize = 1 << 20;
 
-/// What a name in the model stands for.
-#[derive(Clone, Debug)]
-enum Value {
-    /// What a layer gives, and its shape with a batch of 1.
-    Layer(NodeId, Vec<usize>),
-    /// The same for every image.
-    Constant(Array),
-    /// What depends on a node that was refused.
-    Refused,
-}
+/// Operators that the output needs, at most: what no image classifier has.
+const MOST_NODES: usize = 20_000;
 
-/// The net that a model describes, in the number type of its weights, batch norm unfolded.
+/// The net that a model describes, in the number type of its input, batch norm unfolded.
 ///
 /// # Errors
 /// When the model is no classifier of images of a known size, its nodes are in no order, or use what is not known here: names each such
@@ -41,102 +49,137 @@ pub fn import(model: &Model) -> Result<Network> {
         return Err(Error::request(format!("the model has {} outputs ({}), and a classifier has one", names.len(), names.join(", ")))
             .with_help("export the model with its scores as the only output"));
     };
-    check_weights(&model.initializers)?;
-    let (name, shape) = input(model)?;
-    let needed = needed(model, &output.name)?;
-    let mut importer = Importer::new(shape)?;
-    importer.values.insert(name, Value::Layer(importer.builder.input(), [&[1], &shape[..]].concat()));
-    for (name, array) in &model.initializers {
-        importer.values.insert(name.clone(), Value::Constant(array.clone()));
+    let Input { name, size, images, channels_last } = input(model)?;
+    let nodes = patterns::fuse(model, &makers(&model.nodes)?);
+    let makers = makers(&nodes)?;
+    let output = scores(&nodes, &makers, &output.name);
+    let needed = needed(&nodes, &makers, output)?;
+    let mut importer = Importer::new(model, size, images)?;
+    let image = importer.image(channels_last).map_err(|problem| Error::request(format!("the input `{name}`: {problem}")))?;
+    importer.values.insert(name, Value::Layer(image));
+    for number in needed {
+        importer.add(&nodes[number]);
     }
-    for node in model.nodes.iter().enumerate().filter(|(number, _)| needed.contains(number)).map(|(_, node)| node) {
-        importer.add(node);
-    }
-    importer.finish(&output.name)
+    importer.finish(output)
 }
 
-/// The model's one input and the size of an image.
-fn input(model: &Model) -> Result<(String, [usize; 3])> {
+struct Input {
+    name: String,
+    /// Channels, rows and columns of an image.
+    size: [usize; 3],
+    /// How many images the model's shapes are for; 1 where that is open.
+    images: usize,
+    /// Whether the model takes the channels as the last axis.
+    channels_last: bool,
+}
+
+/// The model's one input.
+fn input(model: &Model) -> Result<Input> {
     let [input] = model.inputs.as_slice() else {
         let names: Vec<_> = model.inputs.iter().map(|input| input.name.as_str()).collect();
         return Err(Error::request(format!("the model has {} inputs ({}), and a classifier has one", names.len(), names.join(", "))));
     };
     let help = "export the model with a fixed image size, such as [batch, 3, 32, 32]";
-    let Some([_, channels, height, width]) = input.shape.as_deref() else {
+    let Some(&[images, a, b, c]) = input.shape.as_deref() else {
         return Err(Error::request(format!("the input `{}` is no batch of images: it has not four dimensions", input.name)).with_help(help));
     };
-    match [channels, height, width].map(|size| size.filter(|size| (1..=LARGEST).contains(size))) {
-        [Some(channels), Some(height), Some(width)] => Ok((input.name.clone(), [channels, height, width])),
-        _ => Err(Error::request(format!("the input `{}` leaves the size of images open, or makes it absurd", input.name)).with_help(help)),
+    if !matches!(input.dtype, None | Some(Dtype::F16 | Dtype::Bf16 | Dtype::F32 | Dtype::F64)) {
+        let kind = input.dtype.map_or_else(String::new, |dtype| format!("{dtype:?}"));
+        return Err(Error::request(format!("the input `{}` takes {kind}, and images are floats", input.name)));
     }
+    let absurd =
+        || Error::request(format!("the input `{}` leaves the size of images open, or makes it absurd", input.name)).with_help(help);
+    let known = |size: Option<usize>| size.filter(|size| (1..=LONGEST).contains(size));
+    let (Some(a), Some(b), Some(c), Some(images)) = (known(a), known(b), known(c), known(images.or(Some(1)))) else {
+        return Err(absurd());
+    };
+    // As TensorFlow writes images: few channels, at the end.
+    let channels_last = c <= 4 && a > 4;
+    let size = if channels_last { [c, a, b] } else { [a, b, c] };
+    Ok(Input { name: input.name.clone(), size, images, channels_last })
 }
 
-/// The numbers of the nodes that the output depends on.
-fn needed(model: &Model, output: &str) -> Result<BTreeSet<usize>> {
+/// The number of the node that makes each value.
+fn makers(nodes: &[Node]) -> Result<BTreeMap<&str, usize>> {
     let mut makers = BTreeMap::new();
-    for (number, node) in model.nodes.iter().enumerate() {
+    for (number, node) in nodes.iter().enumerate() {
         for name in node.outputs.iter().filter(|name| !name.is_empty()) {
             if makers.insert(name.as_str(), number).is_some() {
                 return Err(Error::request(format!("the value `{name}` has two makers; the second is the node {}", describe(node))));
             }
         }
     }
+    Ok(makers)
+}
+
+/// The output without a softmax at the end, which makes probabilities of scores.
+fn scores<'a>(nodes: &'a [Node], makers: &BTreeMap<&str, usize>, output: &'a str) -> &'a str {
+    match makers.get(output).map(|&number| &nodes[number]) {
+        Some(Node { op_type, inputs, .. }) if ["Softmax", "LogSoftmax"].contains(&op_type.as_str()) && inputs.len() == 1 => &inputs[0],
+        _ => output,
+    }
+}
+
+/// The numbers of the nodes that the output depends on, ascending.
+fn needed(nodes: &[Node], makers: &BTreeMap<&str, usize>, output: &str) -> Result<BTreeSet<usize>> {
     let (mut needed, mut open) = (BTreeSet::new(), vec![output]);
     while let Some(name) = open.pop() {
         if let Some(&number) = makers.get(name)
             && needed.insert(number)
         {
-            open.extend(model.nodes[number].inputs.iter().map(String::as_str));
+            open.extend(nodes[number].inputs.iter().map(String::as_str));
         }
     }
-    Ok(needed)
-}
-
-fn check_weights(weights: &BTreeMap<String, Array>) -> Result<()> {
-    let is_finite = |array: &Array| match array.values() {
-        Values::F32(values) => values.iter().all(|value| value.is_finite()),
-        Values::F64(values) => values.iter().all(|value| value.is_finite()),
-        _ => true,
-    };
-    match weights.iter().find(|(_, array)| !is_finite(array)) {
-        Some((name, _)) => Err(Error::data(name, "the weights are not all finite")),
-        None => Ok(()),
+    if needed.len() > MOST_NODES {
+        return Err(Error::request(format!("the model has {} operators, more than the {MOST_NODES} that are read", needed.len())));
     }
+    Ok(needed)
 }
 
 /// A node in a message.
 fn describe(node: &Node) -> String {
     let name = if node.name.is_empty() { node.outputs.first().map_or("", String::as_str) } else { &node.name };
-    format!("`{name}` ({})", node.op_type)
+    format!("`{}` ({})", name.escape_debug(), node.op_type.escape_debug())
 }
 
-struct Importer {
-    builder: GraphBuilder,
-    parameters: BTreeMap<String, Tensor>,
+struct Importer<'a> {
+    model: &'a Model,
+    /// How many images the model's shapes are for.
+    images: usize,
+    layers: Layers,
+    /// What the names seen so far stand for; initializers not looked at yet are missing.
     values: BTreeMap<String, Value>,
-    names: BTreeSet<String>,
     problems: Vec<String>,
 }
 
-impl Importer {
-    fn new(input: [usize; 3]) -> Result<Self> {
-        Ok(Self {
-            builder: GraphBuilder::new(input)?,
-            parameters: BTreeMap::new(),
-            values: BTreeMap::new(),
-            names: ["input".to_owned()].into(),
-            problems: Vec::new(),
-        })
+impl<'a> Importer<'a> {
+    fn new(model: &'a Model, input: [usize; 3], images: usize) -> Result<Self> {
+        let is_double = model.inputs.iter().any(|input| input.dtype == Some(Dtype::F64));
+        let stored: usize = model.initializers.values().map(|array| array.values().len()).sum();
+        let layers = Layers::new(input, if is_double { DType::F64 } else { DType::F32 }, stored)?;
+        Ok(Self { model, images, layers, values: BTreeMap::new(), problems: Vec::new() })
+    }
+
+    /// The model's input: the net's, or that with the channels as the last axis.
+    fn image(&mut self, channels_last: bool) -> Result<Layer, Problem> {
+        let mut id = self.layers.input();
+        if channels_last {
+            id = self.layers.transpose("input.channels-last", id, vec![1, 2, 0])?;
+        }
+        Ok(self.layer_at(id, Batch::Axis(0)))
     }
 
     /// Adds what a node does, or notes why that cannot be.
     fn add(&mut self, node: &Node) {
         let inputs: Option<Vec<Option<Value>>> =
-            node.inputs.iter().map(|name| if name.is_empty() { Some(None) } else { self.values.get(name).cloned().map(Some) }).collect();
+            node.inputs.iter().map(|name| if name.is_empty() { Some(None) } else { self.value(name).map(Some) }).collect();
         let found = match inputs {
-            None => Err("takes a value that no node before it makes: the nodes are in no order, or form a circle".to_owned()),
+            None => Err(self.nameless(node)),
             Some(inputs) if inputs.iter().flatten().any(|input| matches!(input, Value::Refused)) => Ok(Vec::new()),
-            Some(inputs) => self.outputs(node, &inputs),
+            Some(inputs) => {
+                let opset = self.model.opsets.get("").copied().unwrap_or(1);
+                self.outputs(&Call { node, inputs: &inputs, opset })
+            }
         };
         let mut outputs = found.unwrap_or_else(|problem| {
             self.problems.push(format!("{}: {problem}", describe(node)));
@@ -148,57 +191,61 @@ impl Importer {
         }
     }
 
-    /// Adds a layer for a node; `parameters` by their last names. Returns the layer and its shape with a batch of 1.
-    fn layer(&mut self, node: &Node, op: Op, inputs: &[NodeId], parameters: Vec<(&str, Tensor)>) -> Result<Value, Problem> {
-        let name = self.name(node);
-        let id = self.builder.add(&name, op, inputs).map_err(|error| error.to_string())?;
-        let shape = [&[1], self.builder.shape(id)].concat();
-        check_size(&shape)?;
-        self.parameters.extend(parameters.into_iter().map(|(what, value)| (format!("{name}.{what}"), value)));
-        Ok(Value::Layer(id, shape))
-    }
-
-    /// A layer's name: that of its weights, as PyTorch names modules, else the node's, else its output's; numbered if it is taken.
-    fn name(&mut self, node: &Node) -> String {
-        let weights = node.inputs.get(1).and_then(|name| name.strip_suffix(".weight")).filter(|name| !name.is_empty());
-        let own = if node.name.is_empty() { node.outputs.first().map_or("", String::as_str) } else { &node.name };
-        let own = weights.unwrap_or(own).trim_start_matches('/');
-        let own = if own.is_empty() { "layer" } else { own };
-        let mut name = own.to_owned();
-        for number in 2..=self.names.len() + 1 {
-            if !self.names.contains(&name) {
-                break;
-            }
-            name = format!("{own}.{number}");
+    /// What a name stands for, if it is known by now.
+    fn value(&mut self, name: &str) -> Option<Value> {
+        if !self.values.contains_key(name) {
+            let array = Rc::new(self.model.initializers.get(name)?.clone());
+            self.values.insert(name.to_owned(), Value::Constant(array));
         }
-        self.names.insert(name.clone());
-        name
+        self.values.get(name).cloned()
     }
 
-    fn finish(self, output: &str) -> Result<Network> {
+    /// What is wrong with a node that takes what nothing stands for.
+    fn nameless(&mut self, node: &Node) -> Problem {
+        let name = node.inputs.iter().find(|name| !name.is_empty() && self.value(name).is_none()).cloned().unwrap_or_default();
+        let made = self.model.nodes.iter().any(|other| other.outputs.contains(&name));
+        let problem = if made { "that only a later node makes: the nodes are in no order, or form a circle" } else { "that nothing makes" };
+        format!("takes `{}`, {problem}", name.escape_debug())
+    }
+
+    fn finish(mut self, output: &str) -> Result<Network> {
         if !self.problems.is_empty() {
             let count = self.problems.len();
             let nodes = if count == 1 { "a node".to_owned() } else { format!("{count} nodes") };
             return Err(Error::request(format!("{nodes} of the model cannot be imported:\n{}", self.problems.join("\n"))));
         }
-        match self.values.get(output) {
-            Some(Value::Layer(..)) => Network::new(self.builder.build()?, self.parameters),
-            _ => Err(Error::request(format!("the output `{output}` does not depend on the image"))),
+        let Some(Value::Layer(Layer { id, shape, batch })) = self.values.get(output).cloned() else {
+            return Err(Error::request(format!("the output `{}` does not depend on the image", output.escape_debug())));
+        };
+        let sample = batch.sample(&shape, self.images);
+        if sample.iter().filter(|size| **size != 1).count() > 1 {
+            let problem = format!("the output `{}` has the shape {shape:?}, and scores are [batch, classes]", output.escape_debug());
+            return Err(Error::request(problem));
         }
+        let flat = self.layers.reshape("scores", id, vec![sample.iter().product()]).map_err(Error::request)?;
+        self.layers.build(flat)
+    }
+
+    /// What a layer gives, with the batch where it is told to be.
+    fn layer_at(&self, id: bezoar_nn::NodeId, batch: Batch) -> Layer {
+        Layer { id, shape: batch.full(self.layers.shape(id), self.images), batch }
+    }
+
+    /// Adds a layer of a node, called as the node is.
+    fn layer(
+        &mut self,
+        call: &Call<'_>,
+        op: Op,
+        inputs: &[bezoar_nn::NodeId],
+        batch: Batch,
+        parameters: Vec<(&str, &Array)>,
+    ) -> Result<Value, Problem> {
+        let id = self.layers.add(&call.name(), op, inputs, parameters)?;
+        Ok(Value::Layer(self.layer_at(id, batch)))
     }
 }
 
-fn check_size(shape: &[usize]) -> Result<(), Problem> {
-    let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
-    if count.is_some_and(|count| count <= LARGEST) { Ok(()) } else { Err(format!("its output {shape:?} is too large")) }
-}
-
-/// An array of floats as a tensor.
-fn tensor(array: &Array) -> Result<Tensor, Problem> {
-    match array.values() {
-        Values::F32(values) => Tensor::from_slice(values, array.shape(), &Device::Cpu),
-        Values::F64(values) => Tensor::from_slice(values, array.shape(), &Device::Cpu),
-        other => return Err(format!("its weights are {:?}, not floats", other.dtype())),
-    }
-    .map_err(|error| error.to_string())
+/// The result of making an array here.
+fn array(shape: Vec<usize>, values: Values) -> Result<Array, Problem> {
+    Array::new(shape, values).map_err(|error| error.to_string())
 }
