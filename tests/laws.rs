@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bezoar_attribution::{Analysis, Composite, Preset, STABILIZER};
+use bezoar_attribution::{Analysis, Composite, Preset, Rule, STABILIZER};
 use bezoar_core::{
     Attack, Batch, Classifier, ClusteredClass, Clusterer, Clustering, Decision, Features, ImageSet, ImageShape, Representation, Role,
     Transform,
@@ -202,7 +202,8 @@ fn without_epsilon_and_bias_relevance_is_gradient_times_input() {
             (name.clone(), if constant(name) { tensor.zeros_like().unwrap() } else { tensor })
         });
         let net = Network::new(net.graph().clone(), parameters.collect()).unwrap();
-        if net.graph().nodes().iter().any(|node| matches!(node.op, Op::MatMul)) {
+        // Where a ReLU6 is at its end, and in attention, relevance passes that no gradient does.
+        if net.graph().nodes().iter().any(|node| matches!(node.op, Op::Activation { .. } | Op::MatMul) && node.op != Op::RELU) {
             continue;
         }
         let images = net.images(&noise(&net)).unwrap();
@@ -235,7 +236,7 @@ fn every_composite_explains_every_net() {
             let relevance = analysis.explain(&images, start).unwrap().relevance;
             assert!(features(&relevance).unwrap().first_not_finite().is_none(), "{name}, {preset:?}");
             let balances = analysis.balance(&images, start).unwrap();
-            for balance in &balances {
+            for balance in balances.iter().filter(|balance| balance.rule != Rule::Gradient) {
                 let accounted = balance.handed_on + balance.absorbed.bias + balance.absorbed.epsilon + balance.absorbed.lost;
                 let scale = balances.iter().map(|balance| balance.arrived.abs()).fold(1.0, f64::max);
                 assert!((balance.arrived - accounted).abs() < 1e-3 * scale, "{name}, {preset:?}: {balance:?}");
@@ -250,13 +251,13 @@ fn every_net_learns() {
         if model.graph([3, 32, 32], CLASSES.len()).is_err() {
             continue;
         }
-        let set = images([12, 12, 12], 3);
-        let config = json!({ "epochs": 6, "batch": 12, "optimizer": { "use": "adam", "rate": 1e-3 }, "augment": { "use": "none" } });
+        let set = images([8, 8, 8], 3);
+        let config = json!({ "epochs": 12, "batch": 12, "optimizer": { "use": "adam", "rate": 1e-3 }, "augment": { "use": "none" } });
         let config: TrainConfig = serde_json::from_value(config).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let history = bezoar_nn::train(&context(), &*model, &set, None, &config, folder.path()).unwrap().history;
         let losses: Vec<f64> = history.iter().map(|epoch| epoch.train.loss).collect();
-        assert!(losses[5] < losses[0], "{}: {losses:?}", model.name());
+        assert!(losses[11] < 0.9 * losses[0], "{}: {losses:?}", model.name());
     }
 }
 

@@ -66,6 +66,10 @@ impl Architecture for Squeezenet {
         global_mean(&mut b, at)?;
         b.build()
     }
+
+    fn gain(&self) -> f64 {
+        6f64.sqrt()
+    }
 }
 
 fn fire(b: &mut GraphBuilder, name: &str, from: NodeId, [squeezed, expanded]: [usize; 2]) -> Result<NodeId> {

@@ -13,6 +13,12 @@ pub trait Architecture: Send + Sync {
     /// When the images are too small for the layers, and names the layer.
     fn graph(&self, input: [usize; 3], classes: usize) -> Result<Graph>;
 
+    /// What fresh weights are multiplied with. As they are, values shrink from layer to layer; a norm makes up for that, and where there is
+    /// none, √6 does (arXiv 1502.01852, equation 10).
+    fn gain(&self) -> f64 {
+        1.0
+    }
+
     /// What a parameter is called here that other libraries call `foreign`; the same, if nothing else is known. None for what this net has not:
     /// heads that serve training alone.
     fn own_name(&self, foreign: &str) -> Option<String> {

@@ -95,6 +95,16 @@ impl Network {
         Self::new(graph, parameters)
     }
 
+    /// The same with all weights multiplied.
+    pub(crate) fn with_gain(mut self, gain: f64) -> Result<Self> {
+        let weights = self.graph.parameters().into_iter().filter(|parameter| matches!(parameter.role, Role::Weight { .. }));
+        for Parameter { name, .. } in weights.filter(|_| (gain - 1.0).abs() > 0.0) {
+            let scaled = (&self.parameters[&name] * gain).at(&name)?;
+            self.parameters.insert(name, scaled);
+        }
+        Self::new(self.graph, self.parameters)
+    }
+
     /// What it computes.
     pub fn graph(&self) -> &Graph {
         &self.graph

@@ -118,7 +118,7 @@ pub fn train(
             return Err(Error::request("a fresh net must be trained, and `epochs` is 0")
                 .with_help("name a number of epochs, or a net that is given, such as `{ use: pretrained, .. }`"));
         }
-        None => Network::init(graph, &mut cx.rng("init"), &device)?,
+        None => Network::init(graph, &mut cx.rng("init"), &device)?.with_gain(architecture.gain())?,
     };
     let validation = validation.filter(|set| !set.is_empty());
     let run = Run { cx, images, validation, config, memory: Memory::default() };
