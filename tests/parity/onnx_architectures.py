@@ -81,7 +81,8 @@ def randomise(net, side):
     Batch norm's statistics are those of random images, disturbed: with others, deep nets give the same scores for all images.
     """
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
-    for module in [*norms, *(module for module in net.modules() if isinstance(module, nn.LayerNorm))]:
+    all_norms = [*norms, *(module for module in net.modules() if isinstance(module, nn.LayerNorm))]
+    for module in all_norms:
         if module.weight is not None:
             nn.init.uniform_(module.weight, 0.7, 1.4)
     for name, parameter in net.named_parameters():
@@ -89,11 +90,11 @@ def randomise(net, side):
             nn.init.uniform_(parameter, -0.1, 0.1)
         if name.endswith(("class_token", "cls_token", "head.weight", "heads.head.weight")):
             nn.init.normal_(parameter, std=0.1)
-    if not norms:
+    if not all_norms:
         for module in net.modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.kaiming_normal_(module.weight)
-    else:
+    if norms:
         for norm in norms:
             norm.momentum = 1.0
         net.train()(torch.rand(8, 3, side, side) * 2 - 1)

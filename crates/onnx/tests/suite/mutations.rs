@@ -28,7 +28,7 @@ fn spoil(model: &mut Model, rng: &mut impl RngExt) {
                 inputs[at] = name;
             }
         }
-        1 => model.nodes[below(count)].op_type = operators[below(count)].clone(),
+        1 => model.nodes[below(count)].op_type.clone_from(&operators[below(count)]),
         2 => {
             for attribute in model.nodes[below(count)].attributes.values_mut() {
                 match attribute {
