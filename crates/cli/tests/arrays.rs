@@ -79,6 +79,24 @@ fn arrays_go_through_a_net_and_back() {
 }
 
 #[test]
+fn parameters_become_nets_with_their_architecture() {
+    let (folder, net, images) = folder();
+    let path = folder.path();
+    candle_core::safetensors::save(&net.parameters().clone().into_iter().collect(), path.join("weights.safetensors")).unwrap();
+    for block in ["compact-cnn", r#"{"use":"compact-cnn","width":16}"#] {
+        succeeds(path, &format!("infer --model weights.safetensors --architecture {block} --inputs x.npy --output scores.npy"));
+        assert_close(&floats(&path.join("scores.npy")), &host(&net.forward(&images).unwrap()), 1e-5);
+    }
+    let described = succeeds(path, "model describe weights.safetensors --architecture compact-cnn --images 3x32x32");
+    assert!(described.contains(&net.graph().parameter_count().to_string()), "{described}");
+    let with =
+        |block: &str| refused(path, &format!("infer --model weights.safetensors --architecture {block} --inputs x.npy --output s.npy"));
+    assert!(with("compact-cn").contains("model plugins: compact-cnn"), "{}", with("compact-cn"));
+    assert!(with(r#"{"use":"compact-cnn","width":8}"#).contains("`stage1.1.conv.weight` is [16, 3, 3, 3], and the net takes [8, 3, 3, 3]"));
+    assert!(refused(path, "model describe weights.safetensors --architecture compact-cnn").contains("--images"));
+}
+
+#[test]
 fn relevance_is_that_of_the_library() {
     let (folder, net, images) = folder();
     let path = folder.path();

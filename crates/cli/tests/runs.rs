@@ -177,6 +177,40 @@ fn without_an_attack_only_what_is_known_is_said() {
 }
 
 #[test]
+fn nets_that_are_given_are_taken_as_they_are() {
+    let workplace = Workplace::new();
+    workplace.evaluate(PIPELINE, &[]);
+    let trained = |workplace: &Workplace| folders(&workplace.path("cache/train"));
+    let first = trained(&workplace);
+    let [net] = first.as_slice() else { panic!("{first:?}") };
+    let exported = Command::new(env!("CARGO_BIN_EXE_bezoar"))
+        .args(["model", "export"])
+        .arg(net.join("network.safetensors"))
+        .args(["--output", "net.onnx"])
+        .current_dir(workplace.folder.path())
+        .status();
+    assert!(exported.unwrap().success());
+    std::fs::copy(net.join("network.safetensors"), workplace.path("net.safetensors")).unwrap();
+    let accuracy = |text: &str| text.lines().find(|line| line.starts_with("Clean accuracy")).map(str::to_owned);
+    let (_, own) = workplace.evaluate(PIPELINE, &[]);
+    for model in ["{ use: onnx, file: net.onnx }", "{ use: pretrained, architecture: { use: compact-cnn }, weights: net.safetensors }"] {
+        let given = PIPELINE.replace("{ use: compact-cnn }\n", &format!("{model}\n"));
+        let (_, text) = workplace.evaluate(&given, &["--set", "train.epochs=0"]);
+        assert!(accuracy(&text).is_some() && accuracy(&text) == accuracy(&own), "{text} instead of {own}");
+    }
+    let refused = |pipeline: &str, options: &[&str]| {
+        std::fs::write(workplace.path("small.yaml"), pipeline).unwrap();
+        let output = workplace.command().args(options).stderr(Stdio::piped()).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(refused(PIPELINE, &["--set", "train.epochs=0"]).contains("a fresh net must be trained"));
+    let given = PIPELINE.replace("{ use: compact-cnn }\n", "{ use: onnx, file: net.onnx }\n");
+    let other = refused(&given, &["--set", "dataset.size=48"]);
+    assert!(other.contains("the net takes images [3, 32, 32]"), "{other}");
+}
+
+#[test]
 fn runs_are_listed_by_time() {
     let workplace = Workplace::new();
     for (name, hours) in [("middle", 20), ("old", 72), ("young", 0)] {
