@@ -71,12 +71,10 @@ def lively(net, images):
                 parameter += 0.1 * torch.randn_like(parameter)
             elif parameter.abs().max() == 0:
                 parameter += 0.1 * torch.randn_like(parameter)
-        for module in net.modules():
+        for module in net.eval().modules():
             if isinstance(module, torch.nn.BatchNorm2d):
-                module.momentum = None
-            if isinstance(module, torch.nn.Dropout):
-                module.p = 0.0
-        net.train()(images.repeat(4, 1, 1, 1) + 0.1 * torch.randn(4 * len(images), *images.shape[1:]))
+                module.train().momentum = None
+        net(images.repeat(4, 1, 1, 1) + 0.1 * torch.randn(4 * len(images), *images.shape[1:]))
     return net.eval()
 
 
