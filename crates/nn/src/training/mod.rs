@@ -122,7 +122,7 @@ pub fn train(
     };
     let validation = validation.filter(|set| !set.is_empty());
     let run = Run { cx, images, validation, config, memory: Memory::default() };
-    let fingerprint = run.fingerprint(&start, architecture.fingerprint()?)?;
+    let fingerprint = run.fingerprint(&start, architecture.fingerprint()?.as_deref())?;
     let mut state = match Checkpoint::open(checkpoints, &fingerprint, &start, config.optimizer.slots())? {
         Some(checkpoint) => checkpoint,
         None => Checkpoint::new(checkpoints, fingerprint, start)?,
@@ -155,7 +155,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// What tells this training from every other: its configuration, data, seed and net.
-    fn fingerprint(&self, start: &Network, given: Option<String>) -> Result<String> {
+    fn fingerprint(&self, start: &Network, given: Option<&str>) -> Result<String> {
         let validation = self.validation.map(ImageSet::digest).transpose()?;
         let seed = self.cx.rng("fingerprint").next_u64();
         Ok(json!([self.config, self.images.digest()?, validation, seed, start.graph(), given]).to_string())
