@@ -159,7 +159,7 @@ const CASES: &[Case] = &[
     (
         "a weight of more values than there are",
         |good| {
-            good.cut = |bytes| [bytes, field(7, &field(5, &[&[8, 255, 255, 255, 255, 127, 16, 1][..], &field(8, b"v")].concat()))].concat()
+            good.cut = |bytes| [bytes, field(7, &field(5, &[&[8, 255, 255, 255, 255, 127, 16, 1][..], &field(8, b"v")].concat()))].concat();
         },
         &["`v`"],
     ),
@@ -282,7 +282,7 @@ const CASES: &[Case] = &[
             good.between(
                 with(node("BatchNormalization", &["conv", "s", "s", "s", "s"], "norm"), "training_mode", Attribute::Int(1)),
                 &[("s", floats(&[2]))],
-            )
+            );
         },
         &["`norm`", "in training"],
     ),
@@ -357,7 +357,7 @@ const CASES: &[Case] = &[
             good.between(
                 node("Resize", &["conv", "", "f"], "large"),
                 &[("f", Array::new(vec![4], Values::F32(vec![1.0, 1.0, 1e30, 1e30])).unwrap())],
-            )
+            );
         },
         &["`large`", "whole factors"],
     ),
