@@ -66,7 +66,7 @@ impl Good {
     /// Puts an operator between the convolution and the rectifier, with constants.
     fn between(&mut self, node: Node, constants: &[(&str, Array)]) {
         let Node { inputs, .. } = &mut self.model.nodes[1];
-        inputs[0] = node.outputs[0].clone();
+        inputs[0].clone_from(&node.outputs[0]);
         self.model.nodes.insert(1, node);
         self.constants(constants);
     }
