@@ -14,6 +14,7 @@
 
 mod class_ref;
 mod context;
+mod digest;
 mod error;
 mod features;
 mod image_set;
@@ -26,6 +27,7 @@ mod verdict;
 
 pub use class_ref::ClassRef;
 pub use context::{Cancel, Context, Device, Progress, Task};
+pub use digest::{digest_file, hex};
 pub use error::{Error, Result};
 pub use features::{FeatureSource, Features};
 pub use image_set::{Batch, Edit, Image, ImageSet, ImageShape, PixelSource, Row, Sample};
@@ -39,12 +41,3 @@ pub use stages::{
 };
 pub use truth::{GroundTruth, Mask, Role};
 pub use verdict::{ClassVerdict, Input, Origin, Verdict};
-
-/// Bytes in lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bezoar_core::{Context, Error, Result, Sample, Skipped, hex};
+use bezoar_core::{Context, Error, Result, Sample, Skipped, digest_file, hex};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -197,7 +197,7 @@ impl Raw {
     pub(crate) fn fingerprint(&self) -> Result<String> {
         let named = |path: &PathBuf| {
             let name = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned();
-            Ok((name, digest::<Sha256>(path)?))
+            Ok((name, digest_file::<Sha256>(path)?))
         };
         let mut digests = self.files.par_iter().map(named).collect::<Result<Vec<_>>>()?;
         digests.sort();
@@ -207,25 +207,6 @@ impl Raw {
         }
         Ok(hex(&hash.finalize()))
     }
-}
-
-/// The digest of a file, hexadecimal.
-pub(crate) fn digest<H: Digest>(path: &Path) -> Result<String> {
-    struct Hashing<H>(H);
-    impl<H: Digest> io::Write for Hashing<H> {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.update(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let io = |error| Error::io(path, error);
-    let mut hash = Hashing(H::new());
-    io::copy(&mut fs::File::open(path).map_err(io)?, &mut hash).map_err(io)?;
-    Ok(hex(&hash.0.finalize()))
 }
 
 /// What lies in a folder, by name; hidden files are passed over.

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use bezoar_core::{Context, Error, Result, hex};
+use bezoar_core::{Context, Error, Result, digest_file, hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -190,18 +190,8 @@ fn check(folder: &Path) -> Result<Cost, String> {
 }
 
 fn prove(path: &Path) -> Result<Proof> {
-    let io = |error| Error::io(path, error);
-    let mut file = File::open(path).map_err(io)?;
-    let (mut hash, mut bytes, mut chunk) = (Sha256::new(), 0, vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut chunk).map_err(io)? {
-            0 => return Ok(Proof { bytes, sha256: hex(&hash.finalize()) }),
-            read => {
-                hash.update(&chunk[..read]);
-                bytes += read as u64;
-            }
-        }
-    }
+    let bytes = fs::metadata(path).map_err(|error| Error::io(path, error))?.len();
+    Ok(Proof { bytes, sha256: digest_file::<Sha256>(path)? })
 }
 
 #[cfg(unix)]

@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bezoar_core::{Error, Part, Plugin, Result, hex, register};
+use bezoar_core::{Error, Part, Plugin, Result, digest_file, register};
 use bezoar_formats::{Array, Values, state_dict};
 use bezoar_nn::{Architecture, AtPlace, Graph, Network};
 use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
 /// A net whose training begins with given parameters instead of random ones.
 ///
@@ -55,8 +55,7 @@ impl Architecture for Pretrained {
     }
 
     fn fingerprint(&self) -> Result<Option<String>> {
-        let bytes = std::fs::read(&self.weights).map_err(|error| Error::io(&self.weights, error))?;
-        Ok(Some(hex(&Sha256::digest(bytes))))
+        digest_file::<Sha256>(&self.weights).map(Some)
     }
 }
 

@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bezoar_core::{Error, Plugin, Result, hex, register};
+use bezoar_core::{Error, Plugin, Result, digest_file, register};
 use bezoar_formats::onnx;
 use bezoar_nn::{Architecture, Graph, Network};
 use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
 /// The net of an ONNX model, layers and parameters.
 ///
@@ -62,7 +62,6 @@ impl Architecture for Given {
     }
 
     fn fingerprint(&self) -> Result<Option<String>> {
-        let bytes = std::fs::read(&self.file).map_err(|error| Error::io(&self.file, error))?;
-        Ok(Some(hex(&Sha256::digest(bytes))))
+        digest_file::<Sha256>(&self.file).map(Some)
     }
 }

@@ -3,7 +3,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bezoar_core::{Context, Error, Result};
+use bezoar_core::{Context, Error, Result, digest_file};
 use md5::Md5;
 use sha2::Sha256;
 use ureq::Agent;
@@ -11,7 +11,6 @@ use ureq::http::Response;
 
 use super::unpack::unpack;
 use super::{beside, make_room, ways_to_use_a_copy};
-use crate::raw::digest;
 use crate::{Archive, Card};
 
 /// Attempts in a row that may end without a new byte.
@@ -169,7 +168,7 @@ fn total<T>(response: &Response<T>) -> Option<u64> {
 
 /// Compares a downloaded file to the card.
 fn check(archive: &Archive, path: &Path) -> Result<()> {
-    let digests = [("MD5", digest::<Md5>(path)?, &archive.md5), ("SHA-256", digest::<Sha256>(path)?, &archive.sha256)];
+    let digests = [("MD5", digest_file::<Md5>(path)?, &archive.md5), ("SHA-256", digest_file::<Sha256>(path)?, &archive.sha256)];
     for (name, found, expected) in digests {
         if found != *expected {
             return Err(wrong_file(archive, &format!("what came has the {name} digest {found} where the card says {expected}")));
