@@ -87,7 +87,11 @@ def squeezenet(classes):
 
 
 def mobilenet(classes):
-    return models.mobilenet_v2(num_classes=classes)
+    """With the strides for small images: the first convolution and the second stage keep the size."""
+    net = models.mobilenet_v2(num_classes=classes)
+    net.features[0][0].stride = (1, 1)
+    net.features[2].conv[1][0].stride = (1, 1)
+    return net
 
 
 def inception(classes):
