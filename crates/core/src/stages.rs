@@ -157,6 +157,14 @@ pub trait Representation: Send + Sync {
         sink: &mut dyn FnMut(Features) -> Result<()>,
     ) -> Result<()>;
 
+    /// A digest of the files that it reads; none where it reads none.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn fingerprint(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// What became of all that it shares out over these images, for people to check; it stands beside a run's results. None where
     /// nothing is shared out.
     fn balance(&self, _model: &dyn Classifier, _images: &ImageSet) -> Result<Option<serde_json::Value>> {

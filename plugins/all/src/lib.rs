@@ -8,6 +8,7 @@
 use bezoar_activation_clustering as _;
 use bezoar_attacks as _;
 use bezoar_attribution as _;
+use bezoar_backbones as _;
 use bezoar_clustering as _;
 use bezoar_data as _;
 use bezoar_evaluation as _;
