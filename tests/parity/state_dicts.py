@@ -52,7 +52,7 @@ NETS = [
     ("timm resnet18", lambda: timm.create_model("resnet18", num_classes=CLASSES), "{ use: resnet, stem: imagenet }", 64),
     ("timm resnet50", lambda: timm.create_model("resnet50", num_classes=CLASSES), "{ use: resnet, depth: 50, stem: imagenet }", 64),
     ("timm mobilenetv2_100", lambda: timm.create_model("mobilenetv2_100", num_classes=CLASSES), "{ use: mobilenet-v2, stem: imagenet }", 64),
-    ("timm inception_v3", lambda: timm.create_model("inception_v3", num_classes=CLASSES), "inception-v3", 96),
+    ("timm inception_v3", lambda: timm.create_model("inception_v3", num_classes=CLASSES), "inception-v3", 160),
     (
         "timm vit_tiny_patch16_224",
         lambda: timm.create_model("vit_tiny_patch16_224", num_classes=CLASSES, img_size=64),

@@ -7,7 +7,7 @@
 //! A model is read for the batch that its input names, or for one image where that is open. Each value knows where in its shape the
 //! images are counted, and the graph's shapes are those of one. What only reckons with shapes and constants is worked out at import,
 //! functions that exporters spell out are put together again, and layers that turn out unneeded are left out. A softmax at the end is
-//! left out: scores are what comes before it. `docs/onnx.md` lists the operators.
+//! left out: scores are what comes before it. `docs/models.md` lists the operators.
 //!
 //! Not here: the file format (see `bezoar-formats`), layers and their kernels (see `bezoar-nn`).
 
