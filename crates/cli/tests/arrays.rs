@@ -121,6 +121,8 @@ fn relevance_is_that_of_the_library() {
 fn requests_that_make_no_sense_say_what_is_wrong() {
     let (folder, ..) = folder();
     let path = folder.path();
+    write_array(&path.join("few.npy"), &Array::new(vec![2], Values::I64(vec![0, 1])).unwrap()).unwrap();
+    write_array(&path.join("high.npy"), &Array::new(vec![5], Values::I64(vec![0, 1, 2, 3, 4])).unwrap()).unwrap();
     let with = |rest: &str| refused(path, &format!("attribute --model net.onnx --inputs x.npy --output r.npy {rest}"));
     for (rest, wanted) in [
         ("--composite epsilon-minus", "epsilon-minus"),
@@ -130,6 +132,9 @@ fn requests_that_make_no_sense_say_what_is_wrong() {
         ("--at stage2.pol", "did you mean `stage2.pool`"),
         ("--low 0,0", "2 limits"),
         ("--targets x.npy", "whole numbers"),
+        ("--targets few.npy", "holds 2 classes, and there are 5 images"),
+        ("--targets high.npy", "4"),
+        (r#"--composite {"rows":[{"rule":"z-minus"}]}"#, "z-minus"),
     ] {
         let said = if rest.starts_with("--low") { with(&format!("--composite epsilon-gamma-box {rest}")) } else { with(rest) };
         assert!(said.contains(wanted), "{rest}: {said}");
@@ -139,5 +144,10 @@ fn requests_that_make_no_sense_say_what_is_wrong() {
     assert!(refused(path, "model describe broken.onnx").contains("broken.onnx"));
     assert!(refused(path, "infer --model t.npy --inputs x.npy --output y.npy").contains("no net"));
     assert!(refused(path, "infer --model net.onnx --inputs t.npy --output y.npy").contains("[N, 3, 32, 32]"));
+    let [n, c, h, w] = SHAPE;
+    let mut values = vec![0.0; n * c * h * w];
+    values[3 * c * h * w] = f32::NAN;
+    write_array(&path.join("nan.npy"), &Array::new(SHAPE.to_vec(), Values::F32(values)).unwrap()).unwrap();
+    assert!(refused(path, "infer --model net.onnx --inputs nan.npy --output y.npy").contains("image 3 holds a value that is not finite"));
     assert!(refused(path, "infer --model net.onnx --inputs x.npy --output y.txt").contains(".npy"));
 }

@@ -15,8 +15,9 @@ pub(crate) struct Activations {
 
 impl Activations {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result<(), Error> {
-        let network = self.arrays.network()?;
+        let images = self.arrays.images()?;
+        let network = self.arrays.network(&images)?;
         let id = network.graph().require(&self.layer)?;
-        self.arrays.through(terminal, &network, "activations", |images, _| network.forward_to(images, id))
+        self.arrays.through(terminal, &network, &images, "activations", |images, _| network.forward_to(images, id))
     }
 }

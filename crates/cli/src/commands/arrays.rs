@@ -1,12 +1,13 @@
 //! Arrays from files through a net, and back to files: what `infer`, `activations` and `attribute` share.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bezoar_config::{Node, Source, parse};
 use bezoar_core::{Cancel, Context, Device, Error, Part, Registry, Result};
 use bezoar_formats::{Array, Values, onnx, read_array, write_array};
 use bezoar_nn::{Architecture, AtPlace, Network};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Tensor, WithDType};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -47,22 +48,37 @@ enum Precision {
 }
 
 impl Arrays {
-    /// The net, on its device and in its precision.
-    pub(crate) fn network(&self) -> Result<Network> {
+    /// The images, as they are in their file.
+    pub(crate) fn images(&self) -> Result<Tensor> {
+        let (shape, values) = read_array(&self.inputs)?.into_parts();
+        let wrong = |problem: String| Error::data(self.inputs.display(), problem);
+        if shape.len() != 4 || shape.contains(&0) {
+            return Err(wrong(format!("holds {shape:?}, and images are [N, C, H, W]")));
+        }
+        match values {
+            Values::F32(values) => tensor(values, shape),
+            Values::F64(values) => tensor(values, shape),
+            other => Err(format!("holds {:?}, and images are floats", other.dtype())),
+        }
+        .map_err(wrong)
+    }
+
+    /// The net for these images, on its device and in its precision.
+    pub(crate) fn network(&self, images: &Tensor) -> Result<Network> {
         let dtype = match self.precision {
             Precision::F32 => DType::F32,
             Precision::F64 => DType::F64,
         };
+        let place = self.inputs.display().to_string();
+        let (_, channels, height, width) = images.dims4().at(&place)?;
         let network = match &self.architecture {
-            Some(block) => {
-                let inputs = read_array(&self.inputs)?;
-                let &[_, channels, height, width] = inputs.shape() else {
-                    return Err(Error::data(self.inputs.display(), format!("holds {:?}, and images are [N, C, H, W]", inputs.shape())));
-                };
-                read_parameters(&self.model, block, [channels, height, width])?
-            }
+            Some(block) => read_parameters(&self.model, block, [channels, height, width])?,
             None => read_network(&self.model)?,
         };
+        let wanted @ [c, h, w] = network.graph().input();
+        if wanted != [channels, height, width] {
+            return Err(Error::data(place, format!("holds {:?}, and the net takes [N, {c}, {h}, {w}]", images.dims())));
+        }
         network.to(&bezoar_nn::device(self.device)?, dtype)
     }
 
@@ -71,42 +87,35 @@ impl Arrays {
         &self,
         terminal: &Terminal,
         network: &Network,
+        images: &Tensor,
         label: &str,
-        mut work: impl FnMut(&Tensor, std::ops::Range<usize>) -> Result<Tensor>,
+        mut work: impl FnMut(&Tensor, Range<usize>) -> Result<Tensor>,
     ) -> Result<()> {
         let cancel = Cancel::default();
         cancel_on_interrupt(&cancel)?;
         let cx = Context::new(0, self.device, terminal.progress(), cancel);
-        let inputs = read_array(&self.inputs)?;
-        let (shape, values) = inputs.into_parts();
-        let wanted = network.graph().input();
-        if shape.len() != 4 || shape[1..] != wanted {
-            let [c, h, w] = wanted;
-            return Err(Error::data(self.inputs.display(), format!("holds {shape:?}, and the net takes [N, {c}, {h}, {w}]")));
-        }
-        let place = || self.inputs.display().to_string();
-        let images = match values {
-            Values::F32(values) => Tensor::from_vec(values, shape.as_slice(), &candle_core::Device::Cpu),
-            Values::F64(values) => Tensor::from_vec(values, shape.as_slice(), &candle_core::Device::Cpu),
-            other => return Err(Error::data(place(), format!("holds {:?}, and images are floats", other.dtype()))),
-        };
-        let images = images.at(&place())?;
-        let progress = cx.task(label, shape[0] as u64);
+        let count = images.dim(0).at(label)?;
+        let progress = cx.task(label, count as u64);
         let mut results = Vec::new();
-        for start in (0..shape[0]).step_by(self.batch as usize) {
+        for start in (0..count).step_by(self.batch as usize) {
             cx.check()?;
-            let rows = start..shape[0].min(start + self.batch as usize);
+            let rows = start..count.min(start + self.batch as usize);
             let batch = images.narrow(0, start, rows.len()).and_then(|batch| batch.to_dtype(network.dtype())?.to_device(network.device()));
-            let result = work(&batch.at(&place())?, rows.clone())?;
+            let result = work(&batch.at(label)?, rows.clone())?;
             results.push(result.to_device(&candle_core::Device::Cpu).at(label)?);
             progress.advance(rows.len() as u64);
-        }
-        if results.is_empty() {
-            return Err(Error::data(place(), "holds no images"));
         }
         drop(progress);
         write_array(&self.output, &array(&Tensor::cat(&results, 0).at(label)?).at(label)?)
     }
+}
+
+/// Images of finite values, or what is wrong with them.
+fn tensor<T: WithDType>(values: Vec<T>, shape: Vec<usize>) -> std::result::Result<Tensor, String> {
+    if let Some(place) = values.iter().position(|value| !value.to_f64().is_finite()) {
+        return Err(format!("image {} holds a value that is not finite", place / shape[1..].iter().product::<usize>()));
+    }
+    Tensor::from_vec(values, shape, &candle_core::Device::Cpu).map_err(|error| error.to_string())
 }
 
 /// The net of an ONNX model or of a run.

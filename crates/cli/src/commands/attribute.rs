@@ -1,7 +1,9 @@
 use std::path::PathBuf;
 
-use bezoar_attribution::{Absorbed, Analysis, Balance, Limits, Preset, STABILIZER, Target};
+use bezoar_attribution::{Absorbed, Analysis, Balance, Composite, Limits, Preset, STABILIZER, Target};
+use bezoar_config::{Source, parse};
 use bezoar_core::{ClassRef, Error, Result};
+use bezoar_nn::AtPlace;
 use clap::Args;
 use serde_json::json;
 
@@ -16,8 +18,9 @@ pub(crate) struct Attribute {
     #[arg(long, value_name = "FILE")]
     targets: Option<PathBuf>,
     /// Which rule is for which layer: epsilon, epsilon-plus, epsilon-plus-flat, epsilon-gamma-box, epsilon-alpha2-beta1,
-    /// epsilon-alpha2-beta1-flat or excitation-backprop.
-    #[arg(long, default_value = "epsilon-plus")]
+    /// epsilon-alpha2-beta1-flat or excitation-backprop; or rows of your own as in a pipeline, such as
+    /// `{ rows: [{ kind: convolution, rule: z-plus }, { kind: linear, rule: { epsilon: 1e-6 } }] }`.
+    #[arg(long, value_name = "NAME|ROWS", default_value = "epsilon-plus")]
     composite: String,
     /// The ε of the ε-rule.
     #[arg(long, default_value_t = STABILIZER)]
@@ -45,18 +48,16 @@ pub(crate) struct Attribute {
 
 impl Attribute {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result<()> {
-        let preset: Preset =
-            serde_json::from_value(json!(self.composite)).map_err(|error| Error::request(format!("--composite: {error}")))?;
-        let network = self.arrays.network()?.fold_batch_norm()?;
+        let images = self.arrays.images()?;
+        let network = self.arrays.network(&images)?.fold_batch_norm()?;
         let channels = network.graph().input()[0];
         let spread = |limits: &[f64]| if let [all] = limits { vec![*all; channels] } else { limits.to_vec() };
         let limits = Limits { low: spread(&self.low), high: spread(&self.high) };
-        let composite = preset.of(self.epsilon, self.gamma);
-        composite.check()?;
+        let composite = self.composite()?;
         let analysis = Analysis::within(network, &composite, &limits)?;
         let analysis = if let Some(layer) = &self.at { analysis.at(layer)? } else { analysis };
         let classes: Vec<String> = (0..analysis.network().graph().classes()).map(|class| class.to_string()).collect();
-        let labels = self.targets.as_deref().map(read_classes).transpose()?;
+        let labels = self.labels(images.dim(0).at("images")?)?;
         let target = match &self.target {
             Some(target) => parse_target(target)?,
             None if labels.is_some() => Target::Label,
@@ -64,11 +65,9 @@ impl Attribute {
         };
         let start = target.resolve(&classes)?;
         let mut balances: Vec<Balance> = Vec::new();
-        self.arrays.through(terminal, analysis.network(), "heatmaps", |images, rows| {
+        self.arrays.through(terminal, analysis.network(), &images, "heatmaps", |images, rows| {
             let labels = match &labels {
-                Some(labels) => labels
-                    .get(rows.clone())
-                    .ok_or_else(|| Error::request(format!("there are classes for {} images, and more images than that", labels.len())))?,
+                Some(labels) => &labels[rows],
                 None if target == Target::Predicted || matches!(target, Target::Class(_)) => &vec![0; rows.len()],
                 None => return Err(Error::request("this target asks for the images' classes").with_help("name their file with --targets")),
             };
@@ -82,6 +81,26 @@ impl Attribute {
             terminal.result(&table(&balances));
         }
         Ok(())
+    }
+}
+
+impl Attribute {
+    fn composite(&self) -> Result<Composite> {
+        let wrong = |error| Error::request(format!("--composite: {error}"));
+        let preset: Preset = serde_json::from_value(parse(&Source::new("--composite", &self.composite))?.to_json()).map_err(wrong)?;
+        let composite = preset.of(self.epsilon, self.gamma);
+        composite.check()?;
+        Ok(composite)
+    }
+
+    /// The given classes of so many images.
+    fn labels(&self, images: usize) -> Result<Option<Vec<u32>>> {
+        let Some(path) = &self.targets else { return Ok(None) };
+        let labels = read_classes(path)?;
+        if labels.len() != images {
+            return Err(Error::data(path.display(), format!("holds {} classes, and there are {images} images", labels.len())));
+        }
+        Ok(Some(labels))
     }
 }
 

@@ -12,7 +12,8 @@ pub(crate) struct Infer {
 
 impl Infer {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result<(), Error> {
-        let network = self.arrays.network()?.fold_batch_norm()?;
-        self.arrays.through(terminal, &network, "scores", |images, _| network.forward(images))
+        let images = self.arrays.images()?;
+        let network = self.arrays.network(&images)?.fold_batch_norm()?;
+        self.arrays.through(terminal, &network, &images, "scores", |images, _| network.forward(images))
     }
 }
