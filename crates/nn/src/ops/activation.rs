@@ -105,7 +105,10 @@ mod tests {
         #[test]
         fn functions_equal_their_formulas_and_gradients_finite_differences(function in functions(), scale in 0.5..6.0f64) {
             let x: Vec<f64> = values(1, 60).into_iter().map(|x| x * scale).collect();
-            let expected: Vec<f64> = x.iter().map(|&x| twin(function, x)).collect();
+            // No finite difference is the slope where the function has a corner.
+            let (at, near) = (|x| twin(function, x), 1e-5);
+            prop_assume!(x.iter().all(|&x| (at(x - near) - 2.0 * at(x) + at(x + near)).abs() < 1e-8));
+            let expected: Vec<f64> = x.iter().map(|&x| at(x)).collect();
             let (x, dy) = (tensor(&x, &[3, 20]), random(2, &[3, 20]));
             both_ways(|| {
                 prop_assert!(distance(&activation(&array(&x), function).unwrap(), &tensor(&expected, &[3, 20])) < 1e-12);
