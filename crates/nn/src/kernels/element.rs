@@ -11,7 +11,6 @@ pub(crate) trait Element: FloatDType + Default + std::iter::Sum {
     const ONE: Self;
     /// Below every other number.
     const LOWEST: Self;
-    const NAN: Self;
 
     /// Memory of such numbers.
     fn shelf(shelves: &Shelves) -> &Shelf<Self>;
@@ -49,7 +48,6 @@ macro_rules! element {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
             const LOWEST: Self = Self::NEG_INFINITY;
-            const NAN: Self = Self::NAN;
 
             fn shelf(shelves: &Shelves) -> &Shelf<Self> {
                 &shelves.$number

@@ -15,17 +15,8 @@ pub(crate) mod pool;
 mod tasks;
 mod tile;
 
-use std::ops::Range;
-
 pub(crate) use self::element::Element;
 pub(crate) use self::tasks::alone;
-
-/// The positions of `0..positions` for which `position * stride + shift - padding` is in `0..size`.
-fn reachable(shift: usize, padding: usize, stride: usize, size: usize, positions: usize) -> Range<usize> {
-    let start = padding.saturating_sub(shift).div_ceil(stride);
-    let end = (size + padding).saturating_sub(shift).div_ceil(stride).min(positions);
-    start.min(end)..end
-}
 
 /// Shows each state a value, which lie `stride` apart; short strides are told to the compiler.
 fn each<T: Copy, S>(mut states: impl ExactSizeIterator<Item = S> + DoubleEndedIterator, values: &[T], stride: usize, visit: impl Fn(S, T)) {

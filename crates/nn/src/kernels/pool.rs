@@ -1,15 +1,18 @@
 //! Max-pool, average pool, and their gradients, parallel over planes.
 //!
-//! An output row is worked out one cell of the window at a time, over all its positions, so that the processor can take many
-//! positions at once.
+//! As in a convolution, the cells of the window are taps on [`sheets`](super::conv::sheets), so that the processor can take many positions
+//! at once.
 
-use std::ops::Range;
+use std::array::from_fn;
 
-use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::conv::sheets::Sheets;
+use super::conv::{self, Finish, Source};
 use super::tasks::Pieces;
-use super::{Element, chunks_a_task, each, reachable};
+use super::tile::{maximum, win};
+use super::{Element, chunks_a_task};
+use crate::array::Memory;
 use crate::window::{Border, Window};
 
 /// The sizes of a pool; planes are all channels of all images.
@@ -22,15 +25,6 @@ pub(crate) struct Shape {
     pub(crate) window: Window,
 }
 
-/// What one column of the window sees from a row of positions.
-struct Column {
-    number: usize,
-    /// The positions from which it sees the image and not the border.
-    positions: Range<usize>,
-    /// The column of the image that it sees from the first of them; from each next one, a stride further.
-    first: usize,
-}
-
 impl Shape {
     fn input_plane(&self) -> usize {
         self.input[0] * self.input[1]
@@ -40,165 +34,123 @@ impl Shape {
         self.output[0] * self.output[1]
     }
 
-    /// What the window's columns see.
-    fn columns(&self) -> Vec<Column> {
-        let Window { kernel: [_, columns], stride: [_, stride], before: [_, left], .. } = self.window;
-        let seen = |number| {
-            let positions = reachable(number, left, stride, self.input[1], self.output[1]);
-            (!positions.is_empty()).then(|| Column { number, first: positions.start * stride + number - left, positions })
-        };
-        (0..columns).filter_map(seen).collect()
+    /// The planes as images of one channel, and the pool as a convolution of them.
+    fn planes(&self) -> conv::Shape {
+        let plane = |[rows, columns]: [usize; 2]| [1, rows, columns];
+        let Window { stride, kernel, .. } = self.window;
+        // A single position needs no room for others.
+        let stride = from_fn(|side| if self.output[side] == 1 { kernel[side] } else { stride[side] });
+        let window = Window { stride, ..self.window };
+        conv::Shape { images: 1, input: plane(self.input), output: plane(self.output), groups: 1, window }
     }
 
-    /// The rows of the window that see the image from a row of positions.
-    fn rows(&self, row: usize) -> Range<usize> {
-        let Window { kernel: [rows, _], stride: [stride, _], before: [above, _], .. } = self.window;
-        above.saturating_sub(row * stride)..rows.min((self.input[0] + above).saturating_sub(row * stride))
+    /// From the first pixel of an image with its border to the image's own.
+    fn border(&self) -> usize {
+        self.window.before[0] * self.input[1] + self.window.before[1]
     }
 
-    /// Where a row of the image begins that a row of the window sees from a row of positions.
-    fn line(&self, row: usize, window_row: usize) -> usize {
-        (row * self.window.stride[0] + window_row - self.window.before[0]) * self.input[1]
+    /// How far the pixel that a cell of the window sees is from that of the first cell, in values of an image.
+    fn cells(&self) -> Vec<usize> {
+        let [rows, columns] = self.window.kernel;
+        (0..rows).flat_map(|row| (0..columns).map(move |column| row * self.input[1] + column)).collect()
     }
 
-    /// The values that a column of the window sees, side by side: in `room`, unless they are so already.
-    fn seen<'a, T: Element>(&self, line: &'a [T], column: &Column, room: &'a mut [T]) -> &'a [T] {
-        let values = &line[column.first..];
-        if self.window.stride[1] == 1 {
-            return &values[..column.positions.len()];
+    /// For each place of a sheet that is a position, the first cell of the window that sees the image.
+    fn first_seen(&self, sheets: &Sheets) -> Vec<u32> {
+        let Window { kernel, stride, before, .. } = self.window;
+        let mut first = vec![0; sheets.sheet_len()];
+        for row in 0..self.output[0] {
+            for column in 0..self.output[1] {
+                let cell = before[0].saturating_sub(row * stride[0]) * kernel[1] + before[1].saturating_sub(column * stride[1]);
+                first[row * sheets.sheet[1] + column] = cell as u32;
+            }
         }
-        let room = &mut room[..column.positions.len()];
-        each(room.iter_mut(), values, self.window.stride[1], |to, from| *to = from);
-        room
-    }
-
-    /// Fills each output plane, row by row, from its input plane, and finishes each row by its number.
-    fn map<T: Element>(&self, x: &[T], y: &mut [T], start: T, visit: impl Fn(&mut T, T) + Sync, finish: impl Fn(usize, &mut [T]) + Sync) {
-        let columns = self.columns();
-        let planes = y.par_chunks_mut(self.output_plane()).zip(x.par_chunks(self.input_plane()));
-        planes.tasks_of(chunks_a_task(self.input_plane())).for_each_init(
-            || vec![start; self.output[1]],
-            |room, (y, x)| {
-                y.fill(start);
-                for (row, y) in y.chunks_exact_mut(self.output[1]).enumerate() {
-                    for line in self.rows(row).map(|window_row| &x[self.line(row, window_row)..]) {
-                        for column in &columns {
-                            let seen = self.seen(line, column, room);
-                            y[column.positions.clone()].iter_mut().zip(seen).for_each(|(y, x)| visit(y, *x));
-                        }
-                    }
-                    finish(row, y);
-                }
-            },
-        );
+        first
     }
 }
 
 /// The largest value under each window; a NaN counts as larger than every number.
-pub(crate) fn max_forward<T: Element>(shape: &Shape, x: &[T], y: &mut [T]) {
-    let compete = |best: &mut T, value| {
-        #[expect(clippy::eq_op, reason = "only a NaN differs from itself")]
-        let is_nan = value != value;
-        *best = if value > *best || is_nan { value } else { *best };
-    };
-    shape.map(x, y, T::LOWEST, compete, |_, _| ());
+pub(crate) fn max_forward<T: Element>(shape: &Shape, x: &[T], y: &mut [T], memory: &Memory) {
+    let sheets = Sheets::forward(&shape.planes());
+    let most = sheets.block().min(x.len() / shape.input_plane()).max(1);
+    let [inputs, outputs] = [shape.input_plane(), shape.output_plane()].map(|plane| sheets.block() * plane);
+    let blocks = y.par_chunks_mut(outputs).zip(x.par_chunks(inputs));
+    let scratch = || (memory.lease(sheets.sheets_len(most)), memory.lease(sheets.sums_stride(most)));
+    blocks.tasks_of(chunks_a_task(inputs)).for_each_init(scratch, |(spread, largest), (y, x)| {
+        let planes = x.len() / shape.input_plane();
+        sheets.spread(Source::plain(x), 0, T::LOWEST, spread, &mut []);
+        maximum(spread, &sheets.offsets(0, planes), &mut largest[..sheets.sums_stride(planes)]);
+        sheets.collect(largest, sheets.sums_stride(planes), 0, 0, Finish::NONE, y);
+    });
 }
 
-/// Gives each output's share `dy` to the input that won; shares of overlapping windows add up.
-pub(crate) fn max_backward<T: Element>(shape: &Shape, x: &[T], dy: &[T], dx: &mut [T]) {
-    let (columns, width) = (shape.columns(), shape.output[1]);
-    let Window { stride: [_, stride], before: [_, left], .. } = shape.window;
-    let planes = dx.par_chunks_mut(shape.input_plane()).zip(x.par_chunks(shape.input_plane())).zip(dy.par_chunks(shape.output_plane()));
-    let state = || (vec![T::NAN; width], vec![0; width], vec![T::ZERO; width]);
-    planes.tasks_of(chunks_a_task(shape.input_plane())).for_each_init(state, |(best, winners, room), ((dx, x), dy)| {
+/// Gives each output's share `dy` to the input that won, the first of equal ones in row-major order; shares of overlapping windows add
+/// up. A NaN loses against every number.
+pub(crate) fn max_backward<T: Element>(shape: &Shape, x: &[T], dy: &[T], dx: &mut [T], memory: &Memory) {
+    let sheets = Sheets::forward(&shape.planes());
+    let most = sheets.block().min(x.len() / shape.input_plane()).max(1);
+    let first = shape.first_seen(&sheets);
+    let cells = shape.cells();
+    let [inputs, outputs] = [shape.input_plane(), shape.output_plane()].map(|plane| sheets.block() * plane);
+    let blocks = dx.par_chunks_mut(inputs).zip(x.par_chunks(inputs)).zip(dy.par_chunks(outputs));
+    let scratch = || (memory.lease(sheets.sheets_len(most)), vec![0; sheets.sums_stride(most)]);
+    blocks.tasks_of(chunks_a_task(inputs)).for_each_init(scratch, |(spread, winners), ((dx, x), dy)| {
+        let planes = x.len() / shape.input_plane();
+        sheets.spread(Source::plain(x), 0, T::LOWEST, spread, &mut []);
+        let winners = &mut winners[..sheets.sums_stride(planes)];
+        winners.chunks_mut(first.len()).for_each(|winners| winners.copy_from_slice(&first[..winners.len()]));
+        win(spread, &sheets.offsets(0, planes), winners);
         dx.fill(T::ZERO);
-        for (row, dy) in dy.chunks_exact(width).enumerate() {
-            best.fill(T::NAN);
-            for line in shape.rows(row).map(|window_row| shape.line(row, window_row)) {
-                for column in &columns {
-                    // From where the window's first column would lie.
-                    let place = (line + column.number) as u32;
-                    let seen = shape.seen(&x[line..], column, room);
-                    let (best, winners) = (&mut best[column.positions.clone()], &mut winners[column.positions.clone()]);
-                    Arch::new().dispatch(Compete { best, winners, values: seen, place });
+        let planes = dx.chunks_exact_mut(shape.input_plane()).zip(dy.chunks_exact(shape.output_plane()));
+        for ((dx, dy), winners) in planes.zip(winners.chunks(sheets.sheet_len())) {
+            for (row, dy) in dy.chunks_exact(shape.output[1]).enumerate() {
+                let start = row * shape.window.stride[0] * shape.input[1];
+                for (column, (winner, dy)) in winners[row * sheets.sheet[1]..].iter().zip(dy).enumerate() {
+                    dx[start + column * shape.window.stride[1] + cells[*winner as usize] - shape.border()] += *dy;
                 }
-            }
-            for (column, (winner, dy)) in winners.iter().zip(dy).enumerate() {
-                dx[*winner as usize + column * stride - left] += *dy;
             }
         }
     });
 }
 
-/// Puts values in the place of those that they beat, and notes where they come from. Anything beats a NaN.
-struct Compete<'a, T> {
-    best: &'a mut [T],
-    winners: &'a mut [u32],
-    values: &'a [T],
-    place: u32,
-}
-
-impl<T: Element> WithSimd for Compete<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        for ((best, winner), value) in self.best.iter_mut().zip(self.winners).zip(self.values) {
-            #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "anything beats a NaN")]
-            let wins = !(*value <= *best);
-            *best = if wins { *value } else { *best };
-            *winner = if wins { self.place } else { *winner };
-        }
-    }
-}
-
 /// What the sum under each window is divided by: the rows that count times the columns that count.
 struct Counts<T> {
-    border: Border,
-    /// For each position of a row.
-    columns: Vec<T>,
+    /// For each position of a plane.
+    positions: Vec<T>,
 }
 
 impl<T: Element> Counts<T> {
-    fn new(shape: &Shape, border: Border, columns: &[Column]) -> Self {
-        let seen = |position| columns.iter().filter(|column| column.positions.contains(&position)).count();
-        let counted = |position| if border == Border::Counted { shape.window.kernel[1] } else { seen(position) };
-        Self { border, columns: (0..shape.output[1]).map(|position| T::from_f64(counted(position) as f64)).collect() }
+    fn new(shape: &Shape, border: Border) -> Self {
+        let Window { kernel, stride, before, .. } = shape.window;
+        let seen = |side: usize, position: usize| {
+            let start = position * stride[side];
+            let end = (start + kernel[side]).min(before[side] + shape.input[side]);
+            if border == Border::Counted { kernel[side] } else { end - start.max(before[side]) }
+        };
+        let rows = (0..shape.output[0]).flat_map(|row| (0..shape.output[1]).map(move |column| [row, column]));
+        Self { positions: rows.map(|[row, column]| T::from_f64((seen(0, row) * seen(1, column)) as f64)).collect() }
     }
 
-    /// Divides the values of a row of positions.
-    fn divide(&self, shape: &Shape, row: usize, values: &mut [T]) {
-        let rows = if self.border == Border::Counted { shape.window.kernel[0] } else { shape.rows(row).len() };
-        let rows = T::from_f64(rows as f64);
-        values.iter_mut().zip(&self.columns).for_each(|(value, columns)| *value /= rows * *columns);
+    /// Divides the values of some planes.
+    fn divide(&self, planes: &mut [T]) {
+        planes.par_chunks_mut(self.positions.len()).tasks_of(chunks_a_task(self.positions.len())).for_each(|plane| {
+            plane.iter_mut().zip(&self.positions).for_each(|(value, count)| *value /= *count);
+        });
     }
 }
 
 /// The mean under each window.
-pub(crate) fn avg_forward<T: Element>(shape: &Shape, border: Border, x: &[T], y: &mut [T]) {
-    let counts = Counts::new(shape, border, &shape.columns());
-    shape.map(x, y, T::ZERO, |sum, value| *sum += value, |row, y| counts.divide(shape, row, y));
+pub(crate) fn avg_forward<T: Element>(shape: &Shape, border: Border, x: &[T], y: &mut [T], memory: &Memory) {
+    let sheets = Sheets::forward(&shape.planes().cropped().1);
+    sheets.run(Source::plain(x), &vec![T::ONE; sheets.packed_len()], Finish::NONE, y, memory);
+    Counts::new(shape, border).divide(y);
 }
 
 /// Gives each output's share `dy` in equal parts to the inputs that its mean is of.
-pub(crate) fn avg_backward<T: Element>(shape: &Shape, border: Border, dy: &[T], dx: &mut [T]) {
-    let columns = shape.columns();
-    let counts = Counts::new(shape, border, &columns);
-    let planes = dx.par_chunks_mut(shape.input_plane()).zip(dy.par_chunks(shape.output_plane()));
-    planes.tasks_of(chunks_a_task(shape.input_plane())).for_each_init(
-        || vec![T::ZERO; shape.output[1]],
-        |parts, (dx, dy)| {
-            dx.fill(T::ZERO);
-            for (row, dy) in dy.chunks_exact(shape.output[1]).enumerate() {
-                parts.copy_from_slice(dy);
-                counts.divide(shape, row, parts);
-                for line in shape.rows(row).map(|window_row| shape.line(row, window_row)) {
-                    for Column { positions, first, .. } in &columns {
-                        let seen = dx[line + first..].iter_mut().step_by(shape.window.stride[1]);
-                        seen.zip(&parts[positions.clone()]).for_each(|(dx, part)| *dx += *part);
-                    }
-                }
-            }
-        },
-    );
+pub(crate) fn avg_backward<T: Element>(shape: &Shape, border: Border, dy: &[T], dx: &mut [T], memory: &Memory) {
+    let sheets = Sheets::transposed(&shape.planes().cropped().1);
+    let mut parts = memory.lease(dy.len());
+    parts.copy_from_slice(dy);
+    Counts::new(shape, border).divide(&mut parts);
+    sheets.run(Source::plain(&parts), &vec![T::ONE; sheets.packed_len()], Finish::NONE, dx, memory);
 }

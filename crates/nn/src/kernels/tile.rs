@@ -172,6 +172,70 @@ impl<T: Element> Weighted<'_, T> {
     }
 }
 
+/// Positions whose taps are compared together.
+const COMPARED: usize = 32;
+
+/// `target[p]` becomes the largest of `source[taps[t] + p]`, or a NaN if one is.
+pub(crate) fn maximum<T: Element>(source: &[T], taps: &[usize], target: &mut [T]) {
+    Arch::new().dispatch(Maximum { source, taps, target });
+}
+
+struct Maximum<'a, T> {
+    source: &'a [T],
+    taps: &'a [usize],
+    target: &'a mut [T],
+}
+
+impl<T: Element> WithSimd for Maximum<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (chunk, target) in self.target.as_chunks_mut::<COMPARED>().0.iter_mut().enumerate() {
+            let mut best = [T::LOWEST; COMPARED];
+            for values in self.taps.iter().filter_map(|tap| self.source[tap + chunk * COMPARED..].first_chunk::<COMPARED>()) {
+                for (best, value) in best.iter_mut().zip(values) {
+                    #[expect(clippy::eq_op, reason = "only a NaN differs from itself")]
+                    let is_nan = *value != *value;
+                    *best = if *value > *best || is_nan { *value } else { *best };
+                }
+            }
+            *target = best;
+        }
+    }
+}
+
+/// `winners[p]` becomes the first `t` whose `source[taps[t] + p]` is the largest; it stays where all are the lowest number or no numbers.
+pub(crate) fn win<T: Element>(source: &[T], taps: &[usize], winners: &mut [u32]) {
+    Arch::new().dispatch(Win { source, taps, winners });
+}
+
+struct Win<'a, T> {
+    source: &'a [T],
+    taps: &'a [usize],
+    winners: &'a mut [u32],
+}
+
+impl<T: Element> WithSimd for Win<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (chunk, winners) in self.winners.as_chunks_mut::<COMPARED>().0.iter_mut().enumerate() {
+            let (mut best, mut own) = ([T::LOWEST; COMPARED], *winners);
+            for (number, tap) in self.taps.iter().enumerate() {
+                let Some(values) = self.source[tap + chunk * COMPARED..].first_chunk::<COMPARED>() else { continue };
+                for ((best, winner), value) in best.iter_mut().zip(&mut own).zip(values) {
+                    let wins = *value > *best;
+                    *best = if wins { *value } else { *best };
+                    *winner = if wins { number as u32 } else { *winner };
+                }
+            }
+            *winners = own;
+        }
+    }
+}
+
 struct Accumulate<'a, T> {
     left: &'a [T],
     width: usize,

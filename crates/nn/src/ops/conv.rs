@@ -59,7 +59,7 @@ impl Shape {
 
 /// Convolution (cross-correlation) with weights `[O, C / groups, rows, columns]`, and its transpose.
 ///
-/// What the kernels need beside the weights is worked out at the first use, and kept.
+/// What the kernels need beside the weights is worked out at the first use, and kept for images of that size.
 #[derive(Clone, Debug)]
 pub struct Convolution {
     weight: Tensor,
@@ -85,9 +85,15 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new<T: Element>(shape: &Shape, method: Method, weight: &Tensor, memory: &Memory) -> Result<Self> {
+    fn new<T: Element>(direction: Direction, shape: &Shape, weight: &Tensor, memory: &Memory) -> Result<Self> {
+        let ([rows, columns], seen) = shape.cropped();
+        let method = match direction {
+            Direction::Forward => Method::forward(&seen),
+            Direction::Transposed => Method::transposed(&seen),
+        };
+        let weight = weight.narrow(2, rows.start, rows.len())?.narrow(3, columns.start, columns.len())?.contiguous()?;
         let weights =
-            with_values::<T, _>(&[weight], |values| Array::host(memory, &[method.packed_len()], |packed| method.pack(values[0], packed)))?;
+            with_values::<T, _>(&[&weight], |values| Array::host(memory, &[method.packed_len()], |packed| method.pack(values[0], packed)))?;
         Ok(Self { input: shape.input, method, weights })
     }
 }
@@ -160,20 +166,25 @@ impl Convolution {
         divisor: Option<(&[T], T)>,
         finish: Finish<'_, T>,
     ) -> Result<Array> {
-        let (kept, method, target): (_, fn(&Shape) -> Method, _) = match direction {
-            Direction::Forward => (&self.forward, Method::forward, shape.outputs()),
-            Direction::Transposed => (&self.transposed, Method::transposed, shape.inputs()),
+        let (kept, target) = match direction {
+            Direction::Forward => (&self.forward, shape.outputs()),
+            Direction::Transposed => (&self.transposed, shape.inputs()),
         };
-        let first = if let Some(first) = kept.get() {
-            first
-        } else {
-            let prepared = Prepared::new::<T>(shape, method(shape), &self.weight, &source.memory())?;
-            kept.get_or_init(|| prepared)
+        let prepare = || Prepared::new::<T>(direction, shape, &self.weight, &source.memory());
+        let other;
+        let prepared = match kept.get() {
+            Some(first) if first.input == shape.input => first,
+            Some(_) => {
+                other = prepare()?;
+                &other
+            }
+            None => {
+                let first = prepare()?;
+                kept.get_or_init(|| first)
+            }
         };
-        let other = (first.input != shape.input).then(|| method(shape));
-        let (from, weights) = (Source { values: source.slice::<T>()?, divisor }, first.weights.slice::<T>()?);
-        let method = other.as_ref().unwrap_or(&first.method);
-        Ok(source.fill(&target, |y| method.run(from, weights, finish, y, &source.memory())))
+        let (from, weights) = (Source { values: source.slice::<T>()?, divisor }, prepared.weights.slice::<T>()?);
+        Ok(source.fill(&target, |y| prepared.method.run(from, weights, finish, y, &source.memory())))
     }
 }
 

@@ -26,7 +26,7 @@ pub fn max_pool2d(x: &Array, window: Window) -> Result<Array> {
     let (shape, output) = shape_of(x.dims(), window)?;
     per_place!(x, T => {
         let values = x.slice::<T>()?;
-        Ok(x.fill(&output, |y| kernel::max_forward(&shape, values, y)))
+        Ok(x.fill(&output, |y| kernel::max_forward(&shape, values, y, &x.memory())))
     }, tensor => Cells::of(tensor, &shape, f32::NEG_INFINITY)?.largest().map(Array::of_device))
 }
 
@@ -37,7 +37,7 @@ pub fn max_pool2d_backward(x: &Array, dy: &Array, window: Window) -> Result<Arra
     check_gradient(dy, output)?;
     per_place!(x, T => {
         let (values, gradient) = (x.slice::<T>()?, dy.slice::<T>()?);
-        Ok(x.fill(x.dims(), |dx| kernel::max_backward(&shape, values, gradient, dx)))
+        Ok(x.fill(x.dims(), |dx| kernel::max_backward(&shape, values, gradient, dx, &x.memory())))
     }, tensor => {
         let cells = Cells::of(tensor, &shape, f32::NEG_INFINITY)?;
         let best = cells.largest()?;
@@ -57,7 +57,7 @@ pub fn avg_pool2d(x: &Array, window: Window, border: Border) -> Result<Array> {
     let (shape, output) = shape_of(x.dims(), window)?;
     per_place!(x, T => {
         let values = x.slice::<T>()?;
-        Ok(x.fill(&output, |y| kernel::avg_forward(&shape, border, values, y)))
+        Ok(x.fill(&output, |y| kernel::avg_forward(&shape, border, values, y, &x.memory())))
     }, tensor => {
         Cells::of(tensor, &shape, 0.0)?.sum()?.broadcast_div(&counts(tensor, &shape, border)?).map(Array::of_device)
     })
@@ -71,7 +71,7 @@ pub fn avg_pool2d_backward(dy: &Array, [height, width]: [usize; 2], window: Wind
     check_gradient(dy, output)?;
     per_place!(dy, T => {
         let values = dy.slice::<T>()?;
-        Ok(dy.fill(&input, |dx| kernel::avg_backward(&shape, border, values, dx)))
+        Ok(dy.fill(&input, |dx| kernel::avg_backward(&shape, border, values, dx, &dy.memory())))
     }, tensor => {
         let cells = Cells::of(&full_like(0.0, &input, tensor)?, &shape, 0.0)?;
         let share = tensor.broadcast_div(&counts(tensor, &shape, border)?)?;

@@ -4,10 +4,11 @@
 //! - [`winograd`]: those of stride 1, with fewer multiplications.
 //! - [`weight_gradient`]: the gradient to the weights.
 
-mod sheets;
+pub(crate) mod sheets;
 mod weight_gradient;
 mod winograd;
 
+use std::array::from_fn;
 use std::ops::Range;
 
 use self::sheets::Sheets;
@@ -58,7 +59,45 @@ impl Shape {
     }
 }
 
-/// How a convolution or its transpose is worked out. What the weights become does not depend on the size of the images.
+/// Rows and columns of a kernel.
+pub(crate) type Cells = [Range<usize>; 2];
+
+impl Shape {
+    /// The part of the kernel that sees the image from some position, and the same convolution with that alone: of a 3x3 kernel over
+    /// images of one pixel, nothing but the centre does. A kernel that sees all of the image at once is one of one cell, over images whose
+    /// pixels are channels.
+    pub(crate) fn cropped(self) -> (Cells, Self) {
+        let Window { kernel, stride, dilation, before, after } = self.window;
+        let cells: Cells = from_fn(|side| {
+            let last = (self.output[1 + side] - 1) * stride[side];
+            let sees = |cell: &usize| {
+                let step = cell * dilation[side];
+                step < before[side] + self.input[1 + side] && last + step >= before[side]
+            };
+            let mut seeing = (0..kernel[side]).filter(sees);
+            match (seeing.next(), seeing.next_back()) {
+                (Some(first), last) if first * dilation[side] <= before[side] => first..last.unwrap_or(first) + 1,
+                _ => 0..kernel[side],
+            }
+        });
+        let window = Window {
+            kernel: from_fn(|side| cells[side].len()),
+            before: from_fn(|side| before[side] - cells[side].start * dilation[side]),
+            after: from_fn(|side| after[side].saturating_sub((kernel[side] - cells[side].end) * dilation[side])),
+            stride: from_fn(|side| if self.output[1 + side] == 1 && cells[side].len() == 1 { 1 } else { stride[side] }),
+            dilation,
+        };
+        let sees_all = self.groups == 1 && window.before == [0; 2] && window.kernel == self.input[1..] && window.extent() == window.kernel;
+        let seen = if sees_all && self.output[1..] == [1, 1] {
+            Self { input: [self.input_image(), 1, 1], window: Window::new(1), ..self }
+        } else {
+            Self { window, ..self }
+        };
+        (cells, seen)
+    }
+}
+
+/// How a convolution or its transpose is worked out.
 #[derive(Clone, Debug)]
 pub(crate) enum Method {
     Sheets(Sheets),
@@ -149,6 +188,23 @@ impl<T: Element> Finish<'_, T> {
 
     fn part(self, first: usize, images: usize, image: usize) -> Self {
         Self { factor: self.factor.map(|values| &values[first * image..][..images * image]), ..self }
+    }
+
+    /// Writes sums of some channels of an image of one pixel, which lie `stride` apart, to the target from `first` on.
+    fn write_pixel(&self, channels: Range<usize>, sums: &[T], stride: usize, first: usize, target: &mut [T]) {
+        let target = &mut target[first..first + channels.len()];
+        target.iter_mut().zip(sums.iter().step_by(stride)).for_each(|(to, sum)| *to = *sum);
+        if let Some(bias) = self.bias {
+            target.iter_mut().zip(&bias[channels]).for_each(|(to, bias)| *to += *bias);
+        }
+        if self.rectified {
+            for to in target.iter_mut() {
+                *to = if *to < T::ZERO { T::ZERO } else { *to };
+            }
+        }
+        if let Some(factors) = self.factor {
+            target.iter_mut().zip(&factors[first..]).for_each(|(to, factor)| *to *= *factor);
+        }
     }
 
     /// Writes sums of a channel to every `step`th place of the target from `first` on.

@@ -2,7 +2,8 @@
 //!
 //! For the taps to be plain offsets, planes are copied to *sheets* first: the border becomes zeros, and with a stride the pixels
 //! that a weight meets come to lie side by side, one sheet for each remainder by the stride. The sheets of some small images lie one
-//! after the other, so that vectors are full.
+//! after the other, so that vectors are full. The zeros at a row's end are those before the next row as well, and so are those between
+//! two images.
 
 use std::array::from_fn;
 
@@ -20,21 +21,21 @@ const BLOCK: usize = 512;
 
 /// Channels of planes, and the grids by which their pixels come to lie on sheets.
 #[derive(Clone, Debug)]
-pub(super) struct Side {
+pub(crate) struct Side {
     channels: usize,
-    pub(super) plane: [usize; 2],
+    pub(crate) plane: [usize; 2],
     grids: Vec<Grid>,
 }
 
 impl Side {
-    pub(super) fn image(&self) -> usize {
+    pub(crate) fn image(&self) -> usize {
         self.channels * self.plane[0] * self.plane[1]
     }
 }
 
 /// One value that a sum takes: which weight meets which pixel, seen from a position.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tap {
+pub(crate) struct Tap {
     /// Of the source, in its group.
     channel: usize,
     /// Cell of the kernel.
@@ -48,17 +49,30 @@ pub(super) struct Tap {
 /// The sums of a convolution or its transpose, and the sheets that they are taken from.
 #[derive(Clone, Debug)]
 pub(crate) struct Sheets {
-    pub(super) source: Side,
-    pub(super) target: Side,
-    pub(super) groups: usize,
-    /// Rows and columns of a sheet.
-    pub(super) sheet: [usize; 2],
+    pub(crate) source: Side,
+    pub(crate) target: Side,
+    pub(crate) groups: usize,
+    /// Rows and columns of a sheet, without those that it shares with the next.
+    pub(crate) sheet: [usize; 2],
+    /// Values behind the last image's sheet that stand for what it would share.
+    tail: usize,
     /// Rows and columns of positions.
-    pub(super) positions: [usize; 2],
+    pub(crate) positions: [usize; 2],
     /// The taps of each of the target's grids.
-    pub(super) taps: Vec<Vec<Tap>>,
+    pub(crate) taps: Vec<Vec<Tap>>,
     /// From the weights of one channel of the target, and of the source, to those of the next.
     weight_steps: [usize; 2],
+}
+
+/// Rows and columns of border that a sheet of `whole` rows and columns need not have twice: they are so at its beginning and at its end.
+fn shared(grids: &[Grid], plane: [usize; 2], whole: [usize; 2], positions: [usize; 2]) -> [usize; 2] {
+    from_fn(|side| {
+        let border = |grid: &Grid| {
+            let inside = grid.inside(side, plane[side], whole[side]);
+            inside.start.min(whole[side] - inside.end)
+        };
+        grids.iter().map(border).min().unwrap_or_default().min(whole[side] - positions[side])
+    })
 }
 
 /// Rows and columns from the first cell of a window to another.
@@ -67,30 +81,38 @@ fn steps(cell: usize, Window { kernel, dilation, .. }: Window) -> [usize; 2] {
 }
 
 impl Sheets {
-    pub(super) fn forward(shape: &Shape) -> Self {
+    pub(crate) fn forward(shape: &Shape) -> Self {
         let Window { kernel, stride, dilation, before, .. } = shape.window;
-        let [_, height, width] = shape.output;
-        let ahead = |side: usize| (kernel[side] - 1) * dilation[side] / stride[side];
-        let sheet = [height + ahead(0), width + ahead(1)];
+        let (plane, positions) = ([shape.input[1], shape.input[2]], [shape.output[1], shape.output[2]]);
         let mut grids = Vec::new();
-        let mut taps = Vec::new();
-        for channel in 0..shape.group_inputs() {
-            for cell in 0..shape.cells() {
+        let cells: Vec<(usize, [usize; 2])> = (0..shape.cells())
+            .map(|cell| {
                 let steps = steps(cell, shape.window);
                 let grid = Grid { first: from_fn(|side| (steps[side] % stride[side]) as isize - before[side] as isize), step: stride };
                 let known = grids.iter().position(|other| *other == grid).unwrap_or_else(|| {
                     grids.push(grid);
                     grids.len() - 1
                 });
-                taps.push(Tap { channel, cell, grid: known, offset: steps[0] / stride[0] * sheet[1] + steps[1] / stride[1] });
-            }
-        }
+                (known, steps)
+            })
+            .collect();
+        let whole = from_fn(|side| positions[side] + (kernel[side] - 1) * dilation[side] / stride[side]);
+        let shared = shared(&grids, plane, whole, positions);
+        let sheet: [usize; 2] = from_fn(|side| whole[side] - shared[side]);
+        let taps = (0..shape.group_inputs()).flat_map(|channel| {
+            cells.iter().enumerate().map(move |(cell, (grid, steps))| {
+                let offset = steps[0] / stride[0] * sheet[1] + steps[1] / stride[1];
+                Tap { channel, cell, grid: *grid, offset }
+            })
+        });
+        let taps = taps.collect();
         Self {
-            source: Side { channels: shape.input[0], plane: [shape.input[1], shape.input[2]], grids },
-            target: Side { channels: shape.output[0], plane: [height, width], grids: vec![Grid::WHOLE] },
+            source: Side { channels: shape.input[0], plane, grids },
+            target: Side { channels: shape.output[0], plane: positions, grids: vec![Grid::WHOLE] },
             groups: shape.groups,
             sheet,
-            positions: [height, width],
+            tail: shared[0] * sheet[1] + shared[1],
+            positions,
             taps: vec![taps],
             weight_steps: [shape.group_inputs() * shape.cells(), shape.cells()],
         }
@@ -98,13 +120,17 @@ impl Sheets {
 
     /// A pixel of the input meets the cells whose remainder by the stride is its own; so each remainder is a grid with taps of its
     /// own.
-    pub(super) fn transposed(shape: &Shape) -> Self {
+    pub(crate) fn transposed(shape: &Shape) -> Self {
         let Window { kernel, stride, dilation, before, .. } = shape.window;
         let [_, height, width] = shape.input;
         let skipped: [usize; 2] = from_fn(|side| before[side] / stride[side]);
         let border: [usize; 2] = from_fn(|side| ((kernel[side] - 1) * dilation[side] / stride[side]).saturating_sub(skipped[side]));
         let positions: [usize; 2] = from_fn(|side| (shape.input[1 + side] - 1 + before[side]) / stride[side] - skipped[side] + 1);
-        let sheet: [usize; 2] = from_fn(|side| positions[side] + skipped[side] + border[side]);
+        let source = Grid { first: border.map(|border| -(border as isize)), step: [1; 2] };
+        let plane = [shape.output[1], shape.output[2]];
+        let whole: [usize; 2] = from_fn(|side| positions[side] + skipped[side] + border[side]);
+        let shared = shared(&[source], plane, whole, positions);
+        let sheet: [usize; 2] = from_fn(|side| whole[side] - shared[side]);
         let remainders = (0..stride[0]).flat_map(|row| (0..stride[1]).map(move |column| [row, column]));
         let (grids, taps) = remainders
             .map(|remainder| {
@@ -119,24 +145,24 @@ impl Sheets {
                 (Grid { first, step: stride }, taps.collect())
             })
             .unzip();
-        let grid = Grid { first: border.map(|border| -(border as isize)), step: [1; 2] };
         Self {
-            source: Side { channels: shape.output[0], plane: [shape.output[1], shape.output[2]], grids: vec![grid] },
+            source: Side { channels: shape.output[0], plane, grids: vec![source] },
             target: Side { channels: shape.input[0], plane: [height, width], grids },
             groups: shape.groups,
             sheet,
+            tail: shared[0] * sheet[1] + shared[1],
             positions,
             taps,
             weight_steps: [shape.cells(), shape.group_inputs() * shape.cells()],
         }
     }
 
-    pub(super) fn sheet_len(&self) -> usize {
+    pub(crate) fn sheet_len(&self) -> usize {
         self.sheet[0] * self.sheet[1]
     }
 
     /// Images of a block.
-    pub(super) fn block(&self) -> usize {
+    pub(crate) fn block(&self) -> usize {
         BLOCK.div_ceil(self.sheet_len())
     }
 
@@ -146,31 +172,31 @@ impl Sheets {
     }
 
     /// Values from the sums of one channel to the next.
-    fn sums_stride(&self, images: usize) -> usize {
+    pub(crate) fn sums_stride(&self, images: usize) -> usize {
         self.span(images) + SLACK
     }
 
-    pub(super) fn source_channels(&self) -> usize {
+    pub(crate) fn source_channels(&self) -> usize {
         self.source.channels / self.groups
     }
 
-    pub(super) fn target_channels(&self) -> usize {
+    pub(crate) fn target_channels(&self) -> usize {
         self.target.channels / self.groups
     }
 
     /// The taps of one of the target's grids as offsets into the sheets of a block of `images`.
-    pub(super) fn offsets(&self, grid: usize, images: usize) -> Vec<usize> {
+    pub(crate) fn offsets(&self, grid: usize, images: usize) -> Vec<usize> {
         let sheets = self.source.grids.len();
         let place = |tap: &Tap| (tap.channel * sheets + tap.grid) * self.stride(images) + tap.offset;
         self.taps[grid].iter().map(place).collect()
     }
 
-    pub(super) fn packed_len(&self) -> usize {
+    pub(crate) fn packed_len(&self) -> usize {
         self.groups * (0..self.taps.len()).map(|grid| self.grid_len(grid)).sum::<usize>()
     }
 
     /// Orders the weights by group, grid, panel, tap and row.
-    pub(super) fn pack<T: Element>(&self, weights: &[T], mut packed: &mut [T]) {
+    pub(crate) fn pack<T: Element>(&self, weights: &[T], mut packed: &mut [T]) {
         let [row_step, channel_step] = self.weight_steps;
         let mut tasks = Vec::new();
         for weights in weights.chunks_exact(weights.len() / self.groups) {
@@ -192,33 +218,67 @@ impl Sheets {
 
     /// Values from the sheets of one channel and grid to the next, for blocks of `images`.
     fn stride(&self, images: usize) -> usize {
-        (images * self.sheet_len()).next_multiple_of(LANES)
+        (images * self.sheet_len() + self.tail).next_multiple_of(LANES)
     }
 
     /// Values of the sheets of a group.
-    pub(super) fn sheets_len(&self, images: usize) -> usize {
+    pub(crate) fn sheets_len(&self, images: usize) -> usize {
         self.source_channels() * self.source.grids.len() * self.stride(images) + SLACK
     }
 
-    /// Copies the source's channels of a group to sheets.
-    pub(super) fn spread<T: Element>(&self, source: Source<'_, T>, group: usize, sheets: &mut [T], room: &mut [T]) {
+    /// Whether images are of one pixel each, on both sides: the sheet of a channel is a value of each image.
+    fn is_pixel(&self) -> bool {
+        self.is_plain() && self.sheet == [1; 2] && self.target.plane == [1; 2] && self.target.grids == [Grid::WHOLE]
+    }
+
+    /// Whether sheets are the source's planes as they are.
+    fn is_plain(&self) -> bool {
+        self.source.grids == [Grid::WHOLE] && self.sheet == self.source.plane
+    }
+
+    /// The most values that are divided at once.
+    fn row(&self) -> usize {
+        if self.is_pixel() {
+            self.source_channels()
+        } else if self.is_plain() {
+            self.sheet_len()
+        } else {
+            self.source.plane[1]
+        }
+    }
+
+    /// Copies the source's channels of a group to sheets, with `border` around them.
+    pub(crate) fn spread<T: Element>(&self, source: Source<'_, T>, group: usize, border: T, sheets: &mut [T], room: &mut [T]) {
         let count = source.values.len() / self.source.image();
         let [height, width] = self.source.plane;
         let (grids, stride) = (&self.source.grids, self.stride(count));
+        if self.is_pixel() {
+            let channels = self.source_channels();
+            for image in 0..count {
+                let first = image * self.source.channels + group * channels;
+                let pixels = source.row(first..first + channels, room);
+                sheets[image..].iter_mut().step_by(stride).zip(pixels).for_each(|(to, from)| *to = *from);
+            }
+            return;
+        }
         for (number, sheets) in sheets.chunks_exact_mut(stride).take(self.source_channels() * grids.len()).enumerate() {
             let (channel, grid) = (group * self.source_channels() + number / grids.len(), grids[number % grids.len()]);
             let (rows, columns) = (grid.inside(0, height, self.sheet[0]), grid.inside(1, width, self.sheet[1]));
             let (sheets, gap) = sheets.split_at_mut(count * self.sheet_len());
-            gap.fill(T::ZERO);
+            gap.fill(border);
             for (image, sheet) in sheets.chunks_exact_mut(self.sheet_len()).enumerate() {
                 let plane = image * self.source.image() + channel * height * width;
+                if self.is_plain() {
+                    sheet.copy_from_slice(source.row(plane..plane + height * width, room));
+                    continue;
+                }
                 for (row, line) in sheet.chunks_exact_mut(self.sheet[1]).enumerate() {
                     if !rows.contains(&row) || columns.is_empty() {
-                        line.fill(T::ZERO);
+                        line.fill(border);
                         continue;
                     }
-                    line[..columns.start].fill(T::ZERO);
-                    line[columns.end..].fill(T::ZERO);
+                    line[..columns.start].fill(border);
+                    line[columns.end..].fill(border);
                     let line = &mut line[columns.clone()];
                     let [first, last] = [columns.start, columns.end - 1].map(|column| plane + grid.place(row, column, width));
                     each(line.iter_mut(), source.row(first..last + 1, room), grid.step[1], |to, from| *to = from);
@@ -228,9 +288,25 @@ impl Sheets {
     }
 
     /// Copies sums back to the planes of the target's channels of a group.
-    fn collect<T: Element>(&self, sums: &[T], stride: usize, group: usize, grid: usize, finish: Finish<'_, T>, images: &mut [T]) {
+    pub(crate) fn collect<T: Element>(
+        &self,
+        sums: &[T],
+        stride: usize,
+        group: usize,
+        grid: usize,
+        finish: Finish<'_, T>,
+        images: &mut [T],
+    ) {
         let [height, width] = self.target.plane;
         let grid = self.target.grids[grid];
+        if self.is_pixel() {
+            let channels = group * self.target_channels()..(group + 1) * self.target_channels();
+            for image in 0..images.len() / self.target.channels {
+                let first = image * self.target.channels + channels.start;
+                finish.write_pixel(channels.clone(), &sums[image..], stride, first, images);
+            }
+            return;
+        }
         let (rows, columns) = (grid.inside(0, height, self.positions[0]), grid.inside(1, width, self.positions[1]));
         if columns.is_empty() {
             return;
@@ -240,6 +316,10 @@ impl Sheets {
                 let channel = group * self.target_channels() + own;
                 let plane = (image * self.target.channels + channel) * height * width;
                 let sums = &sums[own * stride + image * self.sheet_len()..];
+                if grid == Grid::WHOLE && self.sheet == self.target.plane {
+                    finish.write(channel, &sums[..height * width], plane, 1, images);
+                    continue;
+                }
                 for row in rows.clone() {
                     let sums = &sums[row * self.sheet[1]..][columns.clone()];
                     finish.write(channel, sums, plane + grid.place(row, columns.start, width), grid.step[1], images);
@@ -253,14 +333,10 @@ impl Sheets {
         self.target_channels() * self.taps[grid].len()
     }
 
-    pub(super) fn run<T: Element>(&self, source: Source<'_, T>, weights: &[T], finish: Finish<'_, T>, target: &mut [T], memory: &Memory) {
+    pub(crate) fn run<T: Element>(&self, source: Source<'_, T>, weights: &[T], finish: Finish<'_, T>, target: &mut [T], memory: &Memory) {
         let most = self.block().min(target.len() / self.target.image()).max(1);
         let scratch = || {
-            (
-                memory.lease(self.sheets_len(most)),
-                memory.lease(self.source.plane[1]),
-                memory.lease(self.target_channels() * self.sums_stride(most)),
-            )
+            (memory.lease(self.sheets_len(most)), memory.lease(self.row()), memory.lease(self.target_channels() * self.sums_stride(most)))
         };
         let blocks = target.par_chunks_mut(self.block() * self.target.image()).enumerate();
         blocks.tasks_of(1).for_each_init(scratch, |(sheets, room, sums), (block, target)| {
@@ -271,7 +347,7 @@ impl Sheets {
             let offsets: Vec<Vec<usize>> = (0..self.taps.len()).map(|grid| self.offsets(grid, images)).collect();
             let mut weights = weights;
             for group in 0..self.groups {
-                self.spread(source, group, sheets, room);
+                self.spread(source, group, T::ZERO, sheets, room);
                 for (grid, offsets) in offsets.iter().enumerate() {
                     let (own, rest) = weights.split_at(self.grid_len(grid));
                     weights = rest;

@@ -60,7 +60,7 @@ impl Sheets {
             let positions = Positions { images, sheet: self.sheet_len(), rows, columns, stride: self.sheet[1] };
             let taps = self.offsets(0, images);
             for (group, sums) in sums.chunks_exact_mut(self.padded_len()).enumerate() {
-                self.spread(Source::plain(x), group, &mut sheets, &mut []);
+                self.spread(Source::plain(x), group, T::ZERO, &mut sheets, &mut []);
                 for (row, width) in lane_panels(self.target_channels()) {
                     let channels = group * self.target_channels() + row..(group + 1) * self.target_channels();
                     let left = &mut left[..images * rows * columns * width];
