@@ -143,7 +143,12 @@ fn requests_that_make_no_sense_say_what_is_wrong() {
     std::fs::write(path.join("broken.onnx"), b"no protobuf").unwrap();
     assert!(refused(path, "model describe broken.onnx").contains("broken.onnx"));
     assert!(refused(path, "infer --model t.npy --inputs x.npy --output y.npy").contains("no net"));
-    assert!(refused(path, "infer --model net.onnx --inputs t.npy --output y.npy").contains("[N, 3, 32, 32]"));
+    assert!(refused(path, "infer --model net.onnx --inputs t.npy --output y.npy").contains("holds [5], and images are [N, C, H, W]"));
+    write_array(&path.join("small.npy"), &Array::new(vec![1, 3, 2, 2], Values::F32(vec![0.0; 12])).unwrap()).unwrap();
+    assert!(
+        refused(path, "infer --model net.onnx --inputs small.npy --output y.npy")
+            .contains("[1, 3, 2, 2], and the net takes [N, 3, 32, 32]")
+    );
     let [n, c, h, w] = SHAPE;
     let mut values = vec![0.0; n * c * h * w];
     values[3 * c * h * w] = f32::NAN;

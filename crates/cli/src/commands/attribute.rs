@@ -87,7 +87,8 @@ impl Attribute {
 impl Attribute {
     fn composite(&self) -> Result<Composite> {
         let wrong = |error| Error::request(format!("--composite: {error}"));
-        let preset: Preset = serde_json::from_value(parse(&Source::new("--composite", &self.composite))?.to_json()).map_err(wrong)?;
+        let preset: Preset =
+            serde_json::from_value(parse(&Source::new("--composite", self.composite.as_str()))?.to_json()).map_err(wrong)?;
         let composite = preset.of(self.epsilon, self.gamma);
         composite.check()?;
         Ok(composite)
