@@ -52,8 +52,11 @@ impl Arrays {
     pub(crate) fn images(&self) -> Result<Tensor> {
         let (shape, values) = read_array(&self.inputs)?.into_parts();
         let wrong = |problem: String| Error::data(self.inputs.display(), problem);
-        if shape.len() != 4 || shape.contains(&0) {
+        if shape.len() != 4 {
             return Err(wrong(format!("holds {shape:?}, and images are [N, C, H, W]")));
+        }
+        if shape.contains(&0) {
+            return Err(wrong("holds no images".into()));
         }
         match values {
             Values::F32(values) => tensor(values, shape),
