@@ -34,7 +34,7 @@ pub use image_set::{Batch, Edit, Image, ImageSet, ImageShape, PixelSource, Row, 
 #[doc(hidden)]
 pub use inventory;
 pub use part::Part;
-pub use registry::{KIND_KEY, Kind, Plugin, Registration, Registry, with_article};
+pub use registry::{KIND_KEY, Kind, Plugin, Preset, Registration, Registry, with_article};
 pub use stages::{
     Attack, Classifier, ClusteredClass, Clusterer, Clustering, Counts, Dataset, Decided, Decision, Detection, Detector, Measurement,
     Metric, Outcome, Poisoned, Predictions, Report, Reporter, Representation, Scope, Skipped, Splits, Suspect, Transform, Triggered,

@@ -37,11 +37,27 @@ pub trait Plugin: Serialize + DeserializeOwned + JsonSchema + 'static {
         serde_json::json!({})
     }
 
+    /// Named settings, which YAML asks for by `preset: NAME` and changes by further fields.
+    fn presets() -> Vec<Preset> {
+        Vec::new()
+    }
+
     /// A configuration worth showing in the documentation; it parses, builds and round-trips.
     fn example() -> Self;
 
     /// Makes the working object. Checks here what no schema can say, such as that two fields agree.
     fn build(self) -> Result<Arc<Self::Kind>>;
+}
+
+/// Settings of a plugin under a name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preset {
+    /// What YAML says after `preset:`.
+    pub name: &'static str,
+    /// What it is, in a sentence.
+    pub summary: &'static str,
+    /// The fields that differ from the plugin's defaults, as YAML would say them.
+    pub fields: serde_json::Value,
 }
 
 /// Registers a plugin under its name and kind: `register!(Sticker);`
@@ -74,6 +90,8 @@ pub struct Registration {
     pub line: u32,
     schema: fn() -> serde_json::Value,
     example: fn() -> serde_json::Value,
+    defaults: fn() -> serde_json::Value,
+    presets: fn() -> Vec<Preset>,
     build: fn(&Node) -> Result<Built, Diagnostics>,
 }
 
@@ -99,8 +117,10 @@ impl Registration {
             line,
             schema: || with_defaults(schemars::schema_for!(P).to_value(), &P::defaults()),
             example: || to_json(&P::example()),
+            defaults: P::defaults,
+            presets: P::presets,
             build: |node| {
-                let config: P = deserialize(&filled(node, &P::defaults()))?;
+                let config: P = deserialize(node)?;
                 let json = to_json(&config);
                 let object = config.build().map_err(|error| refusal(&error).at_node(node))?;
                 Ok(Built { object: Box::new(object), config: json })
@@ -116,6 +136,57 @@ impl Registration {
     /// The example's fields, without `use`.
     pub fn example(&self) -> serde_json::Value {
         (self.example)()
+    }
+
+    /// Its named settings.
+    pub fn presets(&self) -> Vec<Preset> {
+        (self.presets)()
+    }
+
+    /// The fields that a block of it gives, completed by the preset that it names and by the plugin's defaults.
+    fn fields(&self, block: &Node) -> Result<Node, Diagnostics> {
+        let (mut fields, schema) = (block.without("use"), self.schema());
+        if block.as_str().is_some() {
+            fields.value = Value::Map(bezoar_config::Map::default());
+        }
+        if let Some(wanted) = fields.as_map_mut().and_then(|fields| fields.remove(PRESET)) {
+            let presets = self.presets();
+            let names = || presets.iter().map(|preset| preset.name);
+            let Some(preset) = presets.iter().find(|preset| wanted.as_str() == Some(preset.name)) else {
+                let known = if presets.is_empty() {
+                    "it has none".to_owned()
+                } else {
+                    format!("presets: {}", names().collect::<Vec<_>>().join(", "))
+                };
+                let unknown = Diagnostic::new("unknown-preset", format!("`{}` has no such preset", self.name)).at_node(&wanted).help(known);
+                let near = wanted.as_str().and_then(|wanted| suggest(wanted, names()));
+                return Err(match near {
+                    Some(near) => unknown.label(format!("did you mean `{near}`?")).into(),
+                    None => unknown.into(),
+                });
+            };
+            complete(&mut fields, &preset.fields, &schema, &schema);
+        }
+        complete(&mut fields, &(self.defaults)(), &schema, &schema);
+        Ok(fields)
+    }
+
+    /// The example's fields that are not as they are by default.
+    pub fn essentials(&self) -> serde_json::Value {
+        let config = |fields: &serde_json::Value| {
+            let fields = self.fields(&Node::from_json(fields.clone())).ok()?;
+            (self.build)(&fields).ok().map(|built| built.config)
+        };
+        let mut essential = self.example();
+        let whole = config(&essential);
+        for field in self.example().as_object().into_iter().flat_map(serde_json::Map::keys) {
+            let mut rest = essential.clone();
+            rest.as_object_mut().map(|fields| fields.shift_remove(field));
+            if config(&rest) == whole {
+                essential = rest;
+            }
+        }
+        essential
     }
 
     /// Its documentation, Markdown.
@@ -149,17 +220,33 @@ fn with_defaults(mut schema: serde_json::Value, defaults: &serde_json::Value) ->
     schema
 }
 
-/// The fields with the defaults of those that are left out.
-fn filled(node: &Node, defaults: &serde_json::Value) -> Node {
-    let mut node = node.clone();
-    if let Some(fields) = node.as_map_mut() {
-        for (field, default) in defaults.as_object().into_iter().flatten() {
-            if fields.get(field).is_none() {
-                fields.insert(field, None, Node::from_json(default.clone()));
-            }
+/// Adds the defaults of fields that are left out, at any depth. `schema`, a part of `root`, describes the fields. A plugin block that does
+/// not say what to use is the default's with other fields.
+fn complete(node: &mut Node, defaults: &serde_json::Value, schema: &serde_json::Value, root: &serde_json::Value) {
+    let Some(fields) = node.as_map_mut() else { return };
+    for (name, default) in defaults.as_object().into_iter().flatten() {
+        let Some(given) = fields.get_mut(name) else {
+            fields.insert(name, None, Node::from_json(default.clone()));
+            continue;
+        };
+        let field = described(&schema["properties"][name], root);
+        let is_same_block = field[KIND_KEY].is_string() && default.get("use").is_some() && given.get("use").is_none();
+        if is_same_block || field["properties"].is_object() {
+            complete(given, default, field, root);
         }
     }
-    node
+}
+
+/// What a schema, a part of `root`, says of a value that is there: behind references, and behind the choice to leave it out.
+fn described<'a>(schema: &'a serde_json::Value, root: &'a serde_json::Value) -> &'a serde_json::Value {
+    if let Some(target) = schema["$ref"].as_str().and_then(|pointer| root.pointer(pointer.strip_prefix('#')?)) {
+        return described(target, root);
+    }
+    let mut choices = schema["anyOf"].as_array().into_iter().flatten().filter(|choice| choice["type"] != "null");
+    match (choices.next(), choices.next()) {
+        (Some(only), None) => described(only, root),
+        _ => schema,
+    }
 }
 
 /// Configurations are plain data, which JSON can always say.
@@ -230,7 +317,7 @@ impl Registry {
     pub fn part<K: Kind + ?Sized>(&self, node: &Node) -> Result<Part<K>, Diagnostics> {
         Diagnostics::check(self.check(K::NAME, node))?;
         let plugin = self.resolve(K::NAME, node)?;
-        let built = (plugin.build)(&node.without("use"))?;
+        let built = (plugin.build)(&plugin.fields(node)?)?;
         match built.object.downcast::<Arc<K>>() {
             Ok(object) => Ok(Part::assemble(plugin, built.config, *object, node)),
             Err(_) => Err(Diagnostic::new(
@@ -247,7 +334,10 @@ impl Registry {
         match self.resolve(kind, node) {
             Err(mistakes) => mistakes.into_iter().collect(),
             Ok(plugin) => {
-                let fields = node.without("use");
+                let fields = match plugin.fields(node) {
+                    Ok(fields) => fields,
+                    Err(mistakes) => return mistakes.into_iter().collect(),
+                };
                 let mistakes = self.check_fields(&fields, &plugin.schema());
                 if !mistakes.is_empty() {
                     return mistakes;
@@ -271,8 +361,10 @@ impl Registry {
             if matches!(node.value, Value::Map(_) | Value::String(_)) {
                 mistakes.extend(self.check(kind, node));
             }
-        } else if let Some(target) = schema["$ref"].as_str().and_then(|pointer| root.pointer(pointer.strip_prefix('#')?)) {
-            self.check_parts(node, target, root, mistakes);
+        } else if !std::ptr::eq(described(schema, root), schema) {
+            if node.value != Value::Null {
+                self.check_parts(node, described(schema, root), root, mistakes);
+            }
         } else if let Some(choices) = schema["anyOf"].as_array() {
             // An optional field: null, or the one thing it may be.
             for choice in choices.iter().filter(|choice| choice["type"] != "null" && node.value != Value::Null) {
@@ -304,14 +396,12 @@ impl Registry {
     fn resolve(&self, kind: &str, node: &Node) -> Result<&'static Registration, Diagnostics> {
         let known: Vec<_> = self.of_kind(kind).map(|plugin| plugin.name).collect();
         let listing = format!("{kind} plugins: {}", known.join(", "));
-        let Value::Map(_) = &node.value else {
-            let hint = node.as_str().filter(|name| known.contains(name)).map_or(listing, |name| format!("write `{{ use: {name} }}`"));
-            return Err(Diagnostic::new("no-block", format!("{} is a block `{{ use: name, ... }}`", with_article(kind)))
-                .at_node(node)
-                .help(hint)
-                .into());
-        };
-        let Some(name) = node.get("use") else {
+        if !matches!(node.value, Value::Map(_) | Value::String(_)) {
+            let problem = format!("{} is a block `{{ use: name, ... }}`", with_article(kind));
+            return Err(Diagnostic::new("no-block", problem).at_node(node).help(listing).into());
+        }
+        // A name alone is a block without fields.
+        let Some(name) = node.get("use").or(node.as_str().map(|_| node)) else {
             let missing = Diagnostic::new("missing-use", format!("this {kind} does not say which plugin to use"));
             let help = match whole_assignment(node, &format!("use: {}", self.only_with_fields(kind, node).unwrap_or("NAME"))) {
                 Some(assignment) => format!("the file has no such block: set the whole of it, as in `{assignment}`; {listing}"),
@@ -344,6 +434,9 @@ pub fn with_article(noun: &str) -> String {
     let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     format!("{article} {noun}")
 }
+
+/// The field that names a preset.
+const PRESET: &str = "preset";
 
 /// The schema keyword that marks a plugin block and names its kind.
 pub const KIND_KEY: &str = "x-bezoar-kind";

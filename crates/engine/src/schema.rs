@@ -9,7 +9,8 @@ use crate::Pipeline;
 pub fn schema(registry: &Registry) -> Value {
     let mut definitions = Map::new();
     for kind in registry.kinds() {
-        let blocks: Vec<_> = registry.of_kind(kind).map(|plugin| block(plugin, &mut definitions)).collect();
+        let mut blocks: Vec<_> = registry.of_kind(kind).map(|plugin| block(plugin, &mut definitions)).collect();
+        blocks.push(json!({ "enum": registry.of_kind(kind).map(|plugin| plugin.name).collect::<Vec<_>>() }));
         definitions.insert(kind.to_owned(), json!({ "oneOf": blocks }));
     }
     let mut root = Pipeline::plain_schema();
@@ -36,12 +37,27 @@ fn block(plugin: &Registration, definitions: &mut Map<String, Value>) -> Value {
     }
     let properties = fields.entry("properties").or_insert_with(|| json!({}));
     if let Some(properties) = properties.as_object_mut() {
+        properties.values_mut().for_each(allow_changes);
         properties.shift_insert(0, "use".to_owned(), json!({ "const": plugin.name, "description": plugin.summary() }));
+        let presets = plugin.presets();
+        if !presets.is_empty() {
+            let presets: Vec<_> = presets.iter().map(|preset| json!({ "const": preset.name, "description": preset.summary })).collect();
+            properties.shift_insert(1, "preset".to_owned(), json!({ "oneOf": presets }));
+        }
     }
     if let Some(required) = fields.entry("required").or_insert_with(|| json!([])).as_array_mut() {
         required.insert(0, "use".into());
     }
     schema
+}
+
+/// Lets a block that a preset fills leave out `use`: it is then the preset's with other fields.
+fn allow_changes(field: &mut Value) {
+    if field["default"]["use"].is_string()
+        && let Some(block) = field.as_object_mut().and_then(|field| field.remove("$ref"))
+    {
+        field["anyOf"] = json!([{ "$ref": block }, { "type": "object", "not": { "required": ["use"] } }]);
+    }
 }
 
 /// Renames the references of a schema, and turns the marks of plugin blocks into references to their kind.

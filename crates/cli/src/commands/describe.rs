@@ -1,4 +1,4 @@
-use bezoar_core::{Error, KIND_KEY, Registration, Registry, with_article};
+use bezoar_core::{Error, KIND_KEY, Preset, Registration, Registry, with_article};
 use clap::Args;
 use serde_json::Value;
 
@@ -42,6 +42,7 @@ struct Page {
     title: String,
     doc: String,
     paper: Option<&'static str>,
+    presets: Vec<Preset>,
     fields: Vec<Field>,
     example: String,
     package: &'static str,
@@ -61,6 +62,7 @@ impl Page {
             title: format!("{}/{}", plugin.kind, plugin.name),
             doc: plugin.doc(),
             paper: plugin.paper,
+            presets: plugin.presets(),
             fields: fields("", &plugin.schema(), &plugin.schema()),
             example: example(plugin),
             package: plugin.package,
@@ -72,6 +74,12 @@ impl Page {
         let mut page = format!("{}\n\n{}\n", self.title, self.doc);
         if let Some(paper) = self.paper {
             page += &format!("\nPaper: {paper}\n");
+        }
+        if !self.presets.is_empty() {
+            page += "\nPresets:\n";
+        }
+        for preset in &self.presets {
+            page += &format!("  preset: {}\n    {}\n", preset.name, preset.summary);
         }
         if !self.fields.is_empty() {
             page += "\nFields:\n";
@@ -86,6 +94,12 @@ impl Page {
         let mut page = format!("## {}\n\n{}\n", self.title, self.doc);
         if let Some(paper) = self.paper {
             page += &format!("\nPaper: {paper}\n");
+        }
+        if !self.presets.is_empty() {
+            page += "\n| preset | meaning |\n|---|---|\n";
+        }
+        for preset in &self.presets {
+            page += &format!("| `{}` | {} |\n", preset.name, preset.summary);
         }
         if !self.fields.is_empty() {
             page += "\n| field | type | meaning |\n|---|---|---|\n";
