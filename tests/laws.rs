@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use bezoar_attacks::trigger::{Moment, Stamp, Trigger};
 use bezoar_attribution::{Analysis, Composite, Preset, Rule, STABILIZER};
+use bezoar_config::Node;
 use bezoar_core::{
-    Attack, Batch, Classifier, ClusteredClass, Clusterer, Clustering, Decision, Edit, Features, Image, ImageSet, ImageShape, Part,
-    Representation, Role, Transform,
+    Attack, Batch, Classifier, ClusteredClass, Clusterer, Clustering, Context, Decision, Edit, Error, Features, Image, ImageSet,
+    ImageShape, Part, Representation, Role, Sample, Splits, Transform,
 };
 use bezoar_nn::ops::{Form, Stabilizer};
 use bezoar_nn::{Architecture, Array, Memory, Mode, Network, Op, TrainConfig, features};
-use bezoar_tests::{CLASSES, context, examples, images, network, networks, splits};
+use bezoar_tests::{CLASSES, context, example_block, examples, images, network, networks, registry, splits};
 use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
 use rand::Rng;
@@ -100,17 +102,140 @@ fn changed(before: &ImageSet, after: &ImageSet) -> Vec<usize> {
 
 #[test]
 fn attacks_change_just_what_their_truth_says() {
+    let surrogate = network();
     for attack in examples::<dyn Attack>() {
-        for seed in 0..4 {
+        let name = attack.name();
+        for seed in 0..3 {
             let clean = splits(seed);
-            let poisoned = attack.poison(&context(), &clean).unwrap();
+            let poison = |seed| attack.poison(&Context::quiet(seed), &clean, Some(&surrogate)).unwrap();
+            let poisoned = poison(seed);
             let touched: Vec<_> = (0..clean.train.len()).filter(|&row| poisoned.truth.roles[row] != Role::Clean).collect();
-            assert_eq!(changed(&clean.train, &poisoned.train), touched, "{}", attack.name());
-            let target = poisoned.truth.targets[0];
-            let share = attack.block()["share"].as_f64().unwrap();
-            let before = clean.train.rows_of(target).len() as f64;
-            assert_eq!(poisoned.truth.poisoned(), (share * before / (1.0 - share)).round() as usize, "{}", attack.name());
+            assert_eq!(changed(&clean.train, &poisoned.train), touched, "{name}");
+            assert_eq!(poisoned.truth.poisoned() == 0, name == "none");
+            assert_eq!(poisoned.truth.targets.is_empty(), name == "none");
+            let is_consistent = attack.surrogate().is_some();
+            for row in touched {
+                if is_consistent || poisoned.truth.roles[row] == Role::Cover {
+                    assert_eq!(poisoned.train.label(row), clean.train.label(row), "{name}");
+                }
+                // Outside a local trigger, only crafted images change, and no further than their ball reaches.
+                let radius = attack.block()["craft"]["ascent"]["radius"].as_f64().unwrap_or(0.0);
+                let masks = &poisoned.truth.masks[row];
+                let (before, after) = (clean.train.image(row).unwrap(), poisoned.train.image(row).unwrap());
+                let width = before.shape().width;
+                for (at, (a, b)) in before.pixels().iter().zip(after.pixels()).enumerate() {
+                    let [y, x] = [at / 3 / width, at / 3 % width];
+                    let is_marked = masks.is_empty() || masks.iter().any(|mask| mask.contains(y, x));
+                    assert!(is_marked || f64::from(a.abs_diff(*b)) <= radius, "{name}");
+                }
+            }
             assert_eq!(poisoned.triggered.images.len(), poisoned.triggered.targets.len());
+            let digest = |seed| poison(seed).train.digest().unwrap();
+            assert_eq!(digest(seed), poisoned.train.digest().unwrap(), "{name}: the same seed");
+            assert_eq!(digest(seed) == digest(seed + 9), name == "none", "{name}: another seed");
+        }
+    }
+}
+
+/// Every field of a plugin with a number's range, and values at and beyond its ends.
+fn ends(schema: &serde_json::Value) -> Vec<(String, Vec<(f64, bool)>)> {
+    let fields = schema["properties"].as_object().into_iter().flatten();
+    let ends = fields.map(|(name, field)| {
+        let step = if field["type"] == "integer" { 1.0 } else { 1e-3 };
+        let limit = |key: &str| field[key].as_f64();
+        let mut values = Vec::new();
+        values.extend(limit("minimum").into_iter().flat_map(|end| [(end, true), (end - step, false)]));
+        values.extend(limit("maximum").into_iter().flat_map(|end| [(end, true), (end + step, false)]));
+        values.extend(limit("exclusiveMinimum").into_iter().flat_map(|end| [(end, false), (end + 1e-3, true)]));
+        values.extend(limit("exclusiveMaximum").into_iter().flat_map(|end| [(end, false), (end - 1e-3, true)]));
+        (name.clone(), values)
+    });
+    ends.filter(|(_, values)| !values.is_empty()).collect()
+}
+
+#[test]
+fn numbers_beyond_their_range_are_refused_and_at_its_ends_nothing_panics() {
+    let surrogate = network();
+    let number = |value: f64, schema: &serde_json::Value| if schema["type"] == "integer" { json!(value as i64) } else { json!(value) };
+    let mut ranges = 0;
+    for kind in ["attack", "trigger"] {
+        for plugin in registry().of_kind(kind) {
+            let schema = plugin.schema();
+            for (field, values) in ends(&schema) {
+                for (value, is_inside) in values {
+                    let mut block = example_block(plugin);
+                    block[&field] = number(value, &schema["properties"][&field]);
+                    let said = format!("{kind}/{} with {field}: {value}", plugin.name);
+                    let mistakes = registry().check(kind, &Node::from_json(block.clone()));
+                    assert!(is_inside || !mistakes.is_empty(), "{said}");
+                    ranges += 1;
+                    if !mistakes.is_empty() {
+                        continue;
+                    }
+                    let attack = if kind == "attack" {
+                        block
+                    } else {
+                        json!({ "use": "backdoor", "trigger": block, "to": "speed-limit-80", "share": 0.1 })
+                    };
+                    let attack: Part<dyn Attack> = Part::from_json(attack).unwrap();
+                    if let Err(error) = attack.poison(&context(), &splits(1), Some(&surrogate)) {
+                        assert!(matches!(error, Error::Request { .. }), "{said}: {error}");
+                    }
+                }
+            }
+        }
+    }
+    assert!(ranges > 100, "{ranges} values were tried");
+}
+
+#[test]
+fn grey_and_tiny_images_are_poisoned_or_refused_in_words() {
+    for channels in [1, 3] {
+        for side in [1, 2, 3, 8, 33] {
+            let shape = ImageShape { height: side, width: side + 1, channels };
+            let rows = (0..60).map(|row| Edit {
+                sample: Sample { id: row.to_string(), label: row % 3, path: String::new() },
+                image: Image::new(shape, (0..shape.len()).map(|at| (at * 13 + row as usize * 5) as u8).collect()).unwrap(),
+            });
+            let set = ImageSet::from_images(CLASSES.map(str::to_owned).to_vec(), rows.collect()).unwrap();
+            let clean = Splits { train: set.clone(), validation: None, test: set, skipped: Vec::new() };
+            for attack in examples::<dyn Attack>().into_iter().filter(|attack| attack.surrogate().is_none()) {
+                match attack.poison(&context(), &clean, None) {
+                    Ok(poisoned) => assert_eq!(poisoned.train.shape(), shape),
+                    Err(error) => assert!(side < 33 && matches!(error, Error::Request { .. }), "{} of {shape:?}: {error}", attack.name()),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn triggers_change_what_they_say_and_depend_on_their_seeds_alone() {
+    let shapes = [(32, 32, 3), (32, 40, 1), (65, 33, 3), (2, 3, 3), (1, 1, 1)];
+    for trigger in examples::<dyn Trigger>() {
+        for (height, width, channels) in shapes {
+            let shape = ImageShape { height, width, channels };
+            let ready = |seed| trigger.prepare(shape, &mut Context::quiet(seed).rng("trigger"));
+            let Ok(stamp) = ready(1) else {
+                assert!(height.min(width) < 32, "{} refuses {shape:?}", trigger.name());
+                continue;
+            };
+            let again = ready(1).unwrap();
+            let image = images([1, 0, 0], 3).image(0).unwrap().into_pixels().into_iter().cycle().take(shape.len()).collect();
+            let image = Image::new(shape, image).unwrap();
+            for moment in [Moment::Poison, Moment::Cover, Moment::Test] {
+                let stamped = |stamp: &dyn Stamp| {
+                    let mut image = image.clone();
+                    let masks = stamp.stamp(&mut image, moment, &mut Context::quiet(2).rng("image"));
+                    (image, masks)
+                };
+                let (marked, masks) = stamped(&*stamp);
+                assert_eq!((&marked, &masks), (&stamped(&*again).0, &stamped(&*again).1), "{}", trigger.name());
+                let untouched = |place: usize| !masks.is_empty() && !masks.iter().any(|mask| mask.contains(place / width, place % width));
+                let pixels = image.pixels().chunks(channels).zip(marked.pixels().chunks(channels)).enumerate();
+                assert!(pixels.clone().all(|(place, (before, after))| before == after || !untouched(place)), "{}", trigger.name());
+                assert!(height < 32 || pixels.clone().any(|(_, (before, after))| before != after), "{} marks nothing", trigger.name());
+            }
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use bezoar_attacks::trigger::Trigger;
 use bezoar_config::{Node, Source, parse, to_yaml};
 use bezoar_core::{Kind, Part};
 use bezoar_tests::{example_block, registry};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Builds a block as its kind and gives it back with defaults filled in.
 fn build(kind: &str, block: &Value) -> Result<Value, String> {
@@ -31,6 +32,7 @@ fn build(kind: &str, block: &Value) -> Result<Value, String> {
         <dyn Representation>::NAME => of::<dyn Representation>(block),
         <dyn Schedule>::NAME => of::<dyn Schedule>(block),
         <dyn Transform>::NAME => of::<dyn Transform>(block),
+        <dyn Trigger>::NAME => of::<dyn Trigger>(block),
         other => Err(format!("this test does not know the kind {other}")),
     }
 }
@@ -57,7 +59,8 @@ fn every_kind_has_plugins() {
             "report",
             "representation",
             "schedule",
-            "transform"
+            "transform",
+            "trigger"
         ]
     );
 }
@@ -118,4 +121,70 @@ fn every_schema_is_one_and_accepts_the_example() {
             panic!("{}/{}: {error}\n{block}", plugin.kind, plugin.name);
         }
     }
+}
+
+/// A plugin's block with nothing in it that has a default.
+fn essential_block(kind: &str, name: &str) -> Value {
+    let mut block = registry().get(kind, name).unwrap().essentials();
+    block["use"] = name.into();
+    block
+}
+
+#[test]
+fn what_an_example_needs_is_enough_for_it() {
+    for plugin in registry().iter() {
+        let needed = essential_block(plugin.kind, plugin.name);
+        let [short, long] = [needed, example_block(plugin)].map(|block| build(plugin.kind, &block).unwrap());
+        assert_eq!(short, long, "{}/{}", plugin.kind, plugin.name);
+    }
+    assert_eq!(essential_block("attack", "badnets"), json!({ "to": "speed-limit-80", "share": 0.05, "use": "badnets" }));
+}
+
+#[test]
+fn every_preset_builds_and_gives_way_to_fields() {
+    for plugin in registry().iter() {
+        for preset in plugin.presets() {
+            let mut block = essential_block(plugin.kind, plugin.name);
+            block["preset"] = preset.name.into();
+            let built = build(plugin.kind, &block).unwrap_or_else(|error| panic!("{}/{}: {error}", plugin.name, preset.name));
+            assert!(built.get("preset").is_none(), "a resolved block has fields alone");
+            for (field, value) in preset.fields.as_object().unwrap() {
+                assert!(!built[field].is_null(), "{}/{}: {field}", plugin.name, preset.name);
+                block[field] = value.clone();
+            }
+            assert_eq!(build(plugin.kind, &block).unwrap(), built);
+            assert!(preset.summary.ends_with('.'));
+        }
+        let mut block = essential_block(plugin.kind, plugin.name);
+        block["preset"] = "no-such-preset".into();
+        let mistakes = registry().check(plugin.kind, &Node::from_json(block));
+        assert!(mistakes.iter().any(|mistake| mistake.message.contains("no such preset")), "{}/{}", plugin.kind, plugin.name);
+    }
+}
+
+#[test]
+fn a_block_in_a_preset_is_the_presets_with_other_fields() {
+    let sig = |trigger: Value| build("attack", &json!({ "use": "sig", "to": "stop", "share": 0.2, "trigger": trigger }));
+    let changed = sig(json!({ "frequency": 3.0 })).unwrap();
+    assert_eq!(changed["trigger"], json!({ "use": "sinusoid", "amplitude": 40.0, "test-amplitude": null, "frequency": 3.0 }));
+    assert_eq!(sig(json!({ "use": "patch" })).unwrap()["trigger"]["use"], "patch");
+    assert!(sig(json!({ "height": 3 })).unwrap_err().contains("height"), "a wave has none");
+    let consistent =
+        json!({ "use": "label-consistent", "to": "stop", "share": 0.2, "craft": { "surrogate": { "train": { "epochs": 3 } } } });
+    let surrogate = build("attack", &consistent).unwrap()["craft"]["surrogate"].clone();
+    assert_eq!((&surrogate["train"]["epochs"], &surrogate["model"]["use"]), (&json!(3), &json!("compact-cnn")));
+    let schema = jsonschema::validator_for(&bezoar_engine::schema(registry())).unwrap();
+    let pipeline =
+        |attack: Value| json!({ "version": 1, "name": "a", "dataset": "signs", "model": "compact-cnn", "detect": [], "attack": attack });
+    assert!(schema.is_valid(&pipeline(json!({ "use": "sig", "to": "stop", "share": 0.2, "trigger": { "frequency": 3.0 } }))));
+    assert!(schema.is_valid(&pipeline(json!({ "use": "amplitude", "preset": "as-published", "to": "stop", "share": 0.2 }))));
+    assert!(schema.is_valid(&pipeline("none".into())));
+    assert!(!schema.is_valid(&pipeline("nothing".into())));
+}
+
+#[test]
+fn a_name_alone_is_a_block_without_fields() {
+    assert_eq!(build("attack", &"none".into()).unwrap(), json!({ "use": "none" }));
+    assert_eq!(build("model", &"compact-cnn".into()), build("model", &json!({ "use": "compact-cnn" })));
+    assert!(build("attack", &"sticker".into()).unwrap_err().contains("share"), "it lacks fields");
 }

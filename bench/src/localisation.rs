@@ -45,9 +45,9 @@ fn main() -> Result<()> {
     let cx = Context::quiet(pipeline.seed.into());
     let Trained { network, images: all, truth } = trained(&cx, &pipeline, &Places { cache, runs: "runs".into() })?;
     let truth = truth.context("the pipeline has no attack, so no place is known")?;
-    let rows: Vec<usize> = (0..all.len()).filter(|row| truth.is_poison(*row) && truth.masks[*row].is_some()).take(images).collect();
+    let rows: Vec<usize> = (0..all.len()).filter(|row| truth.is_poison(*row) && !truth.masks[*row].is_empty()).take(images).collect();
     ensure!(!rows.is_empty(), "the attack's trigger has no place");
-    let study = Study { cx, network, images: all.select(&rows), masks: rows.iter().filter_map(|row| truth.masks[*row]).collect() };
+    let study = Study { cx, network, images: all.select(&rows), masks: rows.iter().map(|row| truth.masks[*row].clone()).collect() };
     let against = pipeline.attack.as_ref().map(|attack| attack.block()["from"].clone()).context("no attack")?;
     println!("{}", study.methods(&pictures)?);
     println!("{}", study.targets(&against, &pictures)?);
@@ -59,7 +59,7 @@ struct Study {
     cx: Context,
     network: Network,
     images: ImageSet,
-    masks: Vec<Mask>,
+    masks: Vec<Vec<Mask>>,
 }
 
 const COMPOSITES: [&str; 7] = [
@@ -131,7 +131,8 @@ impl Study {
         })?;
         let shape = parts.first().context("no images")?.shape().to_vec();
         let features = Features::new(shape, parts.into_iter().flat_map(Features::into_values).collect())?;
-        let found: Vec<_> = features.rows().zip(&self.masks).map(|(row, mask)| Localisation::of(row, features.shape()[1], *mask)).collect();
+        let found: Vec<_> =
+            features.rows().zip(&self.masks).map(|(row, masks)| Localisation::of(row, features.shape()[1], masks)).collect();
         Ok((features, Localisation::mean(&found)))
     }
 

@@ -69,6 +69,11 @@ impl Image {
         &mut self.pixels[start..start + self.shape.channels]
     }
 
+    /// All values, for change.
+    pub fn pixels_mut(&mut self) -> &mut [u8] {
+        &mut self.pixels
+    }
+
     /// The values, given away.
     pub fn into_pixels(self) -> Vec<u8> {
         self.pixels

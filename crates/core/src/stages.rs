@@ -92,7 +92,13 @@ pub trait Dataset: Send + Sync {
 pub trait Attack: Send + Sync {
     /// The poisoned training and validation images, and the test images that show whether the backdoor works.
     /// Images that are not poisoned stay as they are, bit for bit.
-    fn poison(&self, cx: &Context, clean: &Splits) -> Result<Poisoned>;
+    fn poison(&self, cx: &Context, clean: &Splits, surrogate: Option<&dyn Classifier>) -> Result<Poisoned>;
+
+    /// The net that it needs, trained on the clean images, as the fields `model` and `train` of a pipeline. It is trained as a stage of its
+    /// own, and given to [`poison`](Self::poison).
+    fn surrogate(&self) -> Option<serde_json::Value> {
+        None
+    }
 }
 
 /// What an attack makes of a data set.
@@ -102,9 +108,9 @@ pub struct Poisoned {
     pub train: ImageSet,
     /// What was done to each of them.
     pub truth: GroundTruth,
-    /// Poisoned like the training images.
-    pub validation: Option<ImageSet>,
-    /// Test images that carry the trigger.
+    /// Poisoned like the training images, and what was done to each.
+    pub validation: Option<(ImageSet, GroundTruth)>,
+    /// Test images that carry the trigger; none where nothing is poisoned.
     pub triggered: Triggered,
     /// What was done in numbers, for the report: `poisoned images` and `291`, say.
     pub facts: Vec<(String, String)>,
@@ -267,6 +273,8 @@ pub trait Detector: Send + Sync {
 /// Given and predicted classes of some images.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Predictions {
+    /// The true classes.
+    pub labels: Vec<u32>,
     /// What was expected of each image: its label, or the attacker's target.
     pub expected: Vec<u32>,
     /// What the net says.

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What an attack made of a sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Untouched.
@@ -37,8 +37,8 @@ impl Mask {
 pub struct GroundTruth {
     /// In row order.
     pub roles: Vec<Role>,
-    /// Where the trigger lies, in row order; none for clean samples and for triggers without a place.
-    pub masks: Vec<Option<Mask>>,
+    /// Where the trigger lies, in row order; nowhere for clean samples and for triggers that change the whole image.
+    pub masks: Vec<Vec<Mask>>,
     /// The classes that the attack adds poison to, ascending.
     pub targets: Vec<u32>,
 }
@@ -46,7 +46,7 @@ pub struct GroundTruth {
 impl GroundTruth {
     /// The truth of a set that nobody attacked.
     pub fn clean(samples: usize) -> Self {
-        Self { roles: vec![Role::Clean; samples], masks: vec![None; samples], targets: Vec::new() }
+        Self { roles: vec![Role::Clean; samples], masks: vec![Vec::new(); samples], targets: Vec::new() }
     }
 
     /// Whether a sample is poison.

@@ -78,6 +78,7 @@ pub(crate) fn finish(
         "name": outcome.name,
         "images": outcome.counts,
         "classes": outcome.images.classes(),
+        "attack": outcome.facts.iter().cloned().collect::<BTreeMap<String, String>>(),
         "measurements": measurements,
         "detectors": detectors,
         "skipped": outcome.skipped,

@@ -12,9 +12,9 @@ pub struct Localisation {
 }
 
 impl Localisation {
-    /// That of a heatmap `width` pixels wide. None when it has no positive value, or lies nowhere in the mask.
-    pub fn of(heatmap: &[f32], width: usize, mask: Mask) -> Option<Self> {
-        let inside = |place: usize| mask.contains(place / width, place % width);
+    /// That of a heatmap `width` pixels wide. None when it has no positive value, or lies nowhere in the masks.
+    pub fn of(heatmap: &[f32], width: usize, masks: &[Mask]) -> Option<Self> {
+        let inside = |place: usize| masks.iter().any(|mask| mask.contains(place / width, place % width));
         let positive = |place: &usize| f64::from(heatmap[*place].max(0.0));
         let total: f64 = (0..heatmap.len()).map(|place| positive(&place)).sum();
         let size = (0..heatmap.len()).filter(|place| inside(*place)).count();
@@ -47,17 +47,17 @@ mod tests {
     #[test]
     fn shares_ranks_and_peaks_are_counted_in_the_mask() {
         // The mask holds the last two values of the second of two rows.
-        let found = Localisation::of(&[1.0, -5.0, 0.5, 0.0, 3.0, 0.5], 3, MASK).unwrap();
+        let found = Localisation::of(&[1.0, -5.0, 0.5, 0.0, 3.0, 0.5], 3, &[MASK]).unwrap();
         assert_eq!(found, Localisation { mass: 3.5 / 5.0, rank: 0.5, pointing: 1.0 });
-        let beside = Localisation::of(&[4.0, 3.0, 0.0, 0.0, 1.0, -9.0], 3, MASK).unwrap();
+        let beside = Localisation::of(&[4.0, 3.0, 0.0, 0.0, 1.0, -9.0], 3, &[MASK]).unwrap();
         assert_eq!(beside, Localisation { mass: 1.0 / 8.0, rank: 0.0, pointing: 0.0 });
     }
 
     #[test]
     fn heatmaps_without_a_positive_value_have_no_figure_and_count_as_nothing_found() {
-        assert_eq!(Localisation::of(&[-1.0; 6], 3, MASK), None);
-        assert_eq!(Localisation::of(&[1.0; 3], 3, MASK), None);
-        let all = [Localisation::of(&[0.0, 0.0, 0.0, 0.0, 1.0, 0.0], 3, MASK), None];
+        assert_eq!(Localisation::of(&[-1.0; 6], 3, &[MASK]), None);
+        assert_eq!(Localisation::of(&[1.0; 3], 3, &[MASK]), None);
+        let all = [Localisation::of(&[0.0, 0.0, 0.0, 0.0, 1.0, 0.0], 3, &[MASK]), None];
         assert_eq!(Localisation::mean(&all), Localisation { mass: 0.5, rank: 0.25, pointing: 0.5 });
     }
 }

@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 
 use bezoar_core::Registry;
 
-/// The crates of a folder that register plugins, with the number that they register. Tests may register their own: those are indented.
+/// The crates of a folder that register plugins, with the number that they register: `register!(..)`, or `preset! {..}` in the zoo of
+/// attacks. Tests may register their own, and macros have theirs: those are indented.
 fn registering(folder: &str, found: &mut BTreeMap<String, usize>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
     for member in fs::read_dir(folder).unwrap() {
         let member = member.unwrap().path();
         let texts = sources(&member.join("src")).into_iter().map(|source| fs::read_to_string(source).unwrap());
-        let registered: usize = texts.map(|text| text.lines().filter(|line| line.starts_with("register!(")).count()).sum();
+        let registered: usize =
+            texts.map(|text| text.lines().filter(|line| line.starts_with("register!(") || *line == "preset! {").count()).sum();
         if registered > 0 {
             let manifest = fs::read_to_string(member.join("Cargo.toml")).unwrap();
             let name = manifest.lines().find_map(|line| line.strip_prefix("name = ")).unwrap();

@@ -1,0 +1,254 @@
+//! The stages that every run begins with: data, attack, net.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use bezoar_core::rows::{open_images, write_images};
+use bezoar_core::{
+    Attack, Classifier, Context, Dataset, Error, GroundTruth, ImageSet, Part, Poisoned, Predictions, Result, Splits, Triggered,
+};
+use bezoar_nn::{Architecture, FORMAT, Network, TrainConfig};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::meter::Cost;
+use crate::store::{Entry, Key, Store, write_whole};
+
+/// Images a forward pass takes at once.
+const BATCH: usize = 256;
+
+const TRAIN: &str = "train.safetensors";
+const VALIDATION: &str = "validation.safetensors";
+const TEST: &str = "test.safetensors";
+const TRIGGERED: &str = "triggered.safetensors";
+const NETWORK: &str = "network.safetensors";
+const HISTORY: &str = "history.json";
+
+/// What one stage of a run cost.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StageCost {
+    /// The stage, such as `train` or `represent lrp`; no two have the same name.
+    pub stage: String,
+    /// Images that it went through; in training, once an epoch.
+    pub images: usize,
+    /// Wall time in seconds, when it was made.
+    pub seconds: f64,
+    /// The most memory that the process held meanwhile; none where the system does not tell.
+    pub peak_bytes: Option<u64>,
+    /// Whether it came from the cache.
+    pub reused: bool,
+}
+
+/// A net, and how it is trained.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Recipe {
+    pub(crate) model: Part<dyn Architecture>,
+    pub(crate) train: TrainConfig,
+}
+
+/// The images that the net learns from, with what is known of them.
+#[derive(Debug)]
+pub struct Suspicious {
+    /// What it learns from.
+    pub train: ImageSet,
+    /// What early stopping looks at.
+    pub validation: Option<ImageSet>,
+    /// What the attack did to each training image, if there was one.
+    pub truth: Option<GroundTruth>,
+    /// What it did to each validation image.
+    pub validation_truth: Option<GroundTruth>,
+    /// Test images with the trigger.
+    pub triggered: Option<Triggered>,
+    /// What the attack did, in numbers.
+    pub facts: Vec<(String, String)>,
+}
+
+/// Stages under way: each takes its inputs from the store and leaves its output there.
+pub(crate) struct Stages<'a> {
+    pub(crate) cx: &'a Context,
+    pub(crate) seed: u32,
+    pub(crate) store: Store,
+    pub(crate) costs: Vec<StageCost>,
+    device: String,
+}
+
+impl<'a> Stages<'a> {
+    pub(crate) fn new(cx: &'a Context, seed: u32, cache: &Path) -> Result<Self> {
+        let device = format!("{:?}", bezoar_nn::device(cx.device())?.location());
+        Ok(Self { cx, seed, store: Store::new(cache), costs: Vec::new(), device })
+    }
+
+    /// One stage: its entry from the store, made by `make` if it is not there.
+    pub(crate) fn stage(&mut self, label: &str, key: &Key, make: impl FnOnce(&Context, &Path) -> Result<()>) -> Result<Entry> {
+        self.cx.check()?;
+        let cx = self.cx.stage(label);
+        self.store.get_or_make(&cx, key, |folder| make(&cx, folder))
+    }
+
+    /// Notes what a stage cost, once.
+    pub(crate) fn record(&mut self, label: &str, images: usize, Cost { seconds, peak_bytes }: Cost, reused: bool) {
+        if self.costs.iter().all(|stage| stage.stage != label) {
+            self.costs.push(StageCost { stage: label.to_owned(), images, seconds, peak_bytes, reused });
+        }
+    }
+
+    /// The clean images.
+    pub(crate) fn dataset(&mut self, dataset: &Part<dyn Dataset>) -> Result<(Key, Splits)> {
+        let content = dataset.blame(dataset.fingerprint())?;
+        let key = Key::new("dataset", &json!({ "dataset": dataset.identity(), "seed": self.seed, "content": content }));
+        let entry = self.stage("dataset", &key, |cx, folder| {
+            let splits = dataset.blame(dataset.load(cx))?;
+            write_images(&folder.join(TRAIN), &splits.train)?;
+            write_optional(folder, VALIDATION, splits.validation.as_ref())?;
+            write_images(&folder.join(TEST), &splits.test)?;
+            write_json(folder, "skipped.json", &splits.skipped)
+        })?;
+        let splits = Splits {
+            train: open_images(&entry.folder.join(TRAIN))?,
+            validation: open_optional(&entry.folder, VALIDATION)?,
+            test: open_images(&entry.folder.join(TEST))?,
+            skipped: read_json(&entry.folder, "skipped.json")?,
+        };
+        let counts = splits.counts();
+        self.record("dataset", counts.total(), entry.cost, entry.reused);
+        self.cx.note(&counts.coverage());
+        dataset.blame(check_classes(&splits.train))?;
+        Ok((key, splits))
+    }
+
+    /// The images after the attack, if there is one.
+    pub(crate) fn attack(&mut self, attack: Option<&Part<dyn Attack>>, clean_key: &Key, splits: &Splits) -> Result<Suspicious> {
+        let Some(attack) = attack else {
+            let (train, validation) = (splits.train.clone(), splits.validation.clone());
+            return Ok(Suspicious { train, validation, truth: None, validation_truth: None, triggered: None, facts: Vec::new() });
+        };
+        let surrogate = attack.surrogate().map(|blocks| self.surrogate(attack, &blocks, splits)).transpose()?;
+        let (surrogate_key, surrogate) = surrogate.unzip();
+        let mut inputs = json!({ "format": 2, "attack": attack.identity(), "seed": self.seed, "dataset": clean_key.digest() });
+        if let Some(key) = surrogate_key {
+            inputs["surrogate"] = key.digest().into();
+        }
+        let key = Key::new("attack", &inputs);
+        let entry = self.stage("attack", &key, |cx, folder| {
+            let surrogate = surrogate.as_ref().map(|net| net as &dyn Classifier);
+            let Poisoned { train, truth, validation, triggered, facts } = attack.blame(attack.poison(cx, splits, surrogate))?;
+            write_images(&folder.join(TRAIN), &train)?;
+            let (validation, validation_truth) = validation.unzip();
+            write_optional(folder, VALIDATION, validation.as_ref())?;
+            write_images(&folder.join(TRIGGERED), &triggered.images)?;
+            write_json(folder, "truth.json", &(truth, validation_truth, triggered.targets, facts))
+        })?;
+        let (truth, validation_truth, targets, facts) = read_json(&entry.folder, "truth.json")?;
+        let poisoned = Suspicious {
+            train: open_images(&entry.folder.join(TRAIN))?,
+            validation: open_optional(&entry.folder, VALIDATION)?,
+            truth: Some(truth),
+            validation_truth,
+            triggered: Some(Triggered { images: open_images(&entry.folder.join(TRIGGERED))?, targets }),
+            facts,
+        };
+        self.record("attack", poisoned.train.len(), entry.cost, entry.reused);
+        Ok(poisoned)
+    }
+
+    /// The net that an attack works with, trained on the clean images.
+    fn surrogate(&mut self, attack: &Part<dyn Attack>, blocks: &serde_json::Value, splits: &Splits) -> Result<(Key, Network)> {
+        let recipe: Recipe = serde_json::from_value(blocks.clone()).map_err(Error::request)?;
+        attack.blame(self.net("surrogate", &recipe, &splits.train, splits.validation.as_ref()))
+    }
+
+    /// A net trained on these images; `label` names it among the stages. The same images are known by their content, wherever they come from:
+    /// a surrogate is the net of a run without an attack.
+    pub(crate) fn net(&mut self, label: &str, recipe: &Recipe, images: &ImageSet, validation: Option<&ImageSet>) -> Result<(Key, Network)> {
+        let Recipe { model, train } = recipe;
+        let content = model.blame(model.fingerprint())?;
+        let data = [Some(images), validation].into_iter().flatten().map(ImageSet::digest).collect::<Result<Vec<_>>>()?;
+        let inputs = json!({ "format": FORMAT, "model": model.identity(), "content": content, "train": train, "seed": self.seed, "device": self.device, "data": data });
+        let key = Key::new("train", &inputs);
+        // The random streams of equal trainings are equal, whatever the nets are for.
+        let entry = self.stage("train", &key, |cx, folder| {
+            let checkpoints = folder.join("checkpoints");
+            let trained = bezoar_nn::train(cx, &**model, images, validation, train, &checkpoints)?;
+            trained.network.save(&folder.join(NETWORK))?;
+            write_json(folder, HISTORY, &trained.history)?;
+            fs::remove_dir_all(&checkpoints).map_err(|error| Error::io(&checkpoints, error))
+        })?;
+        let history: Vec<serde_json::Value> = read_json(&entry.folder, HISTORY)?;
+        self.record(label, history.len() * images.len(), entry.cost, entry.reused);
+        Ok((key, Network::load(&entry.folder.join(NETWORK), self.cx.device())?))
+    }
+
+    /// What a net makes of the test images.
+    pub(crate) fn predict(
+        &mut self,
+        net_key: &Key,
+        net: &Network,
+        test: &ImageSet,
+        triggered: Option<&Triggered>,
+    ) -> Result<(Predictions, Option<Predictions>)> {
+        let key = Key::new("predict", &json!({ "format": 2, "net": net_key.digest(), "test": test.digest()? }));
+        let entry = self.stage("predict", &key, |cx, folder| {
+            let clean = Predictions { labels: labels(test), expected: labels(test), predicted: predict(cx, net, test)? };
+            let triggered = triggered.map(|set| {
+                let predicted = predict(cx, net, &set.images)?;
+                Ok::<_, Error>(Predictions { labels: labels(&set.images), expected: set.targets.clone(), predicted })
+            });
+            write_json(folder, "predictions.json", &(clean, triggered.transpose()?))
+        })?;
+        let images = test.len() + triggered.map_or(0, |set| set.images.len());
+        self.record("predict", images, entry.cost, entry.reused);
+        read_json(&entry.folder, "predictions.json")
+    }
+}
+
+/// A net of one class is always right and has learnt nothing.
+fn check_classes(train: &ImageSet) -> Result<()> {
+    let labels: BTreeSet<u32> = train.samples().iter().map(|sample| sample.label).collect();
+    let names: Vec<_> = labels.iter().map(|&label| train.classes()[label as usize].as_str()).collect();
+    match names.as_slice() {
+        [only] => Err(Error::request(format!("all training images are of one class, `{only}`: there is nothing to tell apart"))
+            .with_help("a data set needs two classes or more; look at its folders and at `classes:`")),
+        _ => Ok(()),
+    }
+}
+
+fn labels(set: &ImageSet) -> Vec<u32> {
+    set.samples().iter().map(|sample| sample.label).collect()
+}
+
+/// The class with the highest score for each image; of equal ones the first.
+fn predict(cx: &Context, net: &Network, images: &ImageSet) -> Result<Vec<u32>> {
+    let task = cx.task("test images", images.len() as u64);
+    let mut predicted = Vec::with_capacity(images.len());
+    for batch in images.batches(BATCH) {
+        cx.check()?;
+        let logits = net.logits(&batch?)?;
+        for row in logits.rows() {
+            let best = (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b]));
+            predicted.push(best.unwrap_or_default() as u32);
+        }
+        task.advance(logits.len() as u64);
+    }
+    Ok(predicted)
+}
+
+pub(crate) fn write_optional(folder: &Path, name: &str, set: Option<&ImageSet>) -> Result<()> {
+    set.map_or(Ok(()), |set| write_images(&folder.join(name), set))
+}
+
+pub(crate) fn open_optional(folder: &Path, name: &str) -> Result<Option<ImageSet>> {
+    let path = folder.join(name);
+    if path.exists() { open_images(&path).map(Some) } else { Ok(None) }
+}
+
+pub(crate) fn write_json(folder: &Path, name: &str, value: &impl Serialize) -> Result<()> {
+    write_whole(&folder.join(name), &serde_json::to_vec(value).map_err(Error::request)?)
+}
+
+pub(crate) fn read_json<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<T> {
+    let path = folder.join(name);
+    let text = fs::read(&path).map_err(|error| Error::io(&path, error))?;
+    serde_json::from_slice(&text).map_err(|error| Error::data(path.display(), error))
+}
