@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use bezoar_core::{Detection, Error, GroundTruth, Measurement, Metric, Outcome, Plugin, Result, Scope, Verdict, register};
+use bezoar_core::{Detection, Error, GroundTruth, Measurement, Metric, Outcome, Plugin, Result, Role, Scope, Verdict, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,8 @@ use crate::{Confusion, average_precision, roc_auc};
 /// With an attack, and so a truth, also from the flags of all samples in scope: `acc` (share judged rightly), `tpr` and `tnr`
 /// (share of the poison that is flagged, and of the clean samples that are not, as in arXiv 2204.12848), `fpr`, `precision`
 /// and `f1`; and from the scores, whatever the rule made of them: `auroc` and `auprc` (average precision), ties taken exactly.
-/// Samples that carry the trigger under their true label count as clean. What is undefined, such as `tpr` of a class without
-/// poison, is left empty.
+/// Cover, which carries the trigger under its true label, is neither poison nor clean: these figures leave it out, and `cover-flagged` is
+/// the share of it that is flagged. What is undefined, such as `tpr` of a class without poison, is left empty.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DetectionQuality {}
@@ -92,8 +92,10 @@ fn measure(outcome: &Outcome, detection: &Detection, scope: &Scope, rows: &[usiz
 type Figures = Vec<(&'static str, Option<f64>)>;
 
 fn against(truth: &GroundTruth, verdict: &Verdict, rows: &[usize]) -> Figures {
-    let counts = Confusion::count(rows.iter().map(|&row| (truth.is_poison(row), verdict.flagged[row])));
-    let scanned: Vec<(f64, bool)> = rows.iter().filter_map(|&row| Some((verdict.scores[row]?, truth.is_poison(row)))).collect();
+    let (cover, judged): (Vec<usize>, Vec<usize>) = rows.iter().partition(|row| truth.roles[**row] == Role::Cover);
+    let hit = cover.iter().filter(|row| verdict.flagged[**row]).count();
+    let counts = Confusion::count(judged.iter().map(|&row| (truth.is_poison(row), verdict.flagged[row])));
+    let scanned: Vec<(f64, bool)> = judged.iter().filter_map(|&row| Some((verdict.scores[row]?, truth.is_poison(row)))).collect();
     vec![
         ("acc", counts.accuracy()),
         ("tpr", counts.true_positive_rate()),
@@ -103,6 +105,7 @@ fn against(truth: &GroundTruth, verdict: &Verdict, rows: &[usize]) -> Figures {
         ("f1", counts.f1()),
         ("auroc", roc_auc(&scanned)),
         ("auprc", average_precision(&scanned)),
+        ("cover-flagged", (!cover.is_empty()).then(|| hit as f64 / cover.len() as f64)),
     ]
 }
 

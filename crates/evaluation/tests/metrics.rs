@@ -24,8 +24,8 @@ fn outcome(scores: [Option<f64>; 8], flagged: [bool; 8]) -> Outcome {
         images,
         truth: Some(truth),
         facts: Vec::new(),
-        test: Predictions { expected: vec![0, 1, 2, 3], predicted: vec![0, 1, 2, 0] },
-        triggered: Some(Predictions { expected: vec![1, 1, 1, 1, 1], predicted: vec![1, 1, 1, 1, 0] }),
+        test: Predictions { labels: vec![0, 1, 2, 3], expected: vec![0, 1, 2, 3], predicted: vec![0, 1, 2, 0] },
+        triggered: Some(Predictions { labels: vec![0, 0, 0, 2, 2], expected: vec![1; 5], predicted: vec![1, 1, 1, 1, 0] }),
         detections: vec![Detection { detector: "hc".to_owned(), verdict, features: Vec::new() }],
         skipped: Vec::new(),
     }
@@ -43,31 +43,48 @@ fn value(all: &[Measurement], metric: &str, scope: &Scope) -> Option<f64> {
 #[test]
 fn the_net_and_its_backdoor() {
     let mut outcome = outcome(SCORES, FLAGGED);
-    let measured = AttackSuccess {}.measure(&outcome).unwrap();
-    assert!(measured.iter().all(|one| one.detector.is_none() && one.scope == Scope::All));
-    let figures = ["accuracy", "attack-success", "poisoned"].map(|metric| value(&measured, metric, &Scope::All));
-    assert_eq!(figures, [Some(0.75), Some(0.8), Some(2.0)]);
+    let measured = AttackSuccess::default().measure(&outcome).unwrap();
+    assert!(measured.iter().all(|one| one.detector.is_none()));
+    let names = ["accuracy", "attack-success", "attack-success-by-class", "attack-success-needed", "poisoned", "covers"];
+    let figures = names.map(|metric| value(&measured, metric, &Scope::All));
+    assert_eq!(figures, [Some(0.75), Some(0.8), Some(0.75), Some(0.5), Some(2.0), Some(1.0)]);
+    assert_eq!(["a", "c"].map(|class| value(&measured, "attack-success", &Scope::Class(class.into()))), [Some(1.0), Some(0.5)]);
     (outcome.truth, outcome.triggered) = (None, None);
-    let names: Vec<_> = AttackSuccess {}.measure(&outcome).unwrap().into_iter().map(|one| one.metric).collect();
+    let names: Vec<_> = AttackSuccess::default().measure(&outcome).unwrap().into_iter().map(|one| one.metric).collect();
     assert_eq!(names, ["accuracy"], "without an attack there is none to measure");
-    outcome.test = Predictions { expected: vec![], predicted: vec![] };
-    assert_eq!(value(&AttackSuccess {}.measure(&outcome).unwrap(), "accuracy", &Scope::All), None, "without test images");
+    outcome.test = Predictions { labels: vec![], expected: vec![], predicted: vec![] };
+    assert_eq!(value(&AttackSuccess::default().measure(&outcome).unwrap(), "accuracy", &Scope::All), None, "without test images");
 }
 
 #[test]
 fn each_scope_has_its_figures() {
     let measured = DetectionQuality {}.measure(&outcome(SCORES, FLAGGED)).unwrap();
-    let metrics = ["acc", "tpr", "tnr", "fpr", "precision", "f1", "auroc", "auprc", "samples", "scanned", "flagged", "flagged-share"];
+    let metrics = [
+        "acc",
+        "tpr",
+        "tnr",
+        "fpr",
+        "precision",
+        "f1",
+        "auroc",
+        "auprc",
+        "cover-flagged",
+        "samples",
+        "scanned",
+        "flagged",
+        "flagged-share",
+    ];
     let figures = |scope: Scope| metrics.map(|metric| value(&measured, metric, &scope));
-    let rates = [Some(0.5), Some(0.5), Some(0.5), Some(0.5), Some(0.5), Some(0.5), Some(0.625), Some(0.75)];
-    let attacked: [_; 12] = [&rates[..], &[Some(4.0), Some(4.0), Some(2.0), Some(0.5)]].concat().try_into().unwrap();
+    let rates =
+        [Some(2.0 / 3.0), Some(0.5), Some(1.0), Some(0.0), Some(1.0), Some(2.0 / 3.0), Some(0.75), Some(0.5 + 1.0 / 3.0), Some(1.0)];
+    let attacked: [_; 13] = [&rates[..], &[Some(4.0), Some(4.0), Some(2.0), Some(0.5)]].concat().try_into().unwrap();
     assert_eq!(figures(Scope::Attacked), attacked);
     assert_eq!(figures(Scope::Class("b".to_owned())), attacked);
-    let spared = [Some(1.0), None, Some(1.0), Some(0.0), None, None, None, None, Some(3.0), Some(0.0), Some(0.0), None];
+    let spared = [Some(1.0), None, Some(1.0), Some(0.0), None, None, None, None, None, Some(3.0), Some(0.0), Some(0.0), None];
     assert_eq!(figures(Scope::Class("a".to_owned())), spared);
     let all = figures(Scope::All);
-    assert_eq!(all[..4], [Some(0.75), Some(0.5), Some(5.0 / 6.0), Some(1.0 / 6.0)]);
-    assert_eq!(all[6], Some((3.0 + 1.5) / 6.0), "samples that were not scanned have no rank");
+    assert_eq!(all[..4], [Some(6.0 / 7.0), Some(0.5), Some(1.0), Some(0.0)]);
+    assert_eq!(all[6], Some((2.0 + 1.5) / 4.0), "samples that were not scanned have no rank");
     assert!(!measured.iter().any(|one| one.scope == Scope::Class("c".to_owned())), "a class without images");
     assert_eq!(measured.len(), 5 * metrics.len());
     assert_eq!(measured[0].detector.as_deref(), Some("hc"));

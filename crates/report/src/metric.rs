@@ -41,7 +41,7 @@ const fn metric(name: &'static str, heading: &'static str, unit: Unit, better: B
 }
 
 /// The metrics that we know, in the order of columns.
-const KNOWN: [Metric<'static>; 15] = [
+const KNOWN: [Metric<'static>; 18] = [
     metric("accuracy", "Clean accuracy", Unit::Percent, Better::Higher, "Clean test images that the net takes for what they are."),
     metric(
         "attack-success",
@@ -50,7 +50,15 @@ const KNOWN: [Metric<'static>; 15] = [
         Better::Neither,
         "Triggered test images that the net takes for the attacker's class.",
     ),
-    metric("poisoned", "Poison images", Unit::Count, Better::Neither, "Training images that carry the trigger and a wrong label."),
+    metric(
+        "attack-success-by-class",
+        "… mean of classes",
+        Unit::Percent,
+        Better::Neither,
+        "The attack success on the test images of each class, averaged over the classes.",
+    ),
+    metric("poisoned", "Poison images", Unit::Count, Better::Neither, "Training images that teach the net the trigger."),
+    metric("covers", "Cover images", Unit::Count, Better::Neither, "Training images that carry the trigger under their true label."),
     metric("acc", "ACC", Unit::Percent, Better::Higher, "Accuracy: images that are rightly flagged or rightly left alone."),
     metric("tpr", "TPR", Unit::Percent, Better::Higher, "True positive rate: poison images that are flagged."),
     metric("tnr", "TNR", Unit::Percent, Better::Higher, "True negative rate: clean images that are left alone."),
@@ -71,6 +79,7 @@ const KNOWN: [Metric<'static>; 15] = [
         Better::Higher,
         "Area under the precision-recall curve of the scores: the share of poison is chance.",
     ),
+    metric("cover-flagged", "Cover", Unit::Percent, Better::Neither, "Cover images that are flagged; the other rates leave cover out."),
     metric("samples", "Images", Unit::Count, Better::Neither, "Images that the row covers."),
     metric("scanned", "Scanned", Unit::Count, Better::Neither, "Images that the detector gives a score."),
     metric("flagged", "Flagged", Unit::Count, Better::Neither, "Images that the detector flags."),
@@ -95,11 +104,38 @@ pub(crate) fn columns<'a>(measurements: impl IntoIterator<Item = &'a Measurement
     columns
 }
 
-/// The figures of the net, which belong to no detector.
+/// The figures of the net over the whole set, which belong to no detector.
 pub(crate) fn net(measurements: &[Measurement]) -> impl Iterator<Item = (Metric<'_>, Option<f64>)> {
     let whole = measurements.iter().filter(|m| m.detector.is_none() && !matches!(m.scope, Scope::Class(_)));
-    whole.map(|measurement| (lookup(&measurement.metric), measurement.value))
+    whole.filter(|m| m.metric != NEEDED).map(|measurement| (lookup(&measurement.metric), measurement.value))
 }
+
+/// One figure of the net; none where it is undefined or was not measured.
+pub(crate) fn of_net(measurements: &[Measurement], metric: &str) -> Option<f64> {
+    measurements.iter().find(|m| m.metric == metric && m.detector.is_none() && m.scope == Scope::All)?.value
+}
+
+/// The attack success on the test images of each class that the backdoor is for.
+pub(crate) fn success_by_class(measurements: &[Measurement]) -> Vec<(&str, f64)> {
+    let of_class = |m: &'_ Measurement| m.detector.is_none() && m.metric == SUCCESS;
+    measurements
+        .iter()
+        .filter(|m| of_class(m))
+        .filter_map(|m| match &m.scope {
+            Scope::Class(name) => Some((name.as_str(), m.value?)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The success that the attack needed, where it stayed below.
+pub(crate) fn failed(measurements: &[Measurement]) -> Option<f64> {
+    let needed = of_net(measurements, NEEDED)?;
+    (of_net(measurements, SUCCESS)? < needed).then_some(needed)
+}
+
+const SUCCESS: &str = "attack-success";
+const NEEDED: &str = "attack-success-needed";
 
 /// A detector's figure; none where it is undefined or was not measured.
 pub(crate) fn value(measurements: &[Measurement], metric: &str, detector: &str, scope: &Scope) -> Option<f64> {

@@ -1,11 +1,12 @@
 use bezoar_core::{Measurement, Scope};
 use unicode_width::UnicodeWidthStr;
 
+use crate::format::percent;
 use crate::grid::{Row, rows};
-use crate::metric::{Metric, Unit, lookup, net};
+use crate::metric::{Metric, Unit, failed, lookup, net, success_by_class};
 
 /// The columns where there is a truth to compare with, as far as they were measured.
-const WITH_TRUTH: &[&str] = &["acc", "tpr", "tnr", "fpr", "f1", "auroc", "auprc"];
+const WITH_TRUTH: &[&str] = &["acc", "tpr", "tnr", "fpr", "f1", "auroc", "auprc", "cover-flagged"];
 
 /// The columns where there is none.
 const WITHOUT_TRUTH: &[&str] = &["scanned", "flagged", "flagged-share"];
@@ -16,20 +17,44 @@ const SCOPES: [(Scope, &str); 2] = [(Scope::Attacked, "attacked class"), (Scope:
 /// What the scope is called takes as much.
 const SCOPE_WIDTH: usize = 14;
 
+/// What a figure of the net is called takes as much.
+const NET_WIDTH: usize = 17;
+
 /// The figures of a run for a terminal of `width` columns.
 ///
-/// First accuracy and attack success of the net, then for each detector a line for the attacked classes and one for the whole
-/// set; where nothing was measured against a truth, only what was flagged. Rates are in percent; `–` stands where a figure is undefined. With `color`, the best of several detectors is bold and
+/// First accuracy and attack success of the net, with the classes on which it is least and greatest, then for each detector a line for the
+/// attacked classes and one for the whole set, marked where the attack failed; where nothing was measured against a truth, only what was flagged. Rates are in percent; `–` stands where a figure is undefined. With `color`, the best of several detectors is bold and
 /// green. Where a detector's name and its figures do not fit beside each other, the name gets a line of its own.
 pub fn table(measurements: &[Measurement], color: bool, width: usize) -> String {
     let paint = Paint { color };
-    let net = net(measurements).map(|(metric, value)| {
-        let sign = if metric.unit == Unit::Percent && value.is_some() { " %" } else { "" };
-        format!("{}  {}{sign}", pad(metric.heading, SCOPE_WIDTH), paint.bold(&format!("{:>6}", metric.show(value))))
-    });
     let detectors = detector_lines(measurements, &paint, width);
     let gap = (!detectors.is_empty()).then(String::new);
-    net.chain(gap).chain(detectors).fold(String::new(), |text, line| text + &line + "\n")
+    net_lines(measurements, &paint).into_iter().chain(gap).chain(detectors).fold(String::new(), |text, line| text + &line + "\n")
+}
+
+/// The figures of the net, a line each. Of the attack success by class, only the extremes.
+fn net_lines(measurements: &[Measurement], paint: &Paint) -> Vec<String> {
+    let shown: Vec<_> =
+        net(measurements).filter(|(metric, value)| metric.name != "covers" || value.is_some_and(|count| count > 0.0)).collect();
+    let classes = success_by_class(measurements);
+    let shown = shown.into_iter().filter(|(metric, _)| metric.name != "attack-success-by-class" || classes.len() > 1);
+    let line = |(metric, value): (Metric<'_>, Option<f64>)| {
+        let sign = if metric.unit == Unit::Percent && value.is_some() { " %" } else { "" };
+        format!("{}  {}{sign}", pad(metric.heading, NET_WIDTH), paint.bold(&format!("{:>6}", metric.show(value))))
+    };
+    let mut lines: Vec<String> = shown.map(line).collect();
+    let least = classes.iter().min_by(|a, b| a.1.total_cmp(&b.1));
+    let greatest = classes.iter().rev().max_by(|a, b| a.1.total_cmp(&b.1));
+    if let (Some(least), Some(greatest), true) = (least, greatest, classes.len() > 1) {
+        for (name, (class, success)) in [("… least", least), ("… greatest", greatest)] {
+            lines.push(format!("{}  {:>6} % on {}", pad(name, NET_WIDTH), lookup("attack-success").show(Some(*success)), printable(class)));
+        }
+    }
+    if let Some(needed) = failed(measurements) {
+        let why = format!("attack failed: its success is below {} %; what detectors find of it says nothing of them", percent(needed));
+        lines.push(paint.warning(&why));
+    }
+    lines
 }
 
 fn detector_lines(measurements: &[Measurement], paint: &Paint, width: usize) -> Vec<String> {
@@ -41,7 +66,8 @@ fn detector_lines(measurements: &[Measurement], paint: &Paint, width: usize) -> 
         return Vec::new();
     }
     let names = blocks.iter().map(|(name, _)| name.width()).max().unwrap_or_default().max("Detector".len());
-    let beside = names + 2 + SCOPE_WIDTH + 8 * columns.len() <= width;
+    let mark = if failed(measurements).is_some() { "  attack failed" } else { "" };
+    let beside = names + 2 + SCOPE_WIDTH + 8 * columns.len() + mark.len() <= width;
     let head = columns.iter().fold(String::new(), |head, column| head + &format!("{:>8}", column.heading));
     let indent = if beside { names + 2 } else { 2 };
     let mut lines = vec![paint.dim(&format!("{}{head}", pad(if beside { "Detector" } else { "" }, indent + SCOPE_WIDTH)))];
@@ -52,7 +78,7 @@ fn detector_lines(measurements: &[Measurement], paint: &Paint, width: usize) -> 
         for (at, (scope, row)) in rows.iter().enumerate() {
             let lead = if beside && at == 0 { name } else { "" };
             let cells: String = row.cells.iter().map(|cell| paint.best(&format!("{:>8}", cell.text), cell.best)).collect();
-            lines.push(format!("{}{}{cells}", pad(lead, indent), pad(scope, SCOPE_WIDTH)));
+            lines.push(format!("{}{}{cells}{}", pad(lead, indent), pad(scope, SCOPE_WIDTH), paint.warning(mark)));
         }
     }
     lines
@@ -99,6 +125,10 @@ impl Paint {
 
     fn dim(&self, text: &str) -> String {
         self.wrap("2", text)
+    }
+
+    fn warning(&self, text: &str) -> String {
+        if text.is_empty() { String::new() } else { self.wrap("1;31", text) }
     }
 
     fn best(&self, text: &str, best: bool) -> String {

@@ -4,9 +4,9 @@ use bezoar_core::{Measurement, Outcome, Report, Scope};
 use maud::{Markup, html};
 
 use super::words::{class_list, targets};
-use crate::format::UNDEFINED;
+use crate::format::{UNDEFINED, percent};
 use crate::grid::rows;
-use crate::metric::{Metric, Unit, columns, net};
+use crate::metric::{Metric, Unit, columns, failed, net, success_by_class};
 
 pub(super) fn section(report: &Report<'_>) -> Markup {
     let of_detectors: Vec<&Measurement> =
@@ -22,6 +22,10 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                         dd { (metric.show(value)) @if metric.unit == Unit::Percent && value.is_some() { small { "\u{a0}%" } } }
                     }
                 }
+            }
+            (by_class(report))
+            @if let Some(needed) = failed(report.measurements) {
+                p.warning { strong { "Attack failed: " } "its success is below " (percent(needed)) "\u{a0}%, so what detectors find of it says nothing of them." }
             }
             @for scope in [Scope::Attacked, Scope::All] {
                 (table(report, &scope, &columns))
@@ -41,6 +45,20 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
     }
 }
 
+/// The attack success on the test images of each class, if there are several.
+fn by_class(report: &Report<'_>) -> Markup {
+    let classes = success_by_class(report.measurements);
+    if classes.len() < 2 {
+        return html! {};
+    }
+    html! {
+        details {
+            summary { "Attack success by class of the triggered images" }
+            dl.facts { @for (class, success) in classes { div { dt { (class) } dd { (percent(success)) "\u{a0}%" } } } }
+        }
+    }
+}
+
 fn table(report: &Report<'_>, scope: &Scope, columns: &[Metric<'_>]) -> Markup {
     let rows = rows(report.measurements, scope, columns);
     if rows.is_empty() {
@@ -54,7 +72,7 @@ fn table(report: &Report<'_>, scope: &Scope, columns: &[Metric<'_>]) -> Markup {
                 tbody {
                     @for row in &rows {
                         tr {
-                            th scope="row" { (row.detector) }
+                            th scope="row" { (row.detector) @if failed(report.measurements).is_some() { " " small.warning { "attack failed" } } }
                             @for cell in &row.cells { td { @if cell.best { strong.best title="the best of this column" { (cell.text) } } @else { (cell.text) } } }
                         }
                     }

@@ -5,14 +5,11 @@ use maud::{Markup, html};
 
 use super::words::{anchor, class_list};
 use crate::format::{UNDEFINED, count, counted, percent};
-use crate::metric::net;
+use crate::metric::{failed, of_net};
 use crate::tally::Tally;
 
 /// From this attack success on, the backdoor took hold.
 const WORKS: f64 = 0.9;
-
-/// From this attack success on, it took hold in part.
-const WORKS_IN_PART: f64 = 0.5;
 
 pub(super) fn section(report: &Report<'_>) -> Markup {
     let outcome = report.outcome;
@@ -29,15 +26,14 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
     }
 }
 
-fn figure(report: &Report<'_>, name: &str) -> Option<f64> {
-    net(report.measurements).find(|(metric, _)| metric.name == name)?.1
-}
-
 fn attack(report: &Report<'_>, truth: &GroundTruth) -> Markup {
     let outcome = report.outcome;
+    if truth.targets.is_empty() {
+        return clean_control(report);
+    }
     let size = outcome.images.samples().iter().filter(|sample| truth.targets.contains(&sample.label)).count();
     let share = if size > 0 { percent(truth.poisoned() as f64 / size as f64) } else { UNDEFINED.to_owned() };
-    let success = figure(report, "attack-success");
+    let success = of_net(report.measurements, "attack-success");
     html! {
         "The attack put " (counted(truth.poisoned(), "poison image")) " into "
         @if truth.targets.len() == 1 { "the class " } @else { (counted(truth.targets.len(), "class")) ": " }
@@ -46,15 +42,24 @@ fn attack(report: &Report<'_>, truth: &GroundTruth) -> Markup {
             Some(success) => {
                 strong {
                     @if success >= WORKS { "The backdoor works" }
-                    @else if success >= WORKS_IN_PART { "The backdoor works in part" }
-                    @else { "The backdoor does not work" }
+                    @else if failed(report.measurements).is_none() { "The backdoor works in part" }
+                    @else { "The attack failed" }
                 }
                 ": the net takes " (percent(success)) "\u{a0}% of the triggered test images for the attacker’s class"
             }
             None => "Whether the backdoor works was not measured",
         }
-        @if let Some(accuracy) = figure(report, "accuracy") { ", and " (percent(accuracy)) "\u{a0}% of the clean ones for what they are" }
+        @if let Some(accuracy) = of_net(report.measurements, "accuracy") { ", and " (percent(accuracy)) "\u{a0}% of the clean ones for what they are" }
         "."
+    }
+}
+
+/// An attack that poisons nothing.
+fn clean_control(report: &Report<'_>) -> Markup {
+    html! {
+        strong { "Nothing was poisoned" } " among these " (counted(report.outcome.images.len(), "image"))
+        ": whatever is flagged is a false alarm."
+        @if let Some(accuracy) = of_net(report.measurements, "accuracy") { " The net takes " (percent(accuracy)) "\u{a0}% of the test images for what they are." }
     }
 }
 
@@ -62,7 +67,7 @@ fn no_attack(report: &Report<'_>) -> Markup {
     html! {
         strong { "No attack was made" } " on these " (counted(report.outcome.images.len(), "image"))
         " of " (counted(report.outcome.images.classes().len(), "class")) ", so there is no truth to compare with."
-        @if let Some(accuracy) = figure(report, "accuracy") { " The net takes " (percent(accuracy)) "\u{a0}% of the test images for what they are." }
+        @if let Some(accuracy) = of_net(report.measurements, "accuracy") { " The net takes " (percent(accuracy)) "\u{a0}% of the test images for what they are." }
     }
 }
 
@@ -70,6 +75,11 @@ fn no_attack(report: &Report<'_>) -> Markup {
 fn finding(outcome: &Outcome, detection: &Detection) -> Markup {
     let tallies = Tally::by_class(outcome, &detection.verdict);
     let whole: Tally = tallies.iter().copied().sum();
+    if outcome.truth.as_ref().is_some_and(|truth| truth.targets.is_empty()) {
+        return html! {
+            @if whole.flagged == 0 { "flagged nothing, rightly." } @else { "flagged " (counted(whole.flagged, "clean image")) ", wrongly." }
+        };
+    }
     if outcome.truth.is_some() {
         let poison = counted(whole.poison, "poison image");
         return html! {

@@ -49,8 +49,8 @@ pub(crate) fn attacked(images: usize, poison: usize) -> Run {
             images: set,
             truth: Some(truth),
             facts: facts.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
-            test: Predictions { expected: vec![0, 1, 2], predicted: vec![0, 1, 2] },
-            triggered: Some(Predictions { expected: vec![TARGET; 3], predicted: vec![TARGET; 3] }),
+            test: Predictions { labels: vec![0, 1, 2], expected: vec![0, 1, 2], predicted: vec![0, 1, 2] },
+            triggered: Some(Predictions { labels: vec![2; 3], expected: vec![TARGET; 3], predicted: vec![TARGET; 3] }),
             detections,
             skipped: vec![Skipped { path: "train/00003/00017.jpeg".into(), problem: "the JPEG data ends too early".into() }],
         },
@@ -93,7 +93,7 @@ fn poisoned(images: usize, poison: usize) -> (ImageSet, GroundTruth) {
             }
             label = TARGET;
             truth.roles[row] = Role::Poison;
-            truth.masks[row] = Some(mask);
+            truth.masks[row] = vec![mask];
         }
         let path = format!("{source:05}/{row:05}.jpeg");
         edits.push(Edit { sample: Sample { id: format!("train/{path}"), label, path }, image });
@@ -133,12 +133,12 @@ fn sign(class: usize, rng: &mut impl RngExt) -> Image {
 fn heatmap_clustering(set: &ImageSet, truth: &GroundTruth) -> Detection {
     let mut rng = Context::quiet(7).rng("heatmaps");
     let mut values = Vec::with_capacity(set.len() * SIDE * SIDE);
-    for mask in &truth.masks {
+    for masks in &truth.masks {
         for y in 0..SIDE {
             for x in 0..SIDE {
-                let trigger = if mask.is_some_and(|mask| mask.contains(y, x)) { 2.0 } else { 0.0 };
+                let trigger = if masks.iter().any(|mask| mask.contains(y, x)) { 2.0 } else { 0.0 };
                 let ring = (-((x as f32 - 16.0).hypot(y as f32 - 16.0) - 8.0).powi(2) / 12.0).exp();
-                let share = if mask.is_some() { 0.15 } else { 0.7 };
+                let share = if masks.is_empty() { 0.7 } else { 0.15 };
                 values.push(trigger + share * ring * rng.random_range(-0.6..1.0_f32) + rng.random_range(-0.06..0.06_f32));
             }
         }

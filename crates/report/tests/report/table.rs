@@ -18,9 +18,45 @@ fn a_narrow_terminal_has_names_on_lines_of_their_own() {
 }
 
 #[test]
+fn a_failed_attack_marks_every_row() {
+    let figure = |metric: &str, detector: Option<&str>, scope, value| Measurement {
+        metric: metric.into(),
+        detector: detector.map(str::to_owned),
+        scope,
+        value: Some(value),
+    };
+    let class = |name: &str| Scope::Class(name.into());
+    let mut measurements = vec![
+        figure("accuracy", None, Scope::All, 0.97),
+        figure("attack-success", None, Scope::All, 0.3),
+        figure("attack-success-by-class", None, Scope::All, 0.25),
+        figure("attack-success-needed", None, Scope::All, 0.5),
+        figure("attack-success", None, class("stop"), 0.1),
+        figure("attack-success", None, class("yield"), 0.4),
+        figure("covers", None, Scope::All, 0.0),
+        figure("tpr", Some("a"), Scope::Attacked, 0.9),
+        figure("tpr", Some("a"), Scope::All, 0.9),
+    ];
+    insta::assert_snapshot!(table(&measurements, false, 80), @r"
+    Clean accuracy      97.00 %
+    Attack success      30.00 %
+    … mean of classes   25.00 %
+    … least             10.00 % on stop
+    … greatest          40.00 % on yield
+    attack failed: its success is below 50.00 %; what detectors find of it says nothing of them
+
+    Detector                     TPR
+    a         attacked class   90.00  attack failed
+              whole set        90.00  attack failed
+    ");
+    measurements[3].value = Some(0.3);
+    assert!(!table(&measurements, false, 80).contains("failed"), "a success that is just enough");
+}
+
+#[test]
 fn without_truth_only_what_was_flagged_is_shown() {
     insta::assert_snapshot!(table(&fixture::unattacked(4).measurements, true, 80).replace('\x1b', "^"), @r"
-    Clean accuracy  ^[1m 97.10^[0m %
+    Clean accuracy     ^[1m 97.10^[0m %
 
     ^[2mDetector                              Scanned Flagged   Share^[0m
     heatmap-clustering     whole set       34,799     297    0.85
@@ -59,7 +95,7 @@ fn what_is_undefined_or_was_not_measured_is_a_dash_or_absent() {
         figure("fpr", Some("b"), Some(f64::NAN)),
     ];
     insta::assert_snapshot!(table(&measurements, false, 80), @r"
-    Clean accuracy       –
+    Clean accuracy          –
 
     Detector                     TPR     FPR
     a         whole set            –    0.00
