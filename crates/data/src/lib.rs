@@ -19,10 +19,14 @@
 //! A layout (`folder`, `tables`, `official`) lists the images of each split without decoding any (`raw`); classes are chosen
 //! and images decoded by what all layouts share (`selection`, `decode`, `load`). A new layout is a new lister.
 //!
+//! # Poisoned data sets for other tools
+//! [`export`] writes images and a manifest of what an attack did to each, [`verify_export`] checks them.
+//!
 //! Not here: augmentation (`bezoar-nn`), poisoning (`bezoar-attacks`), caching (`bezoar-engine`).
 
 mod card;
 mod decode;
+mod export;
 mod folder;
 mod gtsrb;
 mod load;
@@ -34,6 +38,7 @@ mod store;
 mod tables;
 
 pub use card::{Archive, Card, Edition, card, list};
+pub use export::{Checked, Form, Manifest, Origin, Record, Split, export, verify_export};
 pub use folder::ImageFolder;
 pub use gtsrb::Gtsrb;
 pub use load::OnError;
@@ -41,4 +46,4 @@ pub use raw::Layout;
 pub use selection::Selection;
 pub use signs::Signs;
 pub use store::{Transfer, Verified, VerifiedSplit, fetch, here, home, import, verify};
-pub use tables::Parquet;
+pub use tables::{Parquet, is_there as has_tables};

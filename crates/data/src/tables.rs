@@ -114,6 +114,11 @@ impl Parquet {
         }
     }
 
+    /// The rows of one table that is made as usual.
+    pub(crate) fn rows(root: &Path, split: &str, table: PathBuf) -> Result<RawSplit> {
+        Ok(Self::new(root.to_owned()).split(split, vec![table])?.0)
+    }
+
     fn open(&self) -> Result<Raw> {
         let mut paths = list_folder(&self.root)?;
         let data = self.root.join("data");
@@ -219,7 +224,7 @@ pub(crate) fn open(root: &Path) -> Result<Raw> {
 }
 
 /// Whether a folder holds training tables that are called as usual.
-pub(crate) fn is_there(root: &Path) -> bool {
+pub fn is_there(root: &Path) -> bool {
     let any = |folder: &Path| list_folder(folder).is_ok_and(|paths| paths.iter().any(|path| matches(&default_train(), &name(path))));
     any(root) || any(&root.join("data"))
 }

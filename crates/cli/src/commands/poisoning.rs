@@ -1,0 +1,96 @@
+//! A data set and an attack, as the command line says them.
+
+use std::path::Path;
+
+use bezoar_config::{Node, set};
+use bezoar_core::{Attack, Cancel, Context, Dataset, Device, Error, Kind, Part, Registry};
+use bezoar_engine::{Places, Suspicious, poisoned};
+use clap::Args;
+use serde_json::json;
+
+use crate::commands::cancel_on_interrupt;
+use crate::terminal::Terminal;
+
+const ATTACK: &str = <dyn Attack as Kind>::NAME;
+
+#[derive(Args)]
+pub(crate) struct Poisoning {
+    /// The clean images: a folder of images, a Parquet file or a folder of them, or a data set's name such as `signs`.
+    #[arg(value_name = "DATA", default_value = "signs")]
+    pub(crate) data: String,
+    /// Change a field of the attack or the data set, as in `--set attack.share=0.05`. May be given several times.
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// Everything random follows from it.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u32,
+    /// Where tensors live: auto, cpu, cuda:0 or metal:0.
+    #[arg(long, default_value = "auto")]
+    device: Device,
+}
+
+/// What was poisoned, and what came of it.
+pub(crate) struct Poisoned {
+    pub(crate) dataset: Part<dyn Dataset>,
+    pub(crate) attack: Part<dyn Attack>,
+    pub(crate) clean: bezoar_core::Splits,
+    pub(crate) suspicious: Suspicious,
+}
+
+impl Poisoning {
+    pub(crate) fn context(&self, terminal: &Terminal) -> Result<Context, Error> {
+        let cancel = Cancel::default();
+        cancel_on_interrupt(&cancel)?;
+        Ok(Context::new(self.seed.into(), self.device, terminal.progress(), cancel))
+    }
+
+    /// Lets the attack called `name` poison the data. What its example names stands where nothing is set.
+    pub(crate) fn poison(&self, cx: &Context, name: &str, places: &Places) -> Result<Poisoned, Error> {
+        let registry = Registry::global().map_err(Error::request)?;
+        let plugin = registry.get(ATTACK, name).ok_or_else(|| {
+            let near = bezoar_config::suggest(name, registry.of_kind(ATTACK).map(|plugin| plugin.name));
+            let hint = near.map_or_else(|| "`bezoar list attack` shows all".to_owned(), |near| format!("did you mean `{near}`?"));
+            Error::request(format!("there is no attack called `{name}`")).with_help(hint)
+        })?;
+        let mut attack = plugin.essentials();
+        attack["use"] = name.into();
+        let mut blocks = Node::from_json(json!({ "dataset": dataset(&self.data)?, "attack": attack }));
+        for assignment in &self.set {
+            set(&mut blocks, assignment)?;
+        }
+        let fields = blocks.as_map().ok_or_else(|| Error::request("an assignment replaced everything"))?;
+        if let Some(other) = fields.keys().find(|key| !["dataset", "attack"].contains(key)) {
+            return Err(Error::request(format!("there is no `{other}` here")).with_help("set fields of `attack` or `dataset`"));
+        }
+        let block = |name: &str| fields.get(name).ok_or_else(|| Error::request(format!("`{name}` is missing")));
+        let (dataset, attack): (Part<dyn Dataset>, Part<dyn Attack>) =
+            (registry.part(block("dataset")?)?, registry.part(block("attack")?)?);
+        let (clean, suspicious) = poisoned(cx, &dataset, &attack, self.seed, places)?;
+        Ok(Poisoned { dataset, attack, clean, suspicious })
+    }
+}
+
+/// The block of the data set that these words mean.
+fn dataset(data: &str) -> Result<serde_json::Value, Error> {
+    let path = Path::new(data);
+    if path.is_dir() {
+        let use_tables = bezoar_data::has_tables(path);
+        return Ok(json!({ "use": if use_tables { "parquet" } else { "image-folder" }, "root": path }));
+    }
+    if path.is_file() {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let root = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        return Ok(json!({ "use": "parquet", "root": root, "train": name }));
+    }
+    let registry = Registry::global().map_err(Error::request)?;
+    let named: Vec<_> = registry
+        .of_kind("dataset")
+        .filter(|plugin| plugin.schema()["required"].as_array().is_none_or(Vec::is_empty))
+        .map(|plugin| plugin.name)
+        .collect();
+    if named.contains(&data) {
+        return Ok(json!({ "use": data }));
+    }
+    Err(Error::request(format!("{data} is neither a folder, nor a file, nor a data set's name"))
+        .with_help(format!("data sets: {}", named.join(", "))))
+}
