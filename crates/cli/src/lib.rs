@@ -57,6 +57,12 @@ enum Command {
     Activations(commands::activations::Activations),
     /// Describe a net, or write it as an ONNX model.
     Model(commands::model::Model),
+    /// Poison a data set and write it for any tool, with a manifest of what was done to each image.
+    Poison(commands::poison::Poison),
+    /// Check a data set that `poison` wrote against its manifest.
+    Verify(commands::verify::Verify),
+    /// Show what attacks do to images, as one picture.
+    Gallery(commands::gallery::Gallery),
     /// List the runs.
     Runs,
     /// See or clear what finished stages left.
@@ -110,6 +116,9 @@ impl Arguments {
             Command::Infer(infer) => infer.run(terminal),
             Command::Activations(activations) => activations.run(terminal),
             Command::Model(model) => model.run(terminal),
+            Command::Poison(poison) => poison.run(terminal, &places),
+            Command::Verify(verify) => verify.run(terminal),
+            Command::Gallery(gallery) => gallery.run(terminal, &places),
             Command::Runs => commands::runs::run(terminal, &places),
             Command::Cache(cache) => cache.run(terminal, &places),
             Command::Completions(completions) => {

@@ -173,7 +173,7 @@ fn without_an_attack_only_what_is_known_is_said() {
         assert!(detectors.iter().all(|name| said.contains(name.as_str())));
     }
     let (_, text) = workplace.evaluate(OWN, &["--set", "dataset.validation-share=0", "--set", "dataset.test-share=0"]);
-    assert!(text.contains("Clean accuracy       –") && text.contains("all 40 images are trained on"), "{text}");
+    assert!(text.contains("Clean accuracy          –") && text.contains("all 40 images are trained on"), "{text}");
 }
 
 #[test]
@@ -230,4 +230,30 @@ fn runs_are_listed_by_time() {
 fn threads_change_no_byte() {
     let results = ["1", "2"].map(|threads| Workplace::new().finish(&["--threads", threads]));
     assert_eq!(results[0], results[1]);
+}
+
+#[test]
+fn a_surrogate_is_a_stage_that_clean_runs_share() {
+    let workplace = Workplace::new();
+    let attack = "attack={ use: label-consistent, to: speed-limit-80, share: 0.5, craft: { ascent: { steps: 3 }, surrogate: { train: \
+                  { epochs: 2, batch: 32, optimizer: { use: adam }, schedule: { use: constant } } } } }";
+    let (run, text) = workplace.evaluate(PIPELINE, &["--set", attack]);
+    let read = |run: &Path, file: &str| serde_json::from_slice::<Value>(&std::fs::read(run.join(file)).unwrap()).unwrap();
+    let stages = |run: &Path| {
+        let timings = read(run, "timings.json");
+        let stages = timings["stages"].as_array().unwrap().iter();
+        stages.map(|stage| (stage["stage"].as_str().unwrap().to_owned(), stage["reused"] == true)).collect::<BTreeMap<_, _>>()
+    };
+    assert!(stages(&run).contains_key("surrogate") && text.contains("… mean of classes"), "{text}");
+    assert_eq!(read(&run, "metrics.json")["attack"]["share of the target class"], "50.00 %");
+    let (run, text) = workplace.evaluate(PIPELINE, &["--set", "attack=none"]);
+    assert_eq!(stages(&run).get("train"), Some(&true), "the surrogate is the clean net");
+    let metrics = read(&run, "metrics.json");
+    let find = |metric: &str| {
+        let is_it = |found: &&Value| found["metric"] == metric && found["scope"] == "all";
+        metrics["measurements"].as_array().unwrap().iter().find(is_it).unwrap()["value"].clone()
+    };
+    assert!(find("fpr").as_f64().unwrap() > 0.0 && find("tpr").is_null(), "only false alarms can be measured");
+    assert!(find("attack-success").is_null() && !text.contains("attack failed"), "{text}");
+    assert!(std::fs::read_to_string(run.join("report.html")).unwrap().contains("Nothing was poisoned"));
 }

@@ -4,6 +4,7 @@
 //!   and no script.
 //! - [`Parquet`]: `scores.parquet`, what each detector says of each training image.
 //! - [`table`]: the figures for a terminal.
+//! - [`gallery`]: what attacks do to images, as a picture.
 //!
 //! `Html` and `Parquet` are plugins of the kind `report`; both write a file aside and rename it, so that a stopped run leaves
 //! no half file. How a metric is called and shown is decided once, in `metric`, for page and terminal alike.
@@ -14,6 +15,7 @@
 mod colormap;
 mod file;
 mod format;
+pub mod gallery;
 mod grid;
 mod html;
 mod metric;

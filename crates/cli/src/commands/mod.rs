@@ -9,11 +9,15 @@ pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod describe;
 pub(crate) mod eval;
+pub(crate) mod gallery;
 pub(crate) mod infer;
 pub(crate) mod list;
 pub(crate) mod model;
+pub(crate) mod poison;
+mod poisoning;
 pub(crate) mod runs;
 pub(crate) mod schema;
+pub(crate) mod verify;
 
 /// Lets the first Ctrl-C stop the work at the next safe place, and the second one at once.
 fn cancel_on_interrupt(cancel: &Cancel) -> Result<(), Error> {
