@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 /// What the trained net is worth, and its backdoor.
 ///
 /// `accuracy` is the share of clean test images that are recognised. With an attack, `attack-success` is the share of triggered test
-/// images that are taken for what the attacker wants: of all, and of each class that they are of; `attack-success-by-class` is the
-/// mean over these classes (the thesis of arXiv 2204.12848 calls it mAER). `attack-success-needed` is the success below which the attack has
-/// failed, and says nothing of detectors. `poisoned` and `covers` are numbers of training images.
+/// images that are taken for what the attacker wants: of all, and of each class that they are of; where these are several,
+/// `attack-success-by-class` is the mean over them (the thesis of arXiv 2204.12848 calls it mAER). `attack-success-needed` is the success
+/// below which the attack has failed, and says nothing of detectors. `poisoned` is the number of poisoned training images, and `covers` that
+/// of cover, if there is any.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct AttackSuccess {
@@ -52,7 +53,9 @@ impl Metric for AttackSuccess {
             let by_class: Vec<(u32, Option<f64>)> = classes.into_iter().map(|label| (label, success(Some(label)))).collect();
             let mean = by_class.iter().filter_map(|(_, success)| *success).sum::<f64>() / by_class.len() as f64;
             measurements.push(of_net("attack-success", Scope::All, success(None)));
-            measurements.push(of_net("attack-success-by-class", Scope::All, (!by_class.is_empty()).then_some(mean)));
+            if by_class.len() > 1 {
+                measurements.push(of_net("attack-success-by-class", Scope::All, Some(mean)));
+            }
             measurements.push(of_net("attack-success-needed", Scope::All, (!by_class.is_empty()).then_some(self.needed)));
             for (label, success) in by_class {
                 let name = outcome.images.classes()[label as usize].clone();
@@ -60,7 +63,9 @@ impl Metric for AttackSuccess {
             }
         }
         measurements.push(of_net("poisoned", Scope::All, Some(truth.poisoned() as f64)));
-        measurements.push(of_net("covers", Scope::All, Some(covers as f64)));
+        if covers > 0 {
+            measurements.push(of_net("covers", Scope::All, Some(covers as f64)));
+        }
         Ok(measurements)
     }
 }

@@ -14,8 +14,8 @@ use crate::{Confusion, average_precision, roc_auc};
 /// With an attack, and so a truth, also from the flags of all samples in scope: `acc` (share judged rightly), `tpr` and `tnr`
 /// (share of the poison that is flagged, and of the clean samples that are not, as in arXiv 2204.12848), `fpr`, `precision`
 /// and `f1`; and from the scores, whatever the rule made of them: `auroc` and `auprc` (average precision), ties taken exactly.
-/// Cover, which carries the trigger under its true label, is neither poison nor clean: these figures leave it out, and `cover-flagged` is
-/// the share of it that is flagged. What is undefined, such as `tpr` of a class without poison, is left empty.
+/// Cover, which carries the trigger under its true label, is neither poison nor clean: these figures leave it out, and where there is any,
+/// `cover-flagged` is the share of it that is flagged. What is undefined, such as `tpr` of a class without poison, is left empty.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DetectionQuality {}
@@ -96,7 +96,7 @@ fn against(truth: &GroundTruth, verdict: &Verdict, rows: &[usize]) -> Figures {
     let hit = cover.iter().filter(|row| verdict.flagged[**row]).count();
     let counts = Confusion::count(judged.iter().map(|&row| (truth.is_poison(row), verdict.flagged[row])));
     let scanned: Vec<(f64, bool)> = judged.iter().filter_map(|&row| Some((verdict.scores[row]?, truth.is_poison(row)))).collect();
-    vec![
+    let mut figures = vec![
         ("acc", counts.accuracy()),
         ("tpr", counts.true_positive_rate()),
         ("tnr", counts.true_negative_rate()),
@@ -105,8 +105,11 @@ fn against(truth: &GroundTruth, verdict: &Verdict, rows: &[usize]) -> Figures {
         ("f1", counts.f1()),
         ("auroc", roc_auc(&scanned)),
         ("auprc", average_precision(&scanned)),
-        ("cover-flagged", (!cover.is_empty()).then(|| hit as f64 / cover.len() as f64)),
-    ]
+    ];
+    if truth.roles.contains(&Role::Cover) {
+        figures.push(("cover-flagged", (!cover.is_empty()).then(|| hit as f64 / cover.len() as f64)));
+    }
+    figures
 }
 
 fn known_without_truth(verdict: &Verdict, rows: &[usize]) -> Figures {

@@ -34,15 +34,12 @@ pub fn table(measurements: &[Measurement], color: bool, width: usize) -> String 
 
 /// The figures of the net, a line each. Of the attack success by class, only the extremes.
 fn net_lines(measurements: &[Measurement], paint: &Paint) -> Vec<String> {
-    let shown: Vec<_> =
-        net(measurements).filter(|(metric, value)| metric.name != "covers" || value.is_some_and(|count| count > 0.0)).collect();
     let classes = success_by_class(measurements);
-    let shown = shown.into_iter().filter(|(metric, _)| metric.name != "attack-success-by-class" || classes.len() > 1);
     let line = |(metric, value): (Metric<'_>, Option<f64>)| {
         let sign = if metric.unit == Unit::Percent && value.is_some() { " %" } else { "" };
         format!("{}  {}{sign}", pad(metric.heading, NET_WIDTH), paint.bold(&format!("{:>6}", metric.show(value))))
     };
-    let mut lines: Vec<String> = shown.map(line).collect();
+    let mut lines: Vec<String> = net(measurements).map(line).collect();
     let least = classes.iter().min_by(|a, b| a.1.total_cmp(&b.1));
     let greatest = classes.iter().rev().max_by(|a, b| a.1.total_cmp(&b.1));
     if let (Some(least), Some(greatest), true) = (least, greatest, classes.len() > 1) {

@@ -33,7 +33,6 @@ fn a_failed_attack_marks_every_row() {
         figure("attack-success-needed", None, Scope::All, 0.5),
         figure("attack-success", None, class("stop"), 0.1),
         figure("attack-success", None, class("yield"), 0.4),
-        figure("covers", None, Scope::All, 0.0),
         figure("tpr", Some("a"), Scope::Attacked, 0.9),
         figure("tpr", Some("a"), Scope::All, 0.9),
     ];
