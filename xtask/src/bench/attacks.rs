@@ -119,14 +119,16 @@ pub(super) fn run(study: &Study, options: &[&str]) -> Result<ExitCode> {
     let scratch = crate::root().join("target/bench-attacks");
     let said: String = options.iter().map(|option| format!(" {option}")).collect();
     let set: String = study.settings.iter().map(|setting| format!(" and `{setting}`")).collect();
+    let has_thesis = study.attacks.iter().any(|(_, thesis)| thesis.is_some());
+    let (thesis_head, columns) = if has_thesis { (" thesis |", 14) } else { ("", 13) };
     let mut content = format!(
         "\nMeasured by `{}{said}` with `pipelines/{}.yaml`{set}, on {}; seed 0, one run. Rates in percent; those of detectors are over the attacked \
-         classes.\n\n| attack | poison | of the class | clean accuracy | success | mean of classes | thesis | HC AUROC | TPR | FPR | \
+         classes.\n\n| attack | poison | of the class | clean accuracy | success | mean of classes |{thesis_head} HC AUROC | TPR | FPR | \
          HC ε-plus AUROC | AC AUROC | TPR | FPR | seconds |\n|---|{}\n",
         study.section.made_by,
         study.pipeline,
         super::machine(),
-        "---:|".repeat(14),
+        "---:|".repeat(columns),
     );
     for (attack, thesis) in study.attacks {
         let runs = scratch.join("runs");
@@ -166,15 +168,14 @@ fn row(attack: &str, thesis: Option<f64>, runs: &Path) -> Result<String> {
     let scope = if metrics["attack"]["attack"] == "none" { "all" } else { "attacked" };
     let failed = percent("attack-success", None, "all").parse::<f64>().is_ok_and(|success| success < 50.0);
     let mut row = format!("| `{attack}`{} |", if failed { " **attack failed**" } else { "" });
-    let thesis = thesis.map_or_else(String::new, |value| format!("{value:.2}"));
-    for cell in [
+    let cells = [
         fact("poisoned training images"),
         fact("share of the target class"),
         percent("accuracy", None, "all"),
         percent("attack-success", None, "all"),
         percent("attack-success-by-class", None, "all"),
-        thesis,
-    ] {
+    ];
+    for cell in cells.into_iter().chain(thesis.map(|value| format!("{value:.2}"))) {
         write!(row, " {cell} |")?;
     }
     for (detector, figures) in DETECTORS {
