@@ -83,9 +83,9 @@ proptest! {
     #[test]
     fn decisions_never_accuse_the_largest_cluster_alone((features, _) in shuffled(), sizes in (8..20usize, 1..8usize)) {
         let labels = (0..features.len()).map(|row| Some(u32::from(row % (sizes.0 + sizes.1) >= sizes.0))).collect();
-        let clustering = Clustering { labels };
+        let clustering = Clustering::of(labels);
         for decision in examples::<dyn Decision>() {
-            let decided = decision.decide(&ClusteredClass { features: &features, clustering: &clustering, silhouette: Some(0.5) }).unwrap();
+            let decided = decision.decide(&context(), &ClusteredClass { features: &features, clustering: &clustering, origin: None, silhouette: Some(0.5) }).unwrap();
             prop_assert_eq!(decided.flagged.len(), features.len());
             let largest = clustering.largest();
             let accused = decided.flagged.iter().zip(&clustering.labels).any(|(&flagged, &label)| flagged && label == largest);

@@ -37,7 +37,7 @@ pub(crate) fn cluster_canonically(
     for (&row, label) in order.iter().zip(&found) {
         labels[row] = label.map(|label| numbers[&label]);
     }
-    Ok(Clustering { labels })
+    Ok(Clustering::of(labels))
 }
 
 fn numbers_by_size(labels: &[Option<usize>]) -> BTreeMap<usize, u32> {

@@ -1,6 +1,6 @@
 use bezoar_core::{
-    ClassRef, ClusteredClass, Clusterer, Context, Decision, Detector, Error, ImageSet, Part, Representation, Result, Suspect, Transform,
-    Verdict,
+    ClassOrigin, ClassRef, ClusteredClass, Clusterer, Context, Decision, Detector, Error, ImageSet, Part, Representation, Result, Suspect,
+    Transform, Verdict,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,8 +9,8 @@ use crate::{Class, Finding, Scan, distance_to_bulk, silhouette};
 
 /// A detector made of parts: it represents each image, clusters each class, and accuses clusters.
 ///
-/// The score of an image is its [`distance_to_bulk`] of its class, in the space that was clustered; the statistic of a class is the
-/// [`silhouette`] of its clusters. Neither depends on the decision. As configuration, this is what the presets have in common: each
+/// The score of an image is its [`distance_to_bulk`] of its class, in the space that was clustered, unless the decision has a better one;
+/// the statistic of a class is the [`silhouette`] of its clusters. Neither depends on whom the decision accuses. As configuration, this is what the presets have in common: each
 /// is a name, a documentation and defaults for these fields.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -35,7 +35,7 @@ pub struct Composition {
 
 impl Detector for Composition {
     fn representations(&self) -> Vec<Part<dyn Representation>> {
-        vec![self.represent.clone()]
+        [self.represent.clone()].into_iter().chain(self.decide.representations()).collect()
     }
 
     fn check(&self, images: &ImageSet) -> Result<()> {
@@ -43,19 +43,20 @@ impl Detector for Composition {
     }
 
     fn detect(&self, cx: &Context, suspect: &Suspect<'_>) -> Result<Verdict> {
-        let [source] = suspect.features else {
-            return Err(Error::request(format!("this detector reads one representation and was given {}", suspect.features.len())));
-        };
-        self.scan().run(cx, suspect.images, source.as_ref(), |cx, class| self.examine(cx, class))
+        let needed = self.representations().len();
+        if suspect.features.len() != needed {
+            return Err(Error::request(format!("this detector reads {needed} representations and was given {}", suspect.features.len())));
+        }
+        self.scan().run(cx, suspect.images, suspect.features[0].as_ref(), |cx, class| self.examine(cx, suspect, class))
     }
 }
 
 impl Composition {
     fn scan(&self) -> Scan<'_> {
-        Scan { statistic: "silhouette", min_rows: self.cluster.min_rows(), suspects: self.suspects.as_deref() }
+        Scan { statistic: "silhouette", min_rows: self.cluster.min_rows(), suspects: self.suspects.as_deref(), level: self.decide.level() }
     }
 
-    fn examine(&self, cx: &Context, class: &Class<'_>) -> Result<Finding> {
+    fn examine(&self, cx: &Context, suspect: &Suspect<'_>, class: &Class<'_>) -> Result<Finding> {
         let mut features = class.features.clone();
         for transform in self.process.iter().chain(&self.reduce) {
             features = transform.transform(cx, features)?;
@@ -68,12 +69,13 @@ impl Composition {
             return Err(Error::request(problem));
         }
         let silhouette = silhouette(&features, &clustering);
-        let decided = self.decide.decide(&ClusteredClass { features: &features, clustering: &clustering, silhouette })?;
+        let origin = Some(ClassOrigin { suspect, class: class.label, rows: class.rows });
+        let decided = self.decide.decide(cx, &ClusteredClass { features: &features, clustering: &clustering, silhouette, origin })?;
         if decided.flagged.len() != features.len() {
             let problem = format!("the decision `{}` judged {} of {} rows", self.decide.name(), decided.flagged.len(), features.len());
             return Err(Error::request(problem));
         }
-        let scores = distance_to_bulk(&features, &clustering);
-        Ok(Finding { scores, flagged: decided.flagged, statistic: silhouette, reason: decided.reason })
+        let scores = decided.scores.unwrap_or_else(|| distance_to_bulk(&features, &clustering));
+        Ok(Finding { scores, flagged: decided.flagged, statistic: silhouette, p_value: decided.p_value, reason: decided.reason })
     }
 }

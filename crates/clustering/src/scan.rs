@@ -17,14 +17,19 @@ pub struct Scan<'a> {
     pub min_rows: usize,
     /// The classes to scan; all if none.
     pub suspects: Option<&'a [ClassRef]>,
+    /// The chance of accusing any class of a clean data set that findings with p-values keep to, corrected over all scanned classes.
+    pub level: Option<f64>,
 }
 
 /// The images that carry one label.
 pub struct Class<'a> {
     /// Their features, in row order of the set. All values are finite.
     pub features: Features,
+    /// The label.
+    pub label: u32,
+    /// Their rows in the set.
+    pub rows: &'a [usize],
     images: &'a ImageSet,
-    rows: &'a [usize],
 }
 
 /// What a detector finds in one class.
@@ -36,6 +41,8 @@ pub struct Finding {
     pub flagged: Vec<bool>,
     /// How much the class looks poisoned.
     pub statistic: Option<f64>,
+    /// Chance of such evidence in a clean class, where the detector knows it.
+    pub p_value: Option<f64>,
     /// Why images were accused, or none were.
     pub reason: String,
 }
@@ -97,10 +104,10 @@ impl Scan<'_> {
         let scan = |(class, rows): &(u32, Vec<usize>)| {
             cx.check()?;
             let finding = if let Some(reason) = self.reason_to_skip(*class, rows.len(), suspects.as_deref()) {
-                Finding { scores: Vec::new(), flagged: Vec::new(), statistic: None, reason }
+                Finding { scores: Vec::new(), flagged: Vec::new(), statistic: None, p_value: None, reason }
             } else {
                 let class_cx = cx.stage(&format!("class {class}"));
-                let class = Class { features: source.select(rows)?, images, rows };
+                let class = Class { features: source.select(rows)?, label: *class, rows, images };
                 class.check(&class.features, "the representation")?;
                 examine(&class_cx, &class)?
             };
@@ -108,13 +115,17 @@ impl Scan<'_> {
             Ok(finding)
         };
         let findings: Vec<Result<Finding>> = classes.par_iter().map(scan).collect();
+        let mut findings: Vec<Finding> = findings.into_iter().collect::<Result<_>>()?;
+        if let Some(level) = self.level {
+            correct(&mut findings, level);
+        }
         for ((class, rows), finding) in classes.into_iter().zip(findings) {
-            let Finding { scores, flagged, statistic, reason } = finding?;
+            let Finding { scores, flagged, statistic, p_value, reason } = finding;
             for ((row, score), flagged) in rows.into_iter().zip(scores).zip(flagged) {
                 verdict.scores[row] = Some(score);
                 verdict.flagged[row] = flagged;
             }
-            verdict.classes.push(ClassVerdict { class, statistic, statistic_name: self.statistic.to_owned(), p_value: None, reason });
+            verdict.classes.push(ClassVerdict { class, statistic, statistic_name: self.statistic.to_owned(), p_value, reason });
         }
         Ok(verdict)
     }
@@ -128,6 +139,60 @@ impl Scan<'_> {
             Some(format!("not scanned: {rows} {images}, and at least {needed} are needed"))
         } else {
             None
+        }
+    }
+}
+
+/// Makes p-values hold over all classes (Holm 1979), and clears the classes whose corrected ones reach `level`.
+fn correct(findings: &mut [Finding], level: f64) {
+    let mut tested: Vec<(usize, f64)> =
+        findings.iter().enumerate().filter_map(|(class, finding)| Some((class, finding.p_value?))).collect();
+    tested.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let mut corrected = 0.0_f64;
+    for (rank, &(class, p_value)) in tested.iter().enumerate() {
+        corrected = corrected.max((p_value * (tested.len() - rank) as f64).min(1.0));
+        let finding = &mut findings[class];
+        finding.p_value = Some(corrected);
+        if corrected >= level && finding.flagged.contains(&true) {
+            finding.flagged.fill(false);
+            finding.reason += &format!("; cleared, as p is {corrected:.3} over all classes");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn finding(p_value: f64) -> Finding {
+        Finding { scores: vec![1.0], flagged: vec![true], statistic: None, p_value: Some(p_value), reason: "found".to_owned() }
+    }
+
+    #[test]
+    fn p_values_are_corrected_from_the_least_on() {
+        let mut findings: Vec<Finding> = [0.04, 0.001, 0.03, 0.02].map(finding).into();
+        findings.push(Finding { p_value: None, ..finding(0.0) });
+        correct(&mut findings, 0.05);
+        let corrected: Vec<Option<f64>> = findings.iter().map(|finding| finding.p_value).collect();
+        assert_eq!(corrected, [Some(0.06), Some(0.004), Some(0.06), Some(0.06), None]);
+        assert_eq!(findings.iter().map(|finding| finding.flagged[0]).collect::<Vec<_>>(), [false, true, false, false, true]);
+        assert_eq!(findings[0].reason, "found; cleared, as p is 0.060 over all classes");
+    }
+
+    proptest! {
+        #[test]
+        fn corrected_p_values_keep_their_order_and_only_grow(p_values in proptest::collection::vec(0.0..1.0_f64, 1..40)) {
+            let mut findings: Vec<Finding> = p_values.iter().copied().map(finding).collect();
+            correct(&mut findings, 0.05);
+            let corrected: Vec<f64> = findings.iter().filter_map(|finding| finding.p_value).collect();
+            for (a, before) in corrected.iter().zip(&p_values) {
+                prop_assert!(a >= before && *a <= 1.0);
+                for (b, other) in corrected.iter().zip(&p_values) {
+                    prop_assert!(before > other || a <= b);
+                }
+            }
         }
     }
 }

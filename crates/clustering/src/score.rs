@@ -47,18 +47,18 @@ mod tests {
     #[test]
     fn it_is_the_distance_to_the_mean_of_the_largest_cluster_in_medians() {
         let rows = Features::new(vec![1], vec![-1.0, 1.0, -3.0, 3.0, 8.0]).unwrap();
-        let clustering = Clustering { labels: vec![Some(0), Some(0), Some(0), Some(0), Some(1)] };
+        let clustering = Clustering::of(vec![Some(0), Some(0), Some(0), Some(0), Some(1)]);
         assert_eq!(distance_to_bulk(&rows, &clustering), [1.0 / 3.0, 1.0 / 3.0, 1.0, 1.0, 8.0 / 3.0]);
-        let noise = Clustering { labels: vec![None; 5] };
+        let noise = Clustering::of(vec![None; 5]);
         assert!((distance_to_bulk(&rows, &noise)[4] - (8.0 - 1.6) / 2.6).abs() < 1e-12, "all noise: the mean of all rows");
     }
 
     #[test]
     fn it_is_finite_without_spread() {
         let same = Features::new(vec![2], vec![4.0; 8]).unwrap();
-        assert_eq!(distance_to_bulk(&same, &Clustering { labels: vec![Some(0); 4] }), [0.0; 4]);
+        assert_eq!(distance_to_bulk(&same, &Clustering::of(vec![Some(0); 4])), [0.0; 4]);
         let one_apart = Features::new(vec![1], vec![0.0, 0.0, 0.0, 6.0]).unwrap();
-        let clustering = Clustering { labels: vec![Some(0), Some(0), Some(0), Some(1)] };
+        let clustering = Clustering::of(vec![Some(0), Some(0), Some(0), Some(1)]);
         assert_eq!(distance_to_bulk(&one_apart, &clustering), [0.0, 0.0, 0.0, 4.0]);
     }
 
@@ -68,7 +68,7 @@ mod tests {
             values in proptest::collection::vec(-1.0..1.0_f32, 4..40), scale in 0.5..100.0_f32, offset in -5.0..5.0_f32
         ) {
             let labels = (0..values.len()).map(|row| Some(u32::from(row % 3 == 0))).collect();
-            let clustering = Clustering { labels };
+            let clustering = Clustering::of(labels);
             let moved = values.iter().map(|value| value * scale + offset).collect();
             let before = distance_to_bulk(&Features::new(vec![1], values).unwrap(), &clustering);
             let after = distance_to_bulk(&Features::new(vec![1], moved).unwrap(), &clustering);

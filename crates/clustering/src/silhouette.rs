@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     fn clustering(labels: &[i32]) -> Clustering {
-        Clustering { labels: labels.iter().map(|&label| u32::try_from(label).ok()).collect() }
+        Clustering::of(labels.iter().map(|&label| u32::try_from(label).ok()).collect())
     }
 
     #[test]
@@ -84,10 +84,10 @@ mod tests {
             let features = Features::new(vec![1], rows.iter().map(|row| row.0).collect()).unwrap();
             let mut labels: Vec<Option<u32>> = rows.iter().map(|row| Some(row.1)).collect();
             labels[..3].copy_from_slice(&[Some(0), Some(1), Some(2)]);
-            let value = silhouette(&features, &Clustering { labels: labels.clone() }).unwrap();
+            let value = silhouette(&features, &Clustering::of(labels.clone())).unwrap();
             prop_assert!((-1.0..=1.0).contains(&value));
             let renamed = labels.iter().map(|label| label.map(|label| (label + 1) % 3)).collect();
-            let again = silhouette(&features, &Clustering { labels: renamed }).unwrap();
+            let again = silhouette(&features, &Clustering::of(renamed)).unwrap();
             prop_assert!((value - again).abs() < 1e-12);
         }
     }

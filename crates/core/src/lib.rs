@@ -1,10 +1,10 @@
 //! What every part of Bezoar speaks: data, the stage traits, and the registry of plugins.
 //!
-//! - **Data**: [`ImageSet`] (u8 images with labels and stable ids), [`Features`] (f32 rows), [`GroundTruth`] (what an attack
+//! - **Data**: [`ImageSet`] (u8 images with labels and stable ids), [`Features`] (f32 rows), [`Pairwise`] (distances between them), [`GroundTruth`] (what an attack
 //!   did; only metrics and reports see it), [`Verdict`] (scores first, flags second).
 //! - **Stages**: one object-safe trait each, in the order of a run: [`Dataset`], [`Attack`], then a net is trained (its traits
 //!   live in `bezoar-nn`; here it is a [`Classifier`]), [`Representation`], [`Detector`] (often composed of [`Transform`],
-//!   [`Clusterer`] and [`Decision`]), [`Metric`], [`Reporter`].
+//!   [`Distance`], [`Clusterer`] and [`Decision`]), [`Metric`], [`Reporter`].
 //! - **Plugins**: a [`Plugin`] is configuration that builds a stage's object; [`register!`] makes it known to the [`Registry`];
 //!   [`Part`] is a `{ use: name, ... }` block as a field of another configuration.
 //! - **Running**: [`Context`] carries seeded random streams, the device, progress and cancellation.
@@ -18,6 +18,7 @@ mod digest;
 mod error;
 mod features;
 mod image_set;
+mod pairwise;
 mod part;
 mod registry;
 pub mod rows;
@@ -33,11 +34,13 @@ pub use features::{FeatureSource, Features};
 pub use image_set::{Batch, Edit, Image, ImageSet, ImageShape, PixelSource, Row, Sample};
 #[doc(hidden)]
 pub use inventory;
+pub use pairwise::Pairwise;
 pub use part::Part;
 pub use registry::{KIND_KEY, Kind, Plugin, Preset, Registration, Registry, with_article};
 pub use stages::{
-    Attack, Classifier, ClusteredClass, Clusterer, Clustering, Counts, Dataset, Decided, Decision, Detection, Detector, Measurement,
-    Metric, Outcome, Poisoned, Predictions, Report, Reporter, Representation, Scope, Skipped, Splits, Suspect, Transform, Triggered,
+    Attack, ClassOrigin, Classifier, ClusteredClass, Clusterer, Clustering, Counts, Dataset, Decided, Decision, Detection, Detector,
+    Distance, Measurement, Membership, Metric, Outcome, Poisoned, Predictions, Report, Reporter, Representation, Scope, Skipped, Splits,
+    Suspect, Transform, Triggered,
 };
 pub use truth::{GroundTruth, Mask, Role};
 pub use verdict::{ClassVerdict, Input, Origin, Verdict};

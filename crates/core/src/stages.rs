@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Batch, Context, FeatureSource, Features, GroundTruth, ImageSet, ImageShape, Kind, Part, Result, Verdict};
+use crate::{Batch, Context, FeatureSource, Features, GroundTruth, ImageSet, ImageShape, Kind, Pairwise, Part, Result, Verdict};
 
 /// Training, validation and test images of one data set.
 #[derive(Clone, Debug)]
@@ -184,14 +184,36 @@ pub trait Transform: Send + Sync {
     fn transform(&self, cx: &Context, features: Features) -> Result<Features>;
 }
 
+/// Distances between the rows of a class, for clusterers that need no coordinates.
+pub trait Distance: Send + Sync {
+    /// The distances between all rows.
+    fn between(&self, cx: &Context, features: &Features) -> Result<Pairwise>;
+}
+
 /// Groups of similar rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Clustering {
     /// The cluster of each row, from 0; none for noise.
     pub labels: Vec<Option<u32>>,
+    /// How each row belongs to its cluster; none where the clusterer does not say.
+    pub membership: Option<Membership>,
+}
+
+/// How the rows of a clustering belong to their clusters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Membership {
+    /// How firmly each row belongs, 0 (noise) to 1 (the core of its cluster).
+    pub strengths: Vec<f64>,
+    /// How far out each row lies, 0 to 1.
+    pub outliers: Vec<f64>,
 }
 
 impl Clustering {
+    /// Clusters of a clusterer that gives each row to one, or to none.
+    pub fn of(labels: Vec<Option<u32>>) -> Self {
+        Self { labels, membership: None }
+    }
+
     /// The size of each cluster.
     pub fn sizes(&self) -> Vec<usize> {
         let clusters = self.labels.iter().flatten().max().map_or(0, |&last| last as usize + 1);
@@ -228,21 +250,49 @@ pub struct ClusteredClass<'a> {
     pub clustering: &'a Clustering,
     /// Mean silhouette coefficient of the clustering, -1 to 1; none with fewer than two clusters.
     pub silhouette: Option<f64>,
+    /// Where the features come from; none where features are all there is.
+    pub origin: Option<ClassOrigin<'a>>,
+}
+
+/// A class in its training set.
+#[derive(Clone, Copy)]
+pub struct ClassOrigin<'a> {
+    /// Images, net, and the detector's representations: the one that is clustered, then the decision's own.
+    pub suspect: &'a Suspect<'a>,
+    /// The label.
+    pub class: u32,
+    /// The rows of the set that carry it, in the order of the clustered features.
+    pub rows: &'a [usize],
 }
 
 /// What a decision says of a class.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Decided {
     /// The accused rows.
     pub flagged: Vec<bool>,
     /// Why, in a sentence.
     pub reason: String,
+    /// Chance of such evidence in a clean class, where the decision knows it.
+    pub p_value: Option<f64>,
+    /// Suspicion of each row, higher is more suspicious, where the decision has a better measure than the distance to the bulk.
+    pub scores: Option<Vec<f64>>,
 }
 
 /// Says which clusters of a class are poison, if any.
 pub trait Decision: Send + Sync {
+    /// What it looks at of every training image beside what is clustered.
+    fn representations(&self) -> Vec<Part<dyn Representation>> {
+        Vec::new()
+    }
+
+    /// The chance of accusing any class of a clean data set that it keeps to: its p-values are corrected over all classes, and classes
+    /// that do not stay below are cleared. None where it has no p-values.
+    fn level(&self) -> Option<f64> {
+        None
+    }
+
     /// The accused rows of one class.
-    fn decide(&self, class: &ClusteredClass<'_>) -> Result<Decided>;
+    fn decide(&self, cx: &Context, class: &ClusteredClass<'_>) -> Result<Decided>;
 }
 
 /// A training set under suspicion, with all that a detector may look at.
@@ -376,6 +426,7 @@ kinds! {
     Attack "attack" "poisons a data set"
     Representation "representation" "explains or embeds images through a net"
     Transform "transform" "normalises or reduces features"
+    Distance "distance" "measures how far rows of a class are from each other"
     Clusterer "clusterer" "groups the rows of a class"
     Decision "decision" "says which clusters are poison"
     Detector "detector" "finds poisoned training images"

@@ -24,7 +24,7 @@ impl Detector for SpectralSignatures {
 
 impl SpectralSignatures {
     fn scan(&self) -> Scan<'_> {
-        Scan { statistic: "share of variance along the first direction", min_rows: 2, suspects: self.suspects.as_deref() }
+        Scan { statistic: "share of variance along the first direction", min_rows: 2, suspects: self.suspects.as_deref(), level: None }
     }
 
     fn examine(&self, features: &Features) -> Result<Finding> {
@@ -38,7 +38,7 @@ impl SpectralSignatures {
             flagged[row] = true;
         }
         let reason = format!("the {accused} highest scores of {rows}: {} times the given share of {}", self.multiplier, self.share);
-        Ok(Finding { scores, flagged, statistic, reason })
+        Ok(Finding { scores, flagged, statistic, p_value: None, reason })
     }
 }
 

@@ -34,12 +34,12 @@ fn accuse_small_clusters(class: &ClusteredClass<'_>, at_most: f64) -> Decided {
         let share = percent(accused as f64 / rows as f64);
         format!("{clusters} of {} clusters accused: {accused} of {rows} images, {share}", sizes.len())
     };
-    Decided { flagged, reason }
+    Decided { flagged, reason, p_value: None, scores: None }
 }
 
 /// Accuses nobody.
 fn spare(class: &ClusteredClass<'_>, reason: impl Into<String>) -> Decided {
-    Decided { flagged: vec![false; class.clustering.labels.len()], reason: reason.into() }
+    Decided { flagged: vec![false; class.clustering.labels.len()], reason: reason.into(), p_value: None, scores: None }
 }
 
 fn percent(share: f64) -> String {
@@ -52,7 +52,7 @@ mod laws {
 
     use std::sync::Arc;
 
-    use bezoar_core::{Clustering, Decision, Features, Plugin};
+    use bezoar_core::{Clustering, Context, Decision, Features, Plugin};
     use proptest::prelude::*;
 
     use super::*;
@@ -63,7 +63,7 @@ mod laws {
 
     fn decide(decision: &dyn Decision, clustering: &Clustering, silhouette: Option<f64>) -> Decided {
         let features = Features::new(vec![1], vec![0.0; clustering.labels.len()]).unwrap();
-        decision.decide(&ClusteredClass { features: &features, clustering, silhouette }).unwrap()
+        decision.decide(&Context::quiet(0), &ClusteredClass { features: &features, clustering, silhouette, origin: None }).unwrap()
     }
 
     proptest! {
@@ -71,7 +71,7 @@ mod laws {
         fn whole_clusters_are_accused_and_never_the_largest_nor_noise(
             labels in proptest::collection::vec(proptest::option::of(0..4_u32), 1..60), silhouette in proptest::option::of(-1.0..1.0_f64)
         ) {
-            let clustering = Clustering { labels };
+            let clustering = Clustering::of(labels);
             for decision in all() {
                 let decided = decide(&*decision, &clustering, silhouette);
                 prop_assert_eq!(decided.flagged.len(), clustering.labels.len());
@@ -88,7 +88,7 @@ mod laws {
         fn a_better_separation_never_clears_a_sample(
             labels in proptest::collection::vec(0..3_u32, 1..60), low in -1.0..1.0_f64, more in 0.0..1.0_f64
         ) {
-            let clustering = Clustering { labels: labels.into_iter().map(Some).collect() };
+            let clustering = Clustering::of(labels.into_iter().map(Some).collect());
             for decision in all() {
                 let (before, after) = (decide(&*decision, &clustering, Some(low)), decide(&*decision, &clustering, Some(low + more)));
                 prop_assert!(before.flagged.iter().zip(&after.flagged).all(|(before, after)| before <= after));
@@ -98,7 +98,7 @@ mod laws {
 
     #[test]
     fn of_equal_clusters_the_first_is_trusted() {
-        let clustering = Clustering { labels: vec![Some(1), Some(0), Some(1), Some(0)] };
+        let clustering = Clustering::of(vec![Some(1), Some(0), Some(1), Some(0)]);
         let decided = decide(&SmallerCluster {}, &clustering, Some(0.5));
         assert_eq!(decided.flagged, [true, false, true, false]);
     }
@@ -106,7 +106,7 @@ mod laws {
     #[test]
     fn noise_alone_accuses_nobody() {
         for decision in all() {
-            assert_eq!(decide(&*decision, &Clustering { labels: vec![None; 3] }, None).flagged, [false; 3]);
+            assert_eq!(decide(&*decision, &Clustering::of(vec![None; 3]), None).flagged, [false; 3]);
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use bezoar_core::{ClusteredClass, Decided, Decision, Plugin, Result, register};
+use bezoar_core::{ClusteredClass, Context, Decided, Decision, Plugin, Result, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +40,7 @@ impl Plugin for RelativeSize {
 register!(RelativeSize);
 
 impl Decision for RelativeSize {
-    fn decide(&self, class: &ClusteredClass<'_>) -> Result<Decided> {
+    fn decide(&self, _: &Context, class: &ClusteredClass<'_>) -> Result<Decided> {
         Ok(accuse_small_clusters(class, self.at_most))
     }
 }
@@ -54,8 +54,10 @@ mod tests {
     fn decide(at_most: f64, sizes: &[usize]) -> Decided {
         let labels: Vec<_> = sizes.iter().zip(0..).flat_map(|(&size, label)| std::iter::repeat_n(Some(label), size)).collect();
         let features = Features::new(vec![1], vec![0.0; labels.len()]).unwrap();
-        let clustering = Clustering { labels };
-        RelativeSize { at_most }.decide(&ClusteredClass { features: &features, clustering: &clustering, silhouette: None }).unwrap()
+        let clustering = Clustering::of(labels);
+        RelativeSize { at_most }
+            .decide(&Context::quiet(0), &ClusteredClass { features: &features, clustering: &clustering, origin: None, silhouette: None })
+            .unwrap()
     }
 
     #[test]

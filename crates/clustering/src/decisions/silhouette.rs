@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use bezoar_core::{ClusteredClass, Decided, Decision, Plugin, Result, register};
+use bezoar_core::{ClusteredClass, Context, Decided, Decision, Plugin, Result, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,7 @@ impl Plugin for Silhouette {
 register!(Silhouette);
 
 impl Decision for Silhouette {
-    fn decide(&self, class: &ClusteredClass<'_>) -> Result<Decided> {
+    fn decide(&self, _: &Context, class: &ClusteredClass<'_>) -> Result<Decided> {
         Ok(match class.silhouette {
             Some(value) if value < self.at_least => spare(class, format!("silhouette {value:.3}, less than {}", self.at_least)),
             _ => accuse_small_clusters(class, self.at_most),
@@ -63,9 +63,9 @@ mod tests {
     fn decide(silhouette: f64, large: usize, small: usize) -> Decided {
         let labels = [vec![Some(0); large], vec![Some(1); small]].concat();
         let features = Features::new(vec![1], vec![0.0; labels.len()]).unwrap();
-        let clustering = Clustering { labels };
-        let class = ClusteredClass { features: &features, clustering: &clustering, silhouette: Some(silhouette) };
-        Silhouette::example().decide(&class).unwrap()
+        let clustering = Clustering::of(labels);
+        let class = ClusteredClass { features: &features, clustering: &clustering, origin: None, silhouette: Some(silhouette) };
+        Silhouette::example().decide(&Context::quiet(0), &class).unwrap()
     }
 
     /// The Adversarial Robustness Toolbox calls the small cluster of such a class clean and keeps nothing of the large one.

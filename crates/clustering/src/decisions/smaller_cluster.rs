@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use bezoar_core::{ClusteredClass, Decided, Decision, Plugin, Result, register};
+use bezoar_core::{ClusteredClass, Context, Decided, Decision, Plugin, Result, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +32,7 @@ impl Plugin for SmallerCluster {
 register!(SmallerCluster);
 
 impl Decision for SmallerCluster {
-    fn decide(&self, class: &ClusteredClass<'_>) -> Result<Decided> {
+    fn decide(&self, _: &Context, class: &ClusteredClass<'_>) -> Result<Decided> {
         Ok(accuse_small_clusters(class, 1.0))
     }
 }
