@@ -1,0 +1,146 @@
+use std::f64::consts::PI;
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, Par, Side};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+use crate::space::{mean, mean_rows, mean_square};
+use crate::{Error, Result, Space};
+
+/// Directions looked for beyond those asked for, so that the last of these are found well.
+const SPARE: usize = 8;
+
+/// Rounds of subspace iteration.
+const ROUNDS: usize = 1;
+
+/// Variances below this part of the mean distance are rounding errors.
+const NO_VARIANCE: f64 = 1e-6;
+
+/// A space whose distances are of negative type (Euclidean ones are), as points whose *squared* Euclidean distances are those distances,
+/// seen along the directions in which they vary most under the space's weights.
+///
+/// The double-centred matrix `-(C - c 1ᵀ - 1 cᵀ + m1) / 2` of such distances is positive semidefinite, `F Fᵀ`. Couplings enter the
+/// Gromov-Wasserstein cost through `c` and the covariance of `F` alone, and along a direction only in proportion to its variance, which
+/// falls fast: some 64 directions stand for the whole matrix.
+#[derive(Clone, Debug)]
+pub struct Embedding {
+    pub(super) weights: Vec<f64>,
+    /// The eccentricity less its mean, and the coordinates along each direction: a row of `columns` a point.
+    pub(super) rows: Vec<f32>,
+    pub(super) columns: usize,
+    /// Variance along all directions kept.
+    pub(super) variance: f64,
+    /// Mean and mean square of the distance between two random points.
+    pub(super) moments: (f64, f64),
+}
+
+impl Embedding {
+    /// The space along at most `rank` directions.
+    ///
+    /// # Errors
+    /// When the distances are not of negative type, or `rank` is 0.
+    pub fn of(space: &Space, rank: usize) -> Result<Self> {
+        if rank == 0 {
+            return Err(Error::Setting { name: "rank", value: 0.0, range: "at least 1" });
+        }
+        let weights = space.weights();
+        let points = space.len();
+        let distances = space.distances();
+        let eccentricities = mean_rows(&distances, weights);
+        let (mean, square) = (mean(&eccentricities, weights), mean_square(&distances, weights));
+        let roots: Vec<f64> = weights.iter().map(|weight| weight.sqrt()).collect();
+        let mut centred = Mat::zeros(points, points);
+        for ((column, distances), (&c, &root)) in
+            centred.col_iter_mut().zip(distances.chunks_exact(points)).zip(eccentricities.iter().zip(&roots))
+        {
+            let column = column.try_as_col_major_mut().expect("columns of a matrix are contiguous").as_slice_mut();
+            for ((to, &distance), (&other, &root_of_other)) in column.iter_mut().zip(distances).zip(eccentricities.iter().zip(&roots)) {
+                *to = (0.5 * (c + other - mean - distance) * root * root_of_other) as f32;
+            }
+        }
+        let sketched = rank + SPARE;
+        let (values, directions) = if 2 * sketched >= points {
+            let exact = Mat::from_fn(points, points, |i, j| f64::from(centred[(i, j)]));
+            eigen(&exact)
+        } else {
+            leading(&centred, guess(space, &roots, sketched))
+        };
+        let least = NO_VARIANCE * mean;
+        if values.iter().any(|&value| value < -least) {
+            return Err(Error::NotNegativeType);
+        }
+        let kept = values.iter().take(rank).take_while(|&&value| value > least).count();
+        let columns = 1 + kept;
+        let mut rows = vec![0.0; points * columns];
+        for (point, row) in rows.chunks_exact_mut(columns).enumerate() {
+            row[0] = (eccentricities[point] - mean) as f32;
+            for (direction, coordinate) in row[1..].iter_mut().enumerate() {
+                *coordinate = (directions[(point, direction)] * values[direction].sqrt() / roots[point]) as f32;
+            }
+        }
+        Ok(Self { weights: weights.to_vec(), rows, columns, variance: values[..kept].iter().sum(), moments: (mean, square) })
+    }
+
+    /// Number of points.
+    #[expect(clippy::len_without_is_empty, reason = "there is always a point")]
+    pub fn len(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// Where a point lies along each direction.
+    pub fn coordinates(&self, point: usize) -> &[f32] {
+        &self.rows[point * self.columns + 1..(point + 1) * self.columns]
+    }
+
+    /// Number of directions kept.
+    pub fn rank(&self) -> usize {
+        self.columns - 1
+    }
+}
+
+/// Columns that nearly span the leading directions: waves over the plane, the longest first; anything where there is no plane.
+fn guess(space: &Space, roots: &[f64], columns: usize) -> Mat<f32> {
+    let Some(places) = space.places() else {
+        // Where the search starts leaves no trace in what it finds.
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        return Mat::from_fn(roots.len(), columns, |_, _| StandardNormal.sample(&mut rng));
+    };
+    let mut waves: Vec<(usize, usize)> = (0..columns).flat_map(|y| (0..columns.div_ceil(y + 1)).map(move |x| (y, x))).collect();
+    waves.sort_by_key(|&(y, x)| (y * y + x * x, y));
+    let span = |axis: usize| {
+        places.iter().map(|place| place[axis]).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)))
+    };
+    let (vertical, horizontal) = (span(0), span(1));
+    let wave =
+        |(low, high): (f64, f64), count: usize, x: f64| if high > low { (PI * count as f64 * (x - low) / (high - low)).cos() } else { 1.0 };
+    Mat::from_fn(roots.len(), columns, |point, column| {
+        let ([y, x], (down, across)) = (places[point], waves[column]);
+        (roots[point] * wave(vertical, down, y) * wave(horizontal, across, x)) as f32
+    })
+}
+
+/// The leading eigenvalues of a symmetric matrix, largest first, and their vectors as columns: subspace iteration from a guess, with the
+/// eigenvalues of the matrix within the last subspace.
+fn leading(symmetric: &Mat<f32>, guess: Mat<f32>) -> (Vec<f64>, Mat<f64>) {
+    let mut block = guess;
+    let mut image = Mat::zeros(block.nrows(), block.ncols());
+    for _ in 0..ROUNDS {
+        matmul(&mut image, Accum::Replace, symmetric, &block, 1.0_f32, Par::Seq);
+        block = image.qr().compute_thin_Q();
+    }
+    matmul(&mut image, Accum::Replace, symmetric, &block, 1.0_f32, Par::Seq);
+    let within = block.transpose() * &image;
+    let (values, vectors) = eigen(&Mat::from_fn(within.nrows(), within.ncols(), |i, j| f64::from(within[(i.max(j), i.min(j))])));
+    let turned = block * Mat::from_fn(vectors.nrows(), vectors.ncols(), |i, j| vectors[(i, j)] as f32);
+    (values, Mat::from_fn(turned.nrows(), turned.ncols(), |i, j| f64::from(turned[(i, j)])))
+}
+
+/// All eigenvalues of a symmetric matrix, largest first, and their vectors as columns.
+fn eigen(symmetric: &Mat<f64>) -> (Vec<f64>, Mat<f64>) {
+    let size = symmetric.nrows();
+    let decomposed = symmetric.self_adjoint_eigen(Side::Lower).expect("a finite symmetric matrix has eigenvalues");
+    let (values, vectors) = (decomposed.S().column_vector(), decomposed.U());
+    ((0..size).rev().map(|index| values[index]).collect(), Mat::from_fn(size, size, |row, column| vectors[(row, size - 1 - column)]))
+}

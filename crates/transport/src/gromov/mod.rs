@@ -1,0 +1,22 @@
+//! Gromov-Wasserstein: how far two spaces are from being the same up to a motion, by the distances within each alone.
+
+mod barycentre;
+mod embedding;
+mod fast;
+mod k_means;
+mod kernel;
+mod lifted;
+mod quasi_newton;
+mod reference;
+
+pub use barycentre::{Barycentre, Centre, barycentre};
+pub use embedding::Embedding;
+pub use fast::{Distance, Fast, Solver};
+pub use k_means::{Clusters, KMeans, k_means};
+pub use reference::{Coupling, Reference, reference};
+
+use crate::{Error, Result};
+
+fn check_epsilon(epsilon: f64) -> Result<()> {
+    if epsilon.is_finite() && epsilon > 0.0 { Ok(()) } else { Err(Error::Setting { name: "epsilon", value: epsilon, range: "above 0" }) }
+}

@@ -1,0 +1,9 @@
+//! Optimal transport and Gromov-Wasserstein distances between weighted points.
+
+mod error;
+pub mod gromov;
+mod space;
+mod vector;
+
+pub use error::{Error, Result};
+pub use space::Space;

@@ -1,0 +1,203 @@
+//! What holds for every pair of spaces.
+
+use bezoar_transport::gromov::{Barycentre, Centre, Embedding, Fast, KMeans, Reference, Solver, barycentre, k_means, reference};
+use bezoar_transport::{Error, Space};
+use proptest::prelude::*;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+type Points = Vec<([f64; 2], f64)>;
+
+/// Points of the plane, each with a weight.
+fn points() -> impl Strategy<Value = Points> {
+    proptest::collection::vec(((-1.0..1.0_f64, -1.0..1.0_f64), 0.05..1.0_f64), 4..30)
+        .prop_map(|points| points.into_iter().map(|((y, x), weight)| ([y, x], weight)).collect())
+}
+
+fn space(points: &Points) -> Space {
+    Space::from_points(points.iter().map(|(place, _)| *place).collect(), points.iter().map(|(_, weight)| *weight).collect()).unwrap()
+}
+
+fn cost(first: &Space, second: &Space, epsilon: f64) -> f64 {
+    let [first, second] = [first, second].map(|space| Embedding::of(space, space.len()).unwrap());
+    Solver::new(Fast::new(epsilon)).unwrap().distance(&first, &second).value
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn the_fast_solver_finds_what_the_reference_finds((a, b) in (points(), points())) {
+        let (a, b) = (space(&a), space(&b));
+        let (ours, right) = (cost(&a, &b, 0.2), reference(&a, &b, &Reference::new(0.2)).unwrap().value);
+        prop_assert!((ours - right).abs() < 1e-6, "{ours} and {right}");
+    }
+
+    #[test]
+    fn the_way_back_costs_as_much((a, b) in (points(), points())) {
+        let (there, back) = (cost(&space(&a), &space(&b), 0.2), cost(&space(&b), &space(&a), 0.2));
+        prop_assert!((there - back).abs() < 1e-6, "{there} and {back}");
+    }
+
+    #[test]
+    fn motions_and_the_order_of_points_do_not_matter(
+        (a, b, order) in (points(), points()).prop_flat_map(|(a, b)| {
+            let order = Just((0..a.len()).collect::<Vec<_>>()).prop_shuffle();
+            (Just(a), Just(b), order)
+        }),
+        angle in 0.0..6.3_f64,
+        (down, across) in (-5.0..5.0_f64, -5.0..5.0_f64),
+    ) {
+        let (sine, cosine) = angle.sin_cos();
+        let turn = |[y, x]: [f64; 2]| [cosine * y - sine * x + down, sine * y + cosine * x + across];
+        let moved: Points = order.iter().map(|&point| (turn(a[point].0), a[point].1)).collect();
+        let (before, after) = (cost(&space(&a), &space(&b), 0.2), cost(&space(&moved), &space(&b), 0.2));
+        prop_assert!((before - after).abs() < 1e-6, "{before} and {after}");
+    }
+
+    #[test]
+    fn plans_have_the_weights_of_both_spaces((a, b) in (points(), points()), epsilon in 0.02..0.5_f64) {
+        let (a, b) = (space(&a), space(&b));
+        let embeddings = [&a, &b].map(|space| Embedding::of(space, space.len()).unwrap());
+        let (_, plan) = Solver::new(Fast::new(epsilon)).unwrap().plan(&embeddings[0], &embeddings[1]);
+        for (row, weight) in plan.chunks_exact(b.len()).zip(a.weights()) {
+            prop_assert!((row.iter().sum::<f64>() - weight).abs() < 1e-5);
+        }
+        for (column, weight) in b.weights().iter().enumerate() {
+            prop_assert!((plan.iter().skip(column).step_by(b.len()).sum::<f64>() - weight).abs() < 1e-5);
+        }
+    }
+
+    /// No plan costs less than twice the moments allow, and none of ours more than the product of the weights.
+    #[test]
+    fn costs_lie_between_nothing_and_the_product_of_the_weights((a, b) in (points(), points()), epsilon in 0.02..0.5_f64) {
+        let (a, b) = (space(&a), space(&b));
+        let ((m1, m2), (n1, n2)) = (a.moments(), b.moments());
+        let cost = cost(&a, &b, epsilon);
+        prop_assert!(cost > -1e-6 && cost < m2 + n2 - 2.0 * m1 * n1 + 1e-6, "{cost}");
+    }
+
+    #[test]
+    fn embeddings_keep_all_distances(a in points()) {
+        let space = space(&a);
+        let embedding = Embedding::of(&space, space.len()).unwrap();
+        prop_assert!(embedding.rank() < space.len());
+        for from in 0..space.len() {
+            for to in 0..space.len() {
+                let squared: f64 = embedding.coordinates(from).iter().zip(embedding.coordinates(to)).map(|(x, y)| f64::from(x - y).powi(2)).sum();
+                prop_assert!((squared - space.distance(from, to)).abs() < 1e-4, "{squared} and {}", space.distance(from, to));
+            }
+        }
+    }
+
+    /// What the clustering of arXiv 2204.12848 rests on at its epsilon: the barycentre is one number, the mean distance.
+    #[test]
+    fn at_a_large_epsilon_the_barycentre_collapses(all in proptest::collection::vec(points(), 2..5), seed in 0..100_u64) {
+        let embeddings: Vec<Embedding> = all.iter().map(|points| Embedding::of(&space(points), 64).unwrap()).collect();
+        let centre = Centre::random(5, &mut ChaCha8Rng::seed_from_u64(seed)).unwrap();
+        let found = barycentre(centre, &embeddings.iter().collect::<Vec<_>>(), &Barycentre { points: 5, ..Barycentre::new(2.0) }).unwrap();
+        let mean = all.iter().map(|points| space(points).moments().0).sum::<f64>() / all.len() as f64;
+        for distance in found.distances {
+            prop_assert!((distance - mean).abs() < 1e-4, "{distance} and {mean}");
+        }
+    }
+}
+
+#[test]
+fn rings_and_clumps_are_told_apart() {
+    let ring = |radius: f64, points: usize| -> Points {
+        let angle = |point: usize| point as f64 / points as f64 * std::f64::consts::TAU;
+        (0..points).map(|point| ([radius * angle(point).sin() + 3.0 * radius, radius * angle(point).cos()], 1.0)).collect()
+    };
+    let clump = |size: usize| -> Points {
+        (0..size * size).map(|i| ([(i / size) as f64, (i % size) as f64], if i == 0 { 20.0 } else { 1.0 })).collect()
+    };
+    let spaces: Vec<Embedding> = (0..24)
+        .map(|i| if i % 3 == 0 { clump(4 + i % 2) } else { ring(1.0 + i as f64, 16 + i) })
+        .map(|points| Embedding::of(&space(&points), 32).unwrap())
+        .collect();
+    for epsilon in [0.1, 0.01] {
+        let settings = KMeans { clusters: 2, centre: Barycentre::new(epsilon), iterations: 20 };
+        let with = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| k_means(&spaces, &settings, &mut ChaCha8Rng::seed_from_u64(1), &|_| true).unwrap())
+        };
+        let found = with(1);
+        assert!(found.converged);
+        assert_eq!(found.labels, (0..24).map(|i| if i % 3 == 0 { found.labels[0] } else { found.labels[1] }).collect::<Vec<_>>());
+        assert_ne!(found.labels[0], found.labels[1]);
+        assert_eq!(with(2).costs, found.costs, "the number of threads does not matter");
+    }
+}
+
+#[test]
+fn heatmaps_keep_the_pixels_that_carry_the_mass() {
+    let values = [0.0, 8.0, 1.0, 0.5, 0.5, 0.0];
+    let space = Space::from_heatmap(2, 3, &values, 0.9).unwrap();
+    for (weight, right) in space.weights().iter().zip([8.0, 1.0, 0.5]) {
+        assert!((weight - right / 9.5).abs() < 1e-12);
+    }
+    assert!((space.distance(0, 1) - 1.0 / 2.0_f64.sqrt()).abs() < 1e-12 && (space.distance(0, 2) - 1.0).abs() < 1e-12);
+    assert_eq!(Space::from_heatmap(2, 3, &values, 1.0).unwrap().len(), 4, "pixels without mass are left out");
+}
+
+#[test]
+fn a_single_point_is_a_space() {
+    let one = Space::from_heatmap(2, 2, &[0.0, 0.0, 1.0, 0.0], 0.99).unwrap();
+    assert_eq!((one.len(), one.moments()), (1, (0.0, 0.0)));
+    let two = Space::from_points(vec![[0.0, 0.0], [0.0, 3.0]], vec![1.0, 1.0]).unwrap();
+    assert!((cost(&one, &two, 0.1) - 0.5).abs() < 1e-6, "the mean square distance");
+    assert_eq!(cost(&one, &one, 0.1), 0.0);
+}
+
+#[test]
+fn what_is_no_space_is_refused_in_words() {
+    let said = |result: Result<Space, Error>| result.unwrap_err().to_string();
+    insta::assert_snapshot!([
+        said(Space::from_heatmap(2, 2, &[1.0; 4], 0.99)),
+        said(Space::from_heatmap(2, 2, &[1.0; 5], 0.99)),
+        said(Space::from_heatmap(2, 2, &[1.0, f32::NAN, 0.0, 0.0], 0.99)),
+        said(Space::from_heatmap(2, 2, &[1.0, 0.0, 0.0, 0.0], 0.0)),
+        said(Space::from_points(vec![], vec![])),
+        said(Space::from_points(vec![[0.0, 0.0]], vec![0.0])),
+        said(Space::from_points(vec![[0.0, f64::INFINITY]], vec![1.0])),
+        said(Space::from_points(vec![[0.0, 0.0]], vec![1.0, 1.0])),
+        said(Space::from_distances(vec![0.0, 1.0, 2.0, 0.0], vec![1.0, 1.0])),
+        said(Space::from_distances(vec![0.0, -1.0, -1.0, 0.0], vec![1.0, 1.0])),
+        said(Space::from_distances(vec![0.0; 3], vec![1.0, 1.0])),
+    ].join("\n"), @r"
+    the heatmap is the same everywhere: no pixel stands out
+    the heatmap has 5 values, not 2 x 2
+    the heatmap holds NaN at row 0, column 1
+    mass is 0, and has to be above 0 and at most 1
+    a space needs at least one point
+    weight 0 is 0: weights are positive numbers
+    point 0 lies at (0, inf): coordinates are finite
+    2 weights go with 2 points, not with 1
+    the distance from point 0 to point 1 is 1: the way back is of another length
+    the distance from point 0 to point 1 is -1: distances are finite and not negative
+    2 weights go with 4 distances, not with 3
+    ");
+}
+
+#[test]
+fn what_cannot_be_solved_is_refused() {
+    assert!(Solver::new(Fast::new(0.0)).is_err() && Solver::new(Fast::new(f64::NAN)).is_err());
+    // Three points at distance 1 from each other and 0.1 from a fourth: no squares of distances in any space.
+    let star: Vec<f64> = (0..16)
+        .map(|i| {
+            if i / 4 == i % 4 {
+                0.0
+            } else if i / 4 == 3 || i % 4 == 3 {
+                0.1
+            } else {
+                1.0
+            }
+        })
+        .collect();
+    let star = Space::from_distances(star, vec![1.0; 4]).unwrap();
+    assert_eq!(Embedding::of(&star, 4).unwrap_err(), Error::NotNegativeType);
+    assert!(Embedding::of(&star, 0).is_err());
+    assert!(barycentre(Centre::random(5, &mut ChaCha8Rng::seed_from_u64(0)).unwrap(), &[], &Barycentre::new(0.1)).is_err());
+    assert!(Centre::random(1, &mut ChaCha8Rng::seed_from_u64(0)).is_err());
+}
