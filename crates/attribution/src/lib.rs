@@ -19,6 +19,7 @@
 //! Not here: layers and their kernels (see `bezoar-nn`), what happens to heatmaps afterwards (see `bezoar-clustering`).
 
 mod activations;
+mod aligned_patch;
 mod analysis;
 mod balance;
 mod composite;
@@ -33,9 +34,12 @@ mod operator;
 mod rule;
 mod smooth_grad;
 mod step;
+mod strongest_window;
 mod target;
+mod window;
 
 pub use activations::Activations;
+pub use aligned_patch::{AlignedPatch, Show};
 pub use analysis::{Analysis, Explained, Limits};
 pub use balance::{Absorbed, Balance};
 pub use composite::{Composite, Row};
@@ -48,6 +52,7 @@ pub use layer_kind::LayerKind;
 pub use lrp::{Lrp, Preset, Through};
 pub use rule::Rule;
 pub use smooth_grad::SmoothGrad;
+pub use strongest_window::{Side, StrongestWindow};
 pub use target::{Start, Target};
 
 /// What is added to a denominator, with its sign, so that nobody divides by zero; zennit's default.

@@ -3,10 +3,12 @@
 //! All of them trust the largest cluster and judge the others by their share of the class. Noise belongs to no cluster: it counts
 //! towards the size of the class and is never accused.
 
+mod causal;
 mod relative_size;
 mod silhouette;
 mod smaller_cluster;
 
+pub use causal::Causal;
 pub use relative_size::RelativeSize;
 pub use silhouette::Silhouette;
 pub use smaller_cluster::SmallerCluster;

@@ -1,0 +1,141 @@
+use std::sync::Arc;
+
+use bezoar_core::{Batch, Classifier, Context, Features, ImageSet, Part, Plugin, Representation, Result, register};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::strongest_window::{Side, sides};
+use crate::window::{Mass, Window, plane};
+
+/// What an image's strongest spot looks like, wherever it lies: the surroundings of the small square that holds the most relevance, in
+/// the heatmap and in the image.
+///
+/// A trigger at several places makes several clusters of whole heatmaps; aligned at their strongest squares, all its heatmaps are alike.
+/// Positive relevance is brought to the sum 1; around the square, its square root is taken, and the image's colours times that. Rows are
+/// `[maps, side, side]`; beyond the image's border they are 0. Triggers that fill the image have no such spot: represent those by
+/// `activations`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AlignedPatch {
+    /// The heatmaps.
+    pub of: Part<dyn Representation>,
+    /// Sides of squares to look for, in pixels. Of several the one that holds most beside its side wins.
+    pub sizes: Vec<Side>,
+    /// Side of what is seen around the square's middle, in pixels.
+    #[schemars(range(min = 1, max = 1024))]
+    pub side: usize,
+    /// What is seen there.
+    pub show: Show,
+}
+
+/// What is seen around the strongest square.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Show {
+    /// The square root of the relevance: one map.
+    Relevance,
+    /// The colours, each times the square root of the relevance: a map a colour.
+    Pixels,
+    /// Both, the relevance first.
+    Both,
+}
+
+impl Plugin for AlignedPatch {
+    type Kind = dyn Representation;
+    const NAME: &'static str = "aligned-patch";
+
+    fn defaults() -> Value {
+        json!({ "of": { "use": "lrp", "composite": "epsilon-plus" }, "sizes": [3], "side": 9, "show": "both" })
+    }
+
+    fn example() -> Self {
+        serde_json::from_value(Self::defaults()).expect("this crate has the representation that it is made of")
+    }
+
+    fn build(self) -> Result<Arc<dyn Representation>> {
+        sides(&self.sizes)?;
+        Ok(Arc::new(self))
+    }
+}
+
+register!(AlignedPatch);
+
+impl Representation for AlignedPatch {
+    fn represent(
+        &self,
+        cx: &Context,
+        model: &dyn Classifier,
+        images: &ImageSet,
+        sink: &mut dyn FnMut(Features) -> Result<()>,
+    ) -> Result<()> {
+        let sizes = sides(&self.sizes)?;
+        let mut done = 0;
+        self.of.represent(cx, model, images, &mut |heatmaps| {
+            let (height, width) = plane(&heatmaps)?;
+            let batch = images.batch(&(done..done + heatmaps.len()).collect::<Vec<_>>())?;
+            done += heatmaps.len();
+            let mut patches = Patches { side: self.side, show: self.show, batch: &batch, values: Vec::new() };
+            for (image, heatmap) in heatmaps.rows().enumerate() {
+                let mass = Mass::of(height, width, heatmap);
+                patches.add(image, &mass, mass.strongest(&sizes));
+            }
+            sink(Features::new(vec![self.show.maps(batch.shape.channels), self.side, self.side], patches.values)?)
+        })
+    }
+
+    fn fingerprint(&self) -> Result<Option<String>> {
+        self.of.fingerprint()
+    }
+}
+
+impl Show {
+    fn maps(self, colours: usize) -> usize {
+        match self {
+            Self::Relevance => 1,
+            Self::Pixels => colours,
+            Self::Both => 1 + colours,
+        }
+    }
+}
+
+struct Patches<'a> {
+    side: usize,
+    show: Show,
+    batch: &'a Batch,
+    values: Vec<f32>,
+}
+
+impl Patches<'_> {
+    /// Adds the maps around a window of an image.
+    fn add(&mut self, image: usize, mass: &Mass, window: Window) {
+        if self.show != Show::Pixels {
+            self.map(mass, window, |_| 1.0);
+        }
+        if self.show != Show::Relevance {
+            let shape = self.batch.shape;
+            let pixels = &self.batch.pixels[image * shape.len()..(image + 1) * shape.len()];
+            for colour in 0..shape.channels {
+                self.map(mass, window, |(y, x)| {
+                    // A heatmap of an inner layer is coarser than the image.
+                    let (y, x) = (y * shape.height / mass.height, x * shape.width / mass.width);
+                    f64::from(pixels[(y * shape.width + x) * shape.channels + colour]) / 255.0
+                });
+            }
+        }
+    }
+
+    /// One map: the square root of the mass, times what `of` says of the place.
+    fn map(&mut self, mass: &Mass, window: Window, of: impl Fn((usize, usize)) -> f64) {
+        let start = |from: usize| (2 * from + window.size) as isize - self.side as isize;
+        for row in 0..self.side as isize {
+            for column in 0..self.side as isize {
+                // Halves of odd sums are rounded down, for a window of even size.
+                let (y, x) = ((start(window.y)).div_euclid(2) + row, (start(window.x)).div_euclid(2) + column);
+                let inside = (0..mass.height as isize).contains(&y) && (0..mass.width as isize).contains(&x);
+                let place = (y.max(0) as usize, x.max(0) as usize);
+                self.values.push(if inside { (mass.values[place.0 * mass.width + place.1].sqrt() * of(place)) as f32 } else { 0.0 });
+            }
+        }
+    }
+}
