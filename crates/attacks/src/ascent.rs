@@ -1,4 +1,4 @@
-use bezoar_core::{Batch, Result};
+use bezoar_core::{Batch, Context, Result};
 use bezoar_nn::{Array, AtPlace, Loss, Mode, Network, Tape, cross_entropy};
 use candle_core::{DType, Device, Tensor};
 use schemars::JsonSchema;
@@ -111,10 +111,10 @@ impl Ascent {
     /// The images of a batch, with a higher loss for their labels.
     ///
     /// # Errors
-    /// When the net does not take them.
-    pub fn climb(&self, net: &Network, batch: &Batch) -> Result<Batch> {
+    /// When the net does not take them, or the user stops.
+    pub fn climb(&self, cx: &Context, net: &Network, batch: &Batch) -> Result<Batch> {
         let images = net.images(batch)?;
-        let blocks = net.in_blocks(&images, |images, rows| self.block(net, images, &batch.labels[rows]))?;
+        let blocks = net.in_blocks(&images, |images, rows| self.block(cx, net, images, &batch.labels[rows]))?;
         let shifts: Vec<Vec<f32>> = blocks.into_iter().flatten().collect();
         let [size, channels] = [batch.shape.len(), batch.shape.channels];
         let mut pixels = batch.pixels.clone();
@@ -128,13 +128,14 @@ impl Ascent {
     }
 
     /// How far each value of some images is moved, by whole numbers.
-    fn block(&self, net: &Network, images: &Array, labels: &[u32]) -> Result<Vec<Vec<f32>>> {
+    fn block(&self, cx: &Context, net: &Network, images: &Array, labels: &[u32]) -> Result<Vec<Vec<f32>>> {
         let start = images.to_tensor().and_then(|images| values(&images)).at(PLACE)?;
         let size = start.len() / labels.len();
         let field = Field { net, images, start, labels };
         let (mut tape, mut losses) = field.losses(vec![0.0; size * labels.len()].iter())?;
         let mut climbers: Vec<Climber> = losses.iter().map(|loss| Climber::new(size, loss.mean)).collect();
         for _ in 0..self.steps {
+            cx.check()?;
             let slopes: Vec<Tensor> = losses.into_iter().map(|loss| loss.gradient).collect();
             let gradient = net.image_gradient(tape, &Tensor::cat(&slopes, 0).at(PLACE)?)?;
             let gradient = values(&gradient).at(PLACE)?;
@@ -244,7 +245,7 @@ mod tests {
         #[test]
         fn images_stay_in_their_ball_and_lose_nothing(ascent in ascents(), seed in 0..50u64) {
             let (net, before) = (net(seed), batch(seed));
-            let after = ascent.climb(&net, &before).unwrap();
+            let after = ascent.climb(&Context::quiet(0), &net, &before).unwrap();
             prop_assert_eq!(&after.labels, &before.labels);
             for ((start, label), (end, _)) in rows(&before).zip(rows(&after)) {
                 let shifts: Vec<f32> = start.iter().zip(end).map(|(a, b)| f32::from(*b) - f32::from(*a)).collect();
@@ -257,10 +258,10 @@ mod tests {
         #[test]
         fn an_image_does_not_depend_on_the_others(ascent in ascents(), seed in 0..50u64) {
             let (net, together) = (net(seed), batch(seed));
-            let after = ascent.climb(&net, &together).unwrap();
+            let after = ascent.climb(&Context::quiet(0), &net, &together).unwrap();
             for ((pixels, label), (expected, _)) in rows(&together).zip(rows(&after)) {
                 let one = Batch { shape: together.shape, labels: vec![label], pixels: pixels.to_vec() };
-                prop_assert_eq!(ascent.climb(&net, &one).unwrap().pixels, expected);
+                prop_assert_eq!(ascent.climb(&Context::quiet(0), &net, &one).unwrap().pixels, expected);
             }
         }
     }
@@ -270,7 +271,7 @@ mod tests {
         for (norm, direction, radius, step) in [(Norm::LInf, Direction::Sign, 8.0, 2.0), (Norm::L2, Direction::Gradient, 80.0, 30.0)] {
             let ascent = Ascent { norm, radius, direction, step, steps: 8 };
             let (net, before) = (net(1), batch(1));
-            let after = ascent.climb(&net, &before).unwrap();
+            let after = ascent.climb(&Context::quiet(0), &net, &before).unwrap();
             for ((start, label), (end, _)) in rows(&before).zip(rows(&after)) {
                 let [first, last] = [start, end].map(|pixels| loss(&net, pixels, label, before.shape));
                 assert!(last > first + 0.02, "{norm:?}: {last} after {first}");

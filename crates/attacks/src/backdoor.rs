@@ -50,7 +50,7 @@ pub enum Labelling {
     /// As the class `to`.
     #[default]
     Target,
-    /// As the class `to`, whose own images may be drawn too.
+    /// As the class `to`, whose own images may be drawn too. The share must be one of the set.
     TargetOrOwn,
     /// Each as the class after its own; the last as the first (all-to-all).
     Next,
@@ -95,6 +95,10 @@ impl Backdoor {
             (Labelling::Next, None) => return Err(Error::request("where each class has its own target, say `of: set`")),
             (Labelling::Next, Some(to)) => return Err(Error::request(format!("there is no one target `{to}` where labels are the next"))),
             (_, None) => return Err(Error::request("the target class is missing").with_help("name it as `to`")),
+            (Labelling::TargetOrOwn, Some(_)) if self.of == Whole::Class => {
+                return Err(Error::request("images of the target class itself do not make it larger, so no share of it can be promised")
+                    .with_help("say `of: set`, or `labels: target`"));
+            }
             (Labelling::Target, Some(to)) => Labels::As { to, own: false },
             (Labelling::TargetOrOwn, Some(to)) => Labels::As { to, own: true },
             (Labelling::Kept, Some(_)) if !self.from.is_empty() => {
@@ -116,5 +120,26 @@ pub(crate) fn described(from: &[ClassRef], labels: &Labels) -> String {
         Labels::As { to, .. } => format!("{sources}, labelled {to}"),
         Labels::Next => format!("{sources}, labelled as the next class"),
         Labels::Kept { of } => format!("{of}, labels kept"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_exclude_each_other_are_refused() {
+        let said = |labels: Labelling, of: Whole, from: &[&str], to: Option<&str>| {
+            let from = from.iter().map(|class| (*class).into()).collect();
+            let backdoor = Backdoor { labels, of, from, to: to.map(Into::into), ..Backdoor::example() };
+            backdoor.build().err().map(|error| error.to_string())
+        };
+        let refused = |labels, of, from: &[&str], to| said(labels, of, from, to).unwrap();
+        assert!(refused(Labelling::Target, Whole::Set, &[], None).starts_with("the target class is missing"));
+        assert!(refused(Labelling::Next, Whole::Class, &[], None).ends_with("say `of: set`"));
+        assert!(refused(Labelling::Next, Whole::Set, &[], Some("stop")).starts_with("there is no one target `stop`"));
+        assert!(refused(Labelling::Kept, Whole::Class, &["yield"], Some("stop")).starts_with("with labels kept"));
+        assert!(refused(Labelling::TargetOrOwn, Whole::Class, &[], Some("stop")).ends_with("no share of it can be promised"));
+        assert_eq!(said(Labelling::TargetOrOwn, Whole::Set, &[], Some("stop")), None);
     }
 }

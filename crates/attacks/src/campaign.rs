@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::craft::Craft;
 use crate::trigger::{Moment, Stamp, Trigger};
 
-/// Images that are crafted between two looks at whether the user wants to stop.
-const CHUNK: usize = 256;
+/// Images that are crafted between two reports of progress.
+const CHUNK: usize = 64;
 
 /// What poison is labelled as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct Cover {
     /// How many for each poisoned image.
     #[schemars(range(min = 0.0))]
     pub times: f64,
-    /// The classes that they are drawn from; all but the target, if none are named.
+    /// The classes that they are drawn from; if none are named, all but the target and those that the attack names in `from`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub from: Vec<ClassRef>,
 }
@@ -180,7 +180,7 @@ impl Campaign {
         let task = cx.task(&format!("poison, {name}"), poison.len() as u64);
         for rows in poison.chunks(CHUNK) {
             cx.check()?;
-            for (&row, image) in rows.iter().zip(self.crafted(tools, set, rows)?) {
+            for (&row, image) in rows.iter().zip(self.crafted(cx, tools, set, rows)?) {
                 mark(row, image, self.label(set.label(row), &targets, set), Role::Poison, &mut rng);
             }
             task.advance(rows.len() as u64);
@@ -193,9 +193,9 @@ impl Campaign {
     }
 
     /// The images of some rows, ready to be marked.
-    fn crafted(&self, tools: &Tools<'_>, set: &ImageSet, rows: &[usize]) -> Result<Vec<Image>> {
+    fn crafted(&self, cx: &Context, tools: &Tools<'_>, set: &ImageSet, rows: &[usize]) -> Result<Vec<Image>> {
         match &self.craft {
-            Some(craft) => craft.images(tools.surrogate, set, rows),
+            Some(craft) => craft.images(cx, tools.surrogate, set, rows),
             None => rows.iter().map(|row| set.image(*row)).collect(),
         }
     }
@@ -205,14 +205,15 @@ impl Campaign {
         let Some(Cover { times, from }) = &self.cover else { return Ok(Vec::new()) };
         let mut classes = resolve(from, set)?;
         if classes.is_empty() {
-            classes = (0..set.classes().len() as u32).filter(|class| Some(*class) != targets.to).collect();
+            let is_free = |class: &u32| Some(*class) != targets.to && (self.from.is_empty() || !targets.sources.contains(class));
+            classes = (0..set.classes().len() as u32).filter(is_free).collect();
         }
         let free: Vec<usize> = rows_of(set, &classes).into_iter().filter(|row| poison.binary_search(row).is_err()).collect();
         let wanted = (times * poison.len() as f64).round() as usize;
         if wanted > free.len() {
             let problem =
                 format!("{times} covers for each of {} poisoned {name} images are more than the {} left", poison.len(), free.len());
-            return Err(Error::request(problem).with_help("lower `times` or `share`"));
+            return Err(Error::request(problem).with_help("lower `times` or `share`, or name more or larger classes in `cover.from`"));
         }
         Ok(draw(&free, wanted, &mut cx.rng(&format!("{name} covers"))))
     }
@@ -237,6 +238,16 @@ impl Campaign {
             Ok(Row::Own(Edit { sample: test.samples()[row].clone(), image }))
         });
         Ok(Triggered { targets: aims, images: test.recompose(rows.collect::<Result<Vec<_>>>()?)? })
+    }
+
+    /// Whether all poisoned images are still what they were: their labels are then wrong, and nothing teaches a backdoor.
+    fn is_idle(clean: &ImageSet, train: &ImageSet, truth: &GroundTruth) -> Result<bool> {
+        for row in (0..train.len()).filter(|row| truth.is_poison(*row)) {
+            if clean.image(row)? != train.image(row)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// What was done, in numbers.
@@ -277,6 +288,10 @@ impl Attack for Campaign {
         if truth.poisoned() == 0 {
             return Err(Error::request(format!("a share of {} comes to no training image at all", self.share))
                 .with_help("raise `share` or choose a larger class"));
+        }
+        if Self::is_idle(&clean.train, &train, &truth)? {
+            return Err(Error::request(format!("the trigger changes none of the {} images that it is put on", truth.poisoned()))
+                .with_help("choose a stronger trigger, or another place or colour"));
         }
         let validation = clean.validation.as_ref().map(|set| self.poison_set(cx, &tools, "validation", set)).transpose()?;
         let in_validation = validation.as_ref().map_or(0, |(_, truth)| truth.poisoned());
@@ -334,7 +349,8 @@ mod tests {
             sizes in [1..40usize, 1..40usize, 1..40usize],
             seed: u64,
         ) {
-            let of = if is_of_class && labels != Labels::Next { Whole::Class } else { Whole::Set };
+            let has_class = !matches!(labels, Labels::Next | Labels::As { own: true, .. });
+            let of = if is_of_class && has_class { Whole::Class } else { Whole::Set };
             let clean = splits(sizes);
             let attack = Campaign { cover: Some(Cover { times, from: Vec::new() }), ..campaign(labels.clone(), share, of) };
             let wanted = match (of, &labels) {
@@ -390,5 +406,34 @@ mod tests {
         assert_eq!(itself, "the attack goes from `b` to the same class");
         let covers = said(Campaign { cover: Some(Cover { times: 9.0, from: vec!["c".into()] }), ..campaign(to(), 0.2, Whole::Set) });
         assert!(covers.starts_with("9 covers for each of 5 poisoned training images are more than the "), "{covers}");
+    }
+
+    #[test]
+    fn covers_are_of_classes_that_are_not_poisoned() {
+        let cover = Some(Cover { times: 1.0, from: Vec::new() });
+        let named = Campaign { from: vec!["a".into()], cover, ..campaign(Labels::As { to: "b".into(), own: false }, 0.2, Whole::Set) };
+        let clean = splits([9, 9, 9]);
+        let poisoned = named.poison(&Context::quiet(0), &clean, None).unwrap();
+        for row in 0..clean.train.len() {
+            let class = match poisoned.truth.roles[row] {
+                Role::Poison => 0,
+                Role::Cover => 2,
+                Role::Clean => continue,
+            };
+            assert_eq!(clean.train.label(row), class);
+        }
+    }
+
+    #[test]
+    fn triggers_that_change_nothing_are_refused() {
+        let white = |row: usize| Edit {
+            sample: Sample { id: row.to_string(), label: row as u32 % 2, path: String::new() },
+            image: Image::new(SHAPE, vec![255; SHAPE.len()]).unwrap(),
+        };
+        let set = ImageSet::from_images(["a", "b"].map(str::to_owned).to_vec(), (0..20).map(white).collect()).unwrap();
+        let clean = Splits { train: set.clone(), validation: None, test: set, skipped: Vec::new() };
+        let attack = campaign(Labels::As { to: "b".into(), own: false }, 0.2, Whole::Set);
+        let refused = attack.poison(&Context::quiet(0), &clean, None).unwrap_err();
+        assert_eq!(refused.to_string(), "the trigger changes none of the 4 images that it is put on");
     }
 }

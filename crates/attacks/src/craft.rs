@@ -1,4 +1,4 @@
-use bezoar_core::{Batch, Classifier, Error, Image, ImageSet, Part, Result};
+use bezoar_core::{Batch, Classifier, Context, Error, Image, ImageSet, Part, Result};
 use bezoar_nn::{Architecture, Network, TrainConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,10 +28,10 @@ pub struct Surrogate {
 
 impl Craft {
     /// The images of some rows, crafted on the surrogate.
-    pub(crate) fn images(&self, surrogate: Option<&dyn Classifier>, set: &ImageSet, rows: &[usize]) -> Result<Vec<Image>> {
+    pub(crate) fn images(&self, cx: &Context, surrogate: Option<&dyn Classifier>, set: &ImageSet, rows: &[usize]) -> Result<Vec<Image>> {
         let net = surrogate.and_then(|net| net.as_any().downcast_ref::<Network>());
         let net = net.ok_or_else(|| Error::request("the attack crafts images on a net of Bezoar's own layer graph, and there is none"))?;
-        let Batch { shape, pixels, .. } = self.ascent.climb(net, &set.batch(rows)?)?;
+        let Batch { shape, pixels, .. } = self.ascent.climb(cx, net, &set.batch(rows)?)?;
         pixels.chunks_exact(shape.len()).map(|pixels| Image::new(shape, pixels.to_vec())).collect()
     }
 }

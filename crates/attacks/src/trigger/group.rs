@@ -126,3 +126,39 @@ impl Stamp for Stamps {
         if masks.iter().any(Vec::is_empty) { Vec::new() } else { masks.concat() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bezoar_core::Context;
+
+    use super::*;
+
+    const SHAPE: ImageShape = ImageShape::rgb(8, 8);
+
+    fn masks(trigger: &dyn Trigger, moment: Moment, seed: u64) -> Vec<Mask> {
+        let mut image = Image::new(SHAPE, vec![0; SHAPE.len()]).unwrap();
+        let mut rng = Context::quiet(seed).rng("image");
+        trigger.prepare(SHAPE, &mut rng).unwrap().stamp(&mut image, moment, &mut rng)
+    }
+
+    #[test]
+    fn one_trigger_teaches_what_several_use() {
+        let [first, second] = [0, 5].map(|at| Mask { top: at, left: at, height: 3, width: 3 });
+        let group = |test| OneOf { triggers: patches(), test }.build().unwrap();
+        let learnt: Vec<Vec<Mask>> = (0..20).map(|seed| masks(&*group(Shown::All), Moment::Poison, seed)).collect();
+        assert!(learnt.iter().all(|masks| *masks == [first] || *masks == [second]));
+        assert!(learnt.contains(&vec![first]) && learnt.contains(&vec![second]));
+        assert_eq!(masks(&*group(Shown::All), Moment::Test, 0), [first, second]);
+        assert_eq!(masks(&*group(Shown::These(vec![1])), Moment::Test, 0), [second]);
+        assert_eq!(masks(&*group(Shown::One), Moment::Test, 0).len(), 1);
+        assert_eq!(masks(&*All { triggers: patches() }.build().unwrap(), Moment::Poison, 0), [first, second]);
+    }
+
+    #[test]
+    fn groups_of_nothing_are_refused() {
+        let refused = |test| OneOf { triggers: patches(), test }.build().err().unwrap().to_string();
+        assert_eq!(refused(Shown::These(vec![0, 2])), "there is no trigger 2 among 2, numbered from 0");
+        assert_eq!(refused(Shown::These(Vec::new())), "no trigger is put on images when the backdoor is used");
+        assert!(All { triggers: Vec::new() }.build().is_err());
+    }
+}

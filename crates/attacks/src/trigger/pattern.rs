@@ -97,3 +97,34 @@ impl Stamp for Pattern {
         self.corners.iter().map(corner).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bezoar_core::Context;
+
+    use super::*;
+
+    /// The lower right corner as the code of arXiv 1912.02771 writes it, row by row; the others are its mirror images.
+    const PUBLISHED: [[i16; 3]; 3] = [[-1, -1, 1], [-1, 1, -1], [1, -1, 1]];
+
+    #[test]
+    fn each_corner_has_the_published_pattern() {
+        let shape = ImageShape::rgb(12, 14);
+        let mut rng = Context::quiet(0).rng("trigger");
+        let stamp = Pattern { amplitude: 16, inset: 2, ..Pattern::default() }.prepare(shape, &mut rng).unwrap();
+        for (moment, amplitude) in [(Moment::Poison, 16), (Moment::Cover, 16), (Moment::Test, 255)] {
+            let mut image = Image::new(shape, vec![100; shape.len()]).unwrap();
+            let masks = stamp.stamp(&mut image, moment, &mut rng);
+            assert_eq!(masks.iter().map(|mask| [mask.top, mask.left]).collect::<Vec<_>>(), [[2, 2], [2, 9], [7, 2], [7, 9]]);
+            for (mask, [bottom, right]) in masks.iter().zip(Corner::ALL.map(Corner::sides)) {
+                for (i, row) in PUBLISHED.iter().enumerate() {
+                    for (j, sign) in row.iter().enumerate() {
+                        let [y, x] = [if bottom { i } else { 2 - i }, if right { j } else { 2 - j }];
+                        let expected = (100 + sign * amplitude).clamp(0, 255) as u8;
+                        assert_eq!(image.pixel_mut(mask.top + y, mask.left + x), [expected; 3], "{i} {j} of {mask:?}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -77,3 +77,33 @@ impl Stamp for Quantise {
         Vec::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bezoar_core::Context;
+
+    use super::*;
+
+    fn quantised(levels: u8, dither: bool, pixels: &[u8], [height, width]: [usize; 2]) -> Vec<u8> {
+        let shape = ImageShape { height, width, channels: 1 };
+        let mut image = Image::new(shape, pixels.to_vec()).unwrap();
+        Quantise { levels, dither }.stamp(&mut image, Moment::Poison, &mut Context::quiet(0).rng("image"));
+        image.into_pixels()
+    }
+
+    #[test]
+    fn what_a_pixel_loses_goes_to_its_neighbours() {
+        // 100 becomes 0, which makes 144 of its right neighbour; that becomes 255, and what is below gets darker.
+        assert_eq!(quantised(2, true, &[100, 100, 100, 100], [2, 2]), [0, 255, 0, 0]);
+        assert_eq!(quantised(2, false, &[100, 100, 130, 130], [2, 2]), [0, 0, 255, 255]);
+    }
+
+    #[test]
+    fn dithering_keeps_the_brightness() {
+        let mean = |pixels: Vec<u8>| pixels.iter().map(|value| f64::from(*value)).sum::<f64>() / pixels.len() as f64;
+        for value in [20, 100, 200] {
+            let dithered = mean(quantised(2, true, &[value; 64 * 64], [64, 64]));
+            assert!((dithered - f64::from(value)).abs() < 5.0, "{value} became {dithered}");
+        }
+    }
+}

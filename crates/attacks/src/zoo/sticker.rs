@@ -81,7 +81,7 @@ impl Plugin for Sticker {
                 .with_help("`from` is the class whose images get the sticker, `to` the wrong label that they get"));
         }
         let place = self.window.map_or_else(published, Place::Window);
-        let trigger = Patch { height: self.size, width: self.size, color: self.color, opacity: 1.0, place }.build()?;
+        let trigger = Patch { height: self.size, width: self.size, color: self.color, place, ..Patch::default() }.build()?;
         let title = format!("{0}x{0} sticker, from {1} to {2}", self.size, self.from, self.to);
         let labels = Labels::As { to: self.to, own: false };
         Ok(Arc::new(Campaign {

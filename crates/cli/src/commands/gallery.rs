@@ -29,7 +29,10 @@ impl Gallery {
         let all = || registry.of_kind("attack").map(|plugin| plugin.name).filter(|name| !["none", "backdoor"].contains(name));
         let attacks: Vec<String> = if self.attack.is_empty() { all().map(str::to_owned).collect() } else { self.attack.clone() };
         let cx = self.poisoning.context(terminal)?;
-        let exhibit = |name: &String| Ok(Exhibit { title: name.clone(), pairs: self.pairs(&self.poisoning.poison(&cx, name, places)?)? });
+        let exhibit = |name: &String| {
+            let poisoned = self.poisoning.poison(&cx, &self.poisoning.plan(name)?, places)?;
+            Ok(Exhibit { title: name.clone(), pairs: self.pairs(&poisoned)? })
+        };
         let exhibits = attacks.iter().map(exhibit).collect::<Result<Vec<_>, Error>>()?;
         let picture = gallery(&exhibits);
         picture.save_with_format(&self.out, image::ImageFormat::Png).map_err(|error| Error::data(self.out.display(), error))?;

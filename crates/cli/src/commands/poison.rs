@@ -1,11 +1,11 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bezoar_core::{Error, GroundTruth, Role};
 use bezoar_data::{Form, Manifest, Origin, Split, export};
 use bezoar_engine::Places;
 use clap::{Args, ValueEnum};
 
-use crate::commands::poisoning::{Poisoned, Poisoning};
+use crate::commands::poisoning::{Plan, Poisoned, Poisoning};
 use crate::terminal::Terminal;
 
 #[derive(Args)]
@@ -34,9 +34,15 @@ enum Kind {
 
 impl Poison {
     pub(crate) fn run(&self, terminal: &Terminal, places: &Places) -> Result<(), Error> {
-        let cx = self.poisoning.context(terminal)?;
-        let poisoned = self.poisoning.poison(&cx, &self.attack, places)?;
-        cx.note(&format!("the attack is {}; `--set attack.FIELD=VALUE` changes it", poisoned.attack.block()));
+        Form::check_place(&self.out)?;
+        if is_within(&self.out, Path::new(&self.poisoning.data)) {
+            let problem = format!("{} is inside the data set {}, which it would change", self.out.display(), self.poisoning.data);
+            return Err(Error::request(problem).with_help("name a folder outside"));
+        }
+        let (cx, plan) = (self.poisoning.context(terminal)?, self.poisoning.plan(&self.attack)?);
+        let Plan { dataset, attack } = &plan;
+        cx.note(&format!("the attack is {}; `--set attack.FIELD=VALUE` changes it", attack.block()));
+        let poisoned = self.poisoning.poison(&cx, &plan, places)?;
         let form = match self.format {
             Kind::Folder => Form::Folder,
             Kind::Parquet => Form::Parquet,
@@ -44,14 +50,21 @@ impl Poison {
         let origin = Origin {
             bezoar: format!("bezoar {}", env!("CARGO_PKG_VERSION")),
             seed: self.poisoning.seed,
-            dataset: poisoned.dataset.block(),
-            attack: poisoned.attack.block(),
+            dataset: dataset.block(),
+            attack: attack.block(),
             facts: poisoned.suspicious.facts.clone(),
         };
         let manifest = export(&cx.stage("export"), origin, &splits(&poisoned), form, &self.out)?;
         terminal.result(&format!("{}\n{}", summary(&manifest), self.out.display()));
         Ok(())
     }
+}
+
+/// Whether what is written to `out` lies in a folder that is there.
+fn is_within(out: &Path, folder: &Path) -> bool {
+    let Ok(out) = std::path::absolute(out) else { return false };
+    let nearest = out.ancestors().find_map(|ancestor| ancestor.canonicalize().ok());
+    folder.is_dir() && matches!((nearest, folder.canonicalize()), (Some(nearest), Ok(folder)) if nearest.starts_with(&folder))
 }
 
 /// The splits as they are written.

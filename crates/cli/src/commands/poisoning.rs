@@ -29,10 +29,14 @@ pub(crate) struct Poisoning {
     device: Device,
 }
 
-/// What was poisoned, and what came of it.
-pub(crate) struct Poisoned {
+/// What is poisoned, and how.
+pub(crate) struct Plan {
     pub(crate) dataset: Part<dyn Dataset>,
     pub(crate) attack: Part<dyn Attack>,
+}
+
+/// What came of it.
+pub(crate) struct Poisoned {
     pub(crate) clean: bezoar_core::Splits,
     pub(crate) suspicious: Suspicious,
 }
@@ -44,8 +48,8 @@ impl Poisoning {
         Ok(Context::new(self.seed.into(), self.device, terminal.progress(), cancel))
     }
 
-    /// Lets the attack called `name` poison the data. What its example names stands where nothing is set.
-    pub(crate) fn poison(&self, cx: &Context, name: &str, places: &Places) -> Result<Poisoned, Error> {
+    /// The attack called `name` on the data. What its example names stands where nothing is set.
+    pub(crate) fn plan(&self, name: &str) -> Result<Plan, Error> {
         let registry = Registry::global().map_err(Error::request)?;
         let plugin = registry.get(ATTACK, name).ok_or_else(|| {
             let near = bezoar_config::suggest(name, registry.of_kind(ATTACK).map(|plugin| plugin.name));
@@ -63,10 +67,13 @@ impl Poisoning {
             return Err(Error::request(format!("there is no `{other}` here")).with_help("set fields of `attack` or `dataset`"));
         }
         let block = |name: &str| fields.get(name).ok_or_else(|| Error::request(format!("`{name}` is missing")));
-        let (dataset, attack): (Part<dyn Dataset>, Part<dyn Attack>) =
-            (registry.part(block("dataset")?)?, registry.part(block("attack")?)?);
-        let (clean, suspicious) = poisoned(cx, &dataset, &attack, self.seed, places)?;
-        Ok(Poisoned { dataset, attack, clean, suspicious })
+        Ok(Plan { dataset: registry.part(block("dataset")?)?, attack: registry.part(block("attack")?)? })
+    }
+
+    /// Poisons the data.
+    pub(crate) fn poison(&self, cx: &Context, plan: &Plan, places: &Places) -> Result<Poisoned, Error> {
+        let (clean, suspicious) = poisoned(cx, &plan.dataset, &plan.attack, self.seed, places)?;
+        Ok(Poisoned { clean, suspicious })
     }
 }
 

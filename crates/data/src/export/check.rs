@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use bezoar_core::{Context, Result, Skipped, digest_file, hex};
+use bezoar_core::{Context, Error, Result, Sample, Skipped, digest_file, hex};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -45,34 +45,43 @@ fn files(cx: &Context, folder: &Path, manifest: &Manifest) -> Result<Vec<Skipped
         problems.extend(found.into_iter().flatten());
         task.advance(chunk.len() as u64);
     }
-    let known: BTreeSet<PathBuf> = manifest.samples.iter().map(|sample| folder.join(&sample.file)).collect();
-    for path in walk(folder)? {
-        if !known.contains(&path) && path != folder.join(FILE) {
-            problems.push(problem(path.display().to_string(), "it is not in the manifest"));
-        }
-    }
+    let known: BTreeSet<&Path> = manifest.samples.iter().map(|sample| Path::new(&sample.file)).collect();
+    problems.extend(unknown(folder, |path| known.contains(path))?);
     Ok(problems)
 }
 
 fn file(folder: &Path, sample: &Record) -> Option<Skipped> {
-    let path = folder.join(&sample.file);
-    let class = Path::new(&sample.file).parent().map(name);
-    if class.as_deref() != Some(&sample.label) {
+    let place = Path::new(&sample.file);
+    if place.components().any(|part| !matches!(part, Component::Normal(_))) {
+        return Some(problem(&sample.file, "it is outside the folder"));
+    }
+    if place.parent().map(name).as_deref() != Some(&sample.label) {
         return Some(problem(&sample.file, format!("the manifest labels it `{}`", sample.label)));
     }
+    let path = folder.join(place);
+    if !path.is_file() {
+        return Some(problem(&sample.file, "it is missing"));
+    }
     match digest_file::<Sha256>(&path) {
-        _ if !path.is_file() => Some(problem(&sample.file, "it is missing")),
         Ok(digest) if digest == sample.sha256 => None,
         Ok(_) => Some(problem(&sample.file, "it has changed")),
         Err(error) => Some(problem(&sample.file, error.to_string())),
     }
 }
 
-/// All files under a folder; names that begin with a dot are passed over.
+/// What lies in a folder beside its manifest and what is known.
+fn unknown(folder: &Path, is_known: impl Fn(&Path) -> bool) -> Result<Vec<Skipped>> {
+    let paths = walk(folder)?;
+    let inside = paths.iter().map(|path| path.strip_prefix(folder).unwrap_or(path));
+    let unknown = inside.filter(|path| *path != Path::new(FILE) && !is_known(path));
+    Ok(unknown.map(|path| problem(path.display().to_string(), "it is not in the manifest")).collect())
+}
+
+/// All files under a folder; names that begin with a dot are passed over, and links are not followed.
 fn walk(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in list_folder(folder)? {
-        if path.is_dir() {
+        if path.is_dir() && !path.is_symlink() {
             files.extend(walk(&path)?);
         } else {
             files.push(path);
@@ -88,43 +97,58 @@ fn tables(cx: &Context, folder: &Path, manifest: &Manifest) -> Result<Vec<Skippe
     }
     let mut problems = Vec::new();
     for (split, samples) in &splits {
-        let path = folder.join(format!("{split}.parquet"));
-        if !path.is_file() {
-            problems.push(problem(path.display().to_string(), "it is missing"));
-            continue;
-        }
-        let rows = Parquet::rows(folder, split, path.clone())?;
-        if rows.entries.len() != samples.len() {
-            let said = format!("it has {} rows where the manifest has {}", rows.entries.len(), samples.len());
-            problems.push(problem(path.display().to_string(), said));
-            continue;
-        }
-        let task = cx.task(&format!("verify {split}"), samples.len() as u64);
-        let mut row = 0;
-        rows.store.read(&(0..samples.len()).collect::<Vec<_>>(), &mut |images| {
-            cx.check()?;
-            for image in &images {
-                let (sample, label) = (samples[row], rows.entries[row].sample.label);
-                let place = || format!("{} row {row} ({})", path.display(), sample.file);
-                match image {
-                    Encoded::Bytes(bytes) if hex(&Sha256::digest(bytes)) == sample.sha256 => {
-                        if manifest.classes.get(label as usize) != Some(&sample.label) {
-                            problems.push(problem(place(), format!("the manifest labels it `{}`", sample.label)));
-                        }
-                    }
-                    _ => problems.push(problem(place(), "it has changed")),
-                }
-                row += 1;
-            }
-            task.advance(images.len() as u64);
-            Ok(())
-        })?;
-    }
-    for path in walk(folder)? {
-        let split = name(&path).strip_suffix(".parquet").map(str::to_owned);
-        if path != folder.join(FILE) && !split.is_some_and(|split| splits.contains_key(split.as_str())) {
-            problems.push(problem(path.display().to_string(), "it is not in the manifest"));
+        match table(cx, folder, split, samples, &manifest.classes) {
+            Ok(found) => problems.extend(found),
+            Err(Error::Data { problem: said, .. }) => problems.push(problem(file_of(split), said)),
+            Err(error) => return Err(error),
         }
     }
+    let known: BTreeSet<String> = splits.keys().map(|split| file_of(split)).collect();
+    problems.extend(unknown(folder, |path| known.contains(path.to_string_lossy().as_ref()))?);
     Ok(problems)
+}
+
+/// A split's table.
+fn file_of(split: &str) -> String {
+    format!("{split}.parquet")
+}
+
+fn table(cx: &Context, folder: &Path, split: &str, samples: &[&Record], classes: &[String]) -> Result<Vec<Skipped>> {
+    let file = file_of(split);
+    let path = folder.join(&file);
+    if !path.is_file() {
+        return Ok(vec![problem(file, "it is missing")]);
+    }
+    let rows = Parquet::rows(folder, split, path)?;
+    if rows.entries.len() != samples.len() {
+        let said = format!("it has {} rows where the manifest has {}", rows.entries.len(), samples.len());
+        return Ok(vec![problem(file, said)]);
+    }
+    let task = cx.task(&format!("verify {split}"), samples.len() as u64);
+    let (mut problems, mut row) = (Vec::new(), 0);
+    rows.store.read(&(0..samples.len()).collect::<Vec<_>>(), &mut |images| {
+        cx.check()?;
+        for image in &images {
+            let said = difference(image, &rows.entries[row].sample, samples[row], classes);
+            problems.extend(said.map(|said| problem(format!("{file} row {row} ({})", samples[row].file), said)));
+            row += 1;
+        }
+        task.advance(images.len() as u64);
+        Ok(())
+    })?;
+    Ok(problems)
+}
+
+/// How a table's row differs from what the manifest says.
+fn difference(image: &Encoded, found: &Sample, sample: &Record, classes: &[String]) -> Option<String> {
+    let is_it = matches!(image, Encoded::Bytes(bytes) if hex(&Sha256::digest(bytes)) == sample.sha256);
+    if !is_it {
+        Some("it has changed".to_owned())
+    } else if classes.get(found.label as usize) != Some(&sample.label) {
+        Some(format!("the manifest labels it `{}`", sample.label))
+    } else if found.id != format!("{}/{}", sample.split, sample.file) {
+        Some(format!("the table calls it `{}`", found.id))
+    } else {
+        None
+    }
 }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use bezoar_core::{Error, Mask, Result, Role};
@@ -95,7 +96,12 @@ impl Manifest {
     /// When there is none, or it is no manifest.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
-        let text = fs::read(&path).map_err(|error| Error::io(&path, error))?;
+        let text = fs::read(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => {
+                Error::data(folder.display(), format!("there is no {FILE} here")).with_help("`bezoar poison` writes one with its images")
+            }
+            _ => Error::io(&path, error),
+        })?;
         let manifest: Self = serde_json::from_slice(&text).map_err(|error| Error::data(path.display(), error))?;
         match manifest.format {
             1 => Ok(manifest),

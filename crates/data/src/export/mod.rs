@@ -9,7 +9,7 @@ mod table;
 
 use std::fs;
 use std::io::Cursor;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bezoar_core::{Context, Error, GroundTruth, Image, ImageSet, Result, Role, hex};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
@@ -64,40 +64,68 @@ struct Encoded {
     png: Vec<u8>,
 }
 
+impl Form {
+    /// Whether a data set can be written to `out`.
+    ///
+    /// # Errors
+    /// When `out` is there and not empty, or has no name.
+    pub fn check_place(out: &Path) -> Result<()> {
+        let problem = if out.is_file() || fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
+            "is there already"
+        } else if out.file_name().is_none() {
+            "is no name of a folder"
+        } else {
+            return Ok(());
+        };
+        Err(Error::request(format!("{} {problem}", out.display())).with_help("name a folder that is new or empty"))
+    }
+}
+
 /// Writes a data set into the new folder `out`, and its manifest.
 ///
 /// # Errors
-/// When `out` is there and not empty, a class cannot be the name of a folder, or a file cannot be written. Nothing is then left at `out`.
+/// When `out` is there and not empty, a class cannot be the name of a folder, or a file cannot be written. Nothing is then left of it.
 pub fn export(cx: &Context, origin: Origin, splits: &[Split<'_>], form: Form, out: &Path) -> Result<Manifest> {
-    let is_taken = out.is_file() || fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
-    if is_taken {
-        return Err(Error::request(format!("{} is there already", out.display())).with_help("name a folder that is new or empty"));
-    }
+    Form::check_place(out)?;
     let classes = splits.first().map(|split| split.images.classes().to_vec()).unwrap_or_default();
     if form == Form::Folder
         && let Some(class) = classes.iter().find(|class| class.is_empty() || class.starts_with('.') || class.contains(['/', '\\', '\0']))
     {
         return Err(Error::request(format!("the class {class:?} cannot be the name of a folder")).with_help("write Parquet tables"));
     }
-    let mut aside = out.as_os_str().to_owned();
-    aside.push(".partial");
-    let aside = Path::new(&aside);
+    let aside = aside(out);
     if aside.exists() {
-        fs::remove_dir_all(aside).map_err(|error| Error::io(aside, error))?;
+        fs::remove_dir_all(&aside).map_err(|error| Error::io(&aside, error))?;
     }
-    fs::create_dir_all(aside).map_err(|error| Error::io(aside, error))?;
-    let mut manifest = Manifest { format: 1, form, origin, classes, samples: Vec::new() };
+    fs::create_dir_all(&aside).map_err(|error| Error::io(&aside, error))?;
+    let manifest = Manifest { format: 1, form, origin, classes, samples: Vec::new() };
+    let written = write_all(cx, splits, form, &aside, manifest).and_then(|manifest| {
+        // An empty folder may be there.
+        let _ = fs::remove_dir(out);
+        fs::rename(&aside, out).map_err(|error| Error::io(out, error))?;
+        Ok(manifest)
+    });
+    if written.is_err() {
+        let _ = fs::remove_dir_all(&aside);
+    }
+    written
+}
+
+/// Where a folder is written before it takes its place: hidden beside it.
+fn aside(out: &Path) -> PathBuf {
+    let name = out.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    out.with_file_name(format!(".{name}.partial"))
+}
+
+fn write_all(cx: &Context, splits: &[Split<'_>], form: Form, folder: &Path, mut manifest: Manifest) -> Result<Manifest> {
     for split in splits.iter().filter(|split| !split.images.is_empty()) {
         let writer: Box<dyn Writer> = match form {
-            Form::Folder => Box::new(files::Files::new(aside, split.name, &manifest.classes)?),
-            Form::Parquet => Box::new(table::Table::new(aside, split.name, &manifest.classes)?),
+            Form::Folder => Box::new(files::Files::new(folder, split.name, &manifest.classes)?),
+            Form::Parquet => Box::new(table::Table::new(folder, split.name, &manifest.classes)?),
         };
         write(cx, split, form, writer, &mut manifest)?;
     }
-    manifest.write(aside)?;
-    // An empty folder may be there.
-    let _ = fs::remove_dir(out);
-    fs::rename(aside, out).map_err(|error| Error::io(out, error))?;
+    manifest.write(folder)?;
     Ok(manifest)
 }
 
