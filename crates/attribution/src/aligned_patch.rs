@@ -139,3 +139,51 @@ impl Patches<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bezoar_core::ImageShape;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The maps around a window of an image of one colour, and the image.
+    fn patch(show: Show, side: usize, heatmap: &[f32], pixels: &[u8], window: Window) -> Vec<f32> {
+        let shape = ImageShape { height: 4, width: 5, channels: 1 };
+        let batch = Batch { shape, labels: vec![0], pixels: pixels.to_vec() };
+        let mut patches = Patches { side, show, batch: &batch, values: Vec::new() };
+        patches.add(0, &Mass::of(4, 5, heatmap), window);
+        patches.values
+    }
+
+    #[test]
+    fn the_window_lies_in_the_middle_and_the_border_is_zero() {
+        let mut heatmap = [0.0; 20];
+        (heatmap[0], heatmap[1]) = (3.0, 1.0);
+        let window = Window { y: 0, x: 0, size: 1, mass: 0.75 };
+        let found = patch(Show::Both, 3, &heatmap, &[51; 20], window);
+        let (strong, weak) = (0.75_f32.sqrt(), 0.5);
+        let relevance = [0.0, 0.0, 0.0, 0.0, strong, weak, 0.0, 0.0, 0.0];
+        for (found, right) in found.iter().zip(relevance.into_iter().chain(relevance.map(|value| value * 0.2))) {
+            assert!((found - right).abs() < 1e-6, "{found} and {right}");
+        }
+        assert_eq!(found.len(), 18);
+        assert_eq!(patch(Show::Relevance, 3, &heatmap, &[51; 20], window).len(), 9);
+    }
+
+    proptest! {
+        /// What lies in the patch is the same wherever the spot lies, as long as all of it is inside.
+        #[test]
+        fn a_spot_looks_the_same_everywhere(spot in proptest::array::uniform4(0.1..1.0_f32), grey in 1..255_u8, (y, x) in (0..3_usize, 0..4_usize)) {
+            let at = |y: usize, x: usize| {
+                let mut heatmap = [0.0; 20];
+                for (index, value) in spot.iter().enumerate() {
+                    heatmap[(y + index / 2) * 5 + x + index % 2] = *value;
+                }
+                let window = Mass::of(4, 5, &heatmap).strongest(&[2]);
+                patch(Show::Both, 2, &heatmap, &[grey; 20], window)
+            };
+            prop_assert_eq!(at(y, x), at(0, 0));
+        }
+    }
+}

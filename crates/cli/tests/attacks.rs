@@ -65,7 +65,7 @@ fn wrong_requests_leave_nothing_behind() {
     ] {
         let (_, error, is_done) = poison(folder.path(), &[arguments, &["--out", "set"]].concat());
         assert!(!is_done && error.contains(expected), "{arguments:?}: {error}");
-        assert!(!folder.path().join("set").exists() && !folder.path().join("set.partial").exists());
+        assert!(!folder.path().join("set").exists() && !folder.path().join(".set.partial").exists());
     }
     let (_, error, _) = bezoar(folder.path(), &["poison", "nowhere", "--attack", "sticker", "--out", "set"]);
     assert!(error.contains("nowhere is neither a folder, nor a file, nor a data set's name") && error.contains("gtsrb, signs"), "{error}");

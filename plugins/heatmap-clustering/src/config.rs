@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bezoar_clustering::Composition;
-use bezoar_core::{Detector, Plugin, Result, register};
+use bezoar_core::{Detector, Plugin, Preset, Result, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 /// divided by their sum; k-means splits each class in two. The score of an image is the distance of its heatmap to the mean
 /// heatmap of the largest cluster, in medians of its class.
 ///
-/// The rule `smaller-cluster` accuses a part of every class, clean ones too: name the `suspects`, or decide by
-/// `relative-size` or `silhouette`, to judge a whole data set. After arXiv 2204.12848, with the Euclidean
-/// distance in place of Gromov-Wasserstein.
+/// The rule `smaller-cluster` accuses a part of every class, clean ones too: to judge a whole data set take `preset: recommended`, name the
+/// `suspects`, or decide by `relative-size` or `silhouette`. After arXiv 2204.12848, with the Euclidean distance in place of
+/// Gromov-Wasserstein.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct HeatmapClustering(pub Composition);
@@ -31,6 +31,20 @@ impl Plugin for HeatmapClustering {
             "cluster": { "use": "k-means", "k": 2 },
             "decide": { "use": "smaller-cluster" },
         })
+    }
+
+    fn presets() -> Vec<Preset> {
+        vec![Preset {
+            name: "recommended",
+            summary: "aligned patches, clustered by density and tried on images of other classes; accuses nobody without that evidence",
+            fields: json!({
+                "represent": { "use": "aligned-patch" },
+                "process": [],
+                "reduce": { "use": "pca", "dimensions": 10 },
+                "cluster": { "use": "hdbscan", "min-cluster-size": 10, "allow-single-cluster": true },
+                "decide": { "use": "causal" },
+            }),
+        }]
     }
 
     fn example() -> Self {

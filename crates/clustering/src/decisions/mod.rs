@@ -1,14 +1,19 @@
 //! Plugins that say which clusters of a class are poison.
 //!
-//! All of them trust the largest cluster and judge the others by their share of the class. Noise belongs to no cluster: it counts
-//! towards the size of the class and is never accused.
+//! `smaller-cluster`, `relative-size`, `silhouette` and `fisher` trust the largest cluster and judge the others by features alone.
+//! `centroid-distance` compares with other classes, `causal` asks the net: these two trust no cluster for its size. Noise belongs to no
+//! cluster and is not accused, unless `causal` finds a trigger in it.
 
 mod causal;
+mod centroid_distance;
+mod fisher;
 mod relative_size;
 mod silhouette;
 mod smaller_cluster;
 
 pub use causal::Causal;
+pub use centroid_distance::CentroidDistance;
+pub use fisher::Fisher;
 pub use relative_size::RelativeSize;
 pub use silhouette::Silhouette;
 pub use smaller_cluster::SmallerCluster;
@@ -59,8 +64,14 @@ mod laws {
 
     use super::*;
 
-    fn all() -> [Arc<dyn Decision>; 3] {
-        [SmallerCluster::example().build().unwrap(), RelativeSize::example().build().unwrap(), Silhouette::example().build().unwrap()]
+    /// Those that look at one class alone.
+    fn all() -> [Arc<dyn Decision>; 4] {
+        [
+            SmallerCluster::example().build().unwrap(),
+            RelativeSize::example().build().unwrap(),
+            Silhouette::example().build().unwrap(),
+            Fisher::example().build().unwrap(),
+        ]
     }
 
     fn decide(decision: &dyn Decision, clustering: &Clustering, silhouette: Option<f64>) -> Decided {
