@@ -55,6 +55,12 @@ enum Command {
     Infer(commands::infer::Infer),
     /// Give arrays of images to a net, for what one of its layers gives.
     Activations(commands::activations::Activations),
+    /// Group the rows of an array.
+    Cluster(commands::cluster::Cluster),
+    /// Measure how far heatmaps are from each other, by Gromov-Wasserstein and other distances.
+    Distances(commands::distances::Distances),
+    /// Reduce or normalise the rows of an array.
+    Reduce(commands::reduce::Reduce),
     /// Describe a net, or write it as an ONNX model.
     Model(commands::model::Model),
     /// Poison a data set and write it for any tool, with a manifest of what was done to each image.
@@ -115,6 +121,9 @@ impl Arguments {
             Command::Attribute(attribute) => attribute.run(terminal),
             Command::Infer(infer) => infer.run(terminal),
             Command::Activations(activations) => activations.run(terminal),
+            Command::Cluster(cluster) => cluster.run(terminal),
+            Command::Distances(distances) => distances.run(terminal),
+            Command::Reduce(reduce) => reduce.run(terminal),
             Command::Model(model) => model.run(terminal),
             Command::Poison(poison) => poison.run(terminal, &places),
             Command::Verify(verify) => verify.run(terminal),

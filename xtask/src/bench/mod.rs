@@ -1,9 +1,11 @@
 //! What things cost: the kernels, the stages of the GTSRB pipelines, and the nets beside their peers.
 
 mod attacks;
+mod detection;
 mod localisation;
 mod peers;
 mod pipelines;
+mod study;
 
 use std::fs;
 use std::process::ExitCode;
@@ -19,16 +21,18 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["pipelines", options @ ..] => pipelines::run(options),
         ["peers", options @ ..] => peers::run(&peers::PEERS, options),
         ["composites", options @ ..] => peers::run(&peers::COMPOSITES, options),
-        ["attacks", "shifted", options @ ..] => attacks::run(&attacks::SHIFTED, options),
-        ["attacks", "paper-net", options @ ..] => attacks::run(&attacks::PAPER_NET, options),
-        ["attacks", options @ ..] => attacks::run(&attacks::COMPACT, options),
+        ["attacks", "shifted", options @ ..] => study::run(&attacks::SHIFTED, options),
+        ["attacks", "paper-net", options @ ..] => study::run(&attacks::PAPER_NET, options),
+        ["attacks", options @ ..] => study::run(&attacks::COMPACT, options),
+        ["recommended", options @ ..] => study::run(&detection::RECOMMENDED, options),
         ["localisation", options @ ..] => localisation::run(options),
         [] => {
             let kernels = kernels()?;
             if kernels == ExitCode::SUCCESS { pipelines::run(&[]) } else { Ok(kernels) }
         }
         _ => bail!(
-            "usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..] | attacks [shifted | paper-net] [--set PATH=VALUE..] | {} | {}]",
+            "usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..] | attacks [shifted | paper-net] [--set PATH=VALUE..] | \
+             recommended [--set PATH=VALUE..] | {} | {}]",
             peers::USAGE,
             localisation::USAGE
         ),

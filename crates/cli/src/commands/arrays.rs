@@ -3,14 +3,13 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use bezoar_config::{Node, Source, parse};
-use bezoar_core::{Cancel, Context, Device, Error, Part, Registry, Result};
+use bezoar_core::{Cancel, Context, Device, Error, Part, Result};
 use bezoar_formats::{Array, Values, onnx, read_array, write_array};
 use bezoar_nn::{Architecture, AtPlace, Network};
 use candle_core::{DType, Tensor, WithDType};
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
 
+use crate::commands::block::part;
 use crate::commands::cancel_on_interrupt;
 use crate::terminal::Terminal;
 
@@ -136,10 +135,7 @@ pub(crate) fn read_network(path: &Path) -> Result<Network> {
 
 /// The net of an architecture, a block of YAML or a name, for images `[channels, height, width]`, with the parameters of a file.
 pub(crate) fn read_parameters(path: &Path, block: &str, images: [usize; 3]) -> Result<Network> {
-    let registry = Registry::global().map_err(Error::request)?;
-    let node = parse(&Source::new("--architecture", block))?;
-    let node = if let Value::String(name) = node.to_json() { Node::from_json(json!({ "use": name })) } else { node };
-    let architecture: Part<dyn Architecture> = registry.part(&node)?;
+    let architecture: Part<dyn Architecture> = part("--architecture", block, &[])?;
     bezoar_models::load(&*architecture, images, path)
 }
 

@@ -1,0 +1,164 @@
+//! One pipeline run with one attack after the other, as a table in the documentation.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::bezoar;
+use crate::section::Section;
+
+/// The attacks of one table.
+pub(super) struct Study {
+    pub(super) section: Section,
+    /// The page of docs that has the section.
+    pub(super) page: &'static str,
+    /// The pipeline that they are put into.
+    pub(super) pipeline: &'static str,
+    /// What is set otherwise there.
+    pub(super) settings: &'static [&'static str],
+    /// What stands for longer blocks in the attacks.
+    pub(super) names: &'static [(&'static str, &'static str)],
+    /// Blocks of YAML, with the thesis' attack success in percent where there is one.
+    pub(super) attacks: &'static [(&'static str, Option<f64>)],
+    /// What a row says of a run.
+    pub(super) columns: &'static [Column],
+}
+
+/// A column of the table.
+pub(super) struct Column {
+    pub(super) head: &'static str,
+    pub(super) figure: Figure,
+}
+
+/// Where a figure comes from.
+pub(super) enum Figure {
+    /// A fact of the attack.
+    Fact(&'static str),
+    /// A measurement of the net, in percent.
+    Net(&'static str),
+    /// A measurement of a detector over the attacked classes, in percent; over all where none is attacked.
+    Attacked(&'static str, &'static str),
+    /// A measurement of a detector over the whole set, in percent.
+    Whole(&'static str, &'static str),
+    /// The classes whose p-values a detector finds below 0.05.
+    Significant(&'static str),
+    /// The attack success in the thesis.
+    Thesis,
+    /// What all stages took.
+    Seconds,
+}
+
+/// Stages whose outputs are too large to keep for each attack, and are made anew in seconds.
+const LARGE: [&str; 2] = ["attack", "represent"];
+
+/// Runs the pipeline with each attack and writes the table. Trained nets stay in the cache: a study that was stopped goes on.
+pub(super) fn run(study: &Study, options: &[&str]) -> Result<ExitCode> {
+    let binary = bezoar::build(None)?;
+    let scratch = crate::root().join("target/bench-attacks");
+    let said: String = options.iter().map(|option| format!(" {option}")).collect();
+    let set: String = study.settings.iter().map(|setting| format!(" and `{setting}`")).collect();
+    let columns: Vec<&Column> = study.columns.iter().filter(|column| study.shows(column)).collect();
+    let heads: String = columns.iter().map(|column| format!(" {} |", column.head)).collect();
+    let mut content = format!(
+        "\nMeasured by `{}{said}` with `pipelines/{}.yaml`{set}, on {}; one run a row. Rates in percent.\n\n| attack |{heads}\n|---|{}\n",
+        study.section.made_by,
+        study.pipeline,
+        super::machine(),
+        "---:|".repeat(columns.len()),
+    );
+    for (attack, thesis) in study.attacks {
+        let runs = scratch.join("runs");
+        let _ = fs::remove_dir_all(&runs);
+        let whole = study.names.iter().fold((*attack).to_owned(), |attack, (name, block)| attack.replace(name, block));
+        let mut eval = Command::new(&binary);
+        eval.arg("eval").arg(crate::root().join("pipelines").join(study.pipeline).with_extension("yaml"));
+        let attack_setting = format!("attack={whole}");
+        for setting in study.settings.iter().copied().chain([attack_setting.as_str()]) {
+            eval.args(["--set", setting]);
+        }
+        eval.args(options).arg("--cache").arg(scratch.join("cache")).arg("--runs").arg(&runs);
+        eprintln!("{attack}");
+        if !eval.status()?.success() {
+            bail!("{attack} failed");
+        }
+        for stage in LARGE {
+            let _ = fs::remove_dir_all(scratch.join("cache").join(stage));
+        }
+        let run = Run::only(&runs)?;
+        let failed = run.percent("attack-success", None, "all").parse::<f64>().is_ok_and(|success| success < 50.0);
+        write!(content, "| `{}`{} |", study.short(attack), if failed { " **attack failed**" } else { "" })?;
+        for column in &columns {
+            write!(content, " {} |", run.figure(&column.figure, *thesis))?;
+        }
+        content.push('\n');
+    }
+    super::write(study.page, &study.section, &content)
+}
+
+impl Study {
+    /// Columns that no row fills are left out.
+    fn shows(&self, column: &Column) -> bool {
+        !matches!(column.figure, Figure::Thesis) || self.attacks.iter().any(|(_, thesis)| thesis.is_some())
+    }
+
+    /// The attack without what every row says alike.
+    fn short(&self, attack: &str) -> String {
+        self.names.iter().fold(attack.to_owned(), |attack, (name, _)| attack.replace(&format!(", craft: {{ surrogate: {name} }}"), ""))
+    }
+}
+
+/// What a run found.
+struct Run {
+    metrics: Value,
+    timings: Value,
+}
+
+impl Run {
+    /// The one run in a folder of runs.
+    fn only(runs: &Path) -> Result<Self> {
+        let run = fs::read_dir(runs)?.filter_map(Result::ok).map(|run| run.path()).find(|run| run.join("timings.json").is_file());
+        let run = run.context("the run left no results")?;
+        let read = |name: &str| Ok::<Value, anyhow::Error>(serde_json::from_slice(&fs::read(run.join(name))?)?);
+        Ok(Self { metrics: read("metrics.json")?, timings: read("timings.json")? })
+    }
+
+    fn figure(&self, figure: &Figure, thesis: Option<f64>) -> String {
+        // Without an attack no class is attacked.
+        let attacked = if self.metrics["attack"]["attack"] == "none" { "all" } else { "attacked" };
+        match *figure {
+            Figure::Fact(name) => self.metrics["attack"][name].as_str().unwrap_or("–").to_owned(),
+            Figure::Net(metric) => self.percent(metric, None, "all"),
+            Figure::Attacked(detector, metric) => self.percent(metric, Some(detector), attacked),
+            Figure::Whole(detector, metric) => self.percent(metric, Some(detector), "all"),
+            Figure::Significant(detector) => self.significant(detector),
+            Figure::Thesis => thesis.map_or_else(|| "–".to_owned(), |value| format!("{value:.2}")),
+            Figure::Seconds => {
+                let seconds = list(&self.timings["stages"]).iter().filter_map(|stage| stage["seconds"].as_f64()).sum::<f64>();
+                format!("{seconds:.0}")
+            }
+        }
+    }
+
+    fn percent(&self, metric: &str, detector: Option<&str>, scope: &str) -> String {
+        let is_it = |found: &&Value| found["metric"] == metric && found["detector"].as_str() == detector && found["scope"] == scope;
+        let value = list(&self.metrics["measurements"]).iter().find(is_it).and_then(|found| found["value"].as_f64());
+        value.map_or_else(|| "–".to_owned(), |value| format!("{:.2}", 100.0 * value))
+    }
+
+    fn significant(&self, detector: &str) -> String {
+        let found = list(&self.metrics["detectors"]).iter().find(|found| found["detector"] == detector);
+        let classes = found.map_or(&[][..], |found| list(&found["classes"]));
+        let below = classes.iter().filter(|class| class["p_value"].as_f64().is_some_and(|p_value| p_value < 0.05));
+        let names: Vec<String> =
+            below.filter_map(|class| Some(self.metrics["classes"][class["class"].as_u64()? as usize].as_str()?.to_owned())).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
