@@ -13,12 +13,15 @@
 mod canonical;
 pub mod clusterers;
 mod composition;
+mod condensed_tree;
 pub mod decisions;
 mod distances;
+mod neighbours;
 mod principal;
 mod scan;
 mod score;
 mod silhouette;
+mod spanning_tree;
 pub mod transforms;
 
 pub use composition::Composition;

@@ -134,8 +134,11 @@ fn dbscan_finds_the_same_groups_and_noise() {
 #[test]
 fn hdbscan_finds_the_same_groups_and_noise() {
     for (Case { name, hdbscan, .. }, features) in cases() {
-        let settings =
-            Hdbscan { min_cluster_size: hdbscan.min_cluster_size, min_samples: Some(hdbscan.min_samples), allow_single_cluster: false };
+        let settings = Hdbscan {
+            min_cluster_size: hdbscan.min_cluster_size,
+            min_samples: Some(hdbscan.min_samples),
+            ..Hdbscan::example()
+        };
         let found = settings.build().unwrap().cluster(&Context::quiet(0), &features).unwrap();
         assert_eq!(ours(&found), renamed(hdbscan.labels), "{name}");
     }

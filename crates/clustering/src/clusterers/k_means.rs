@@ -86,7 +86,7 @@ impl Clusterer for KMeans {
                 .fit(&DatasetBase::from(rows.view()))
                 .map_err(|error| Error::request(format!("k-means: {error}")))?;
             let labels: Array1<usize> = model.predict(&rows);
-            Ok(labels.into_iter().map(Some).collect())
+            Ok(labels.into_iter().map(Some).collect::<Vec<_>>())
         })
     }
 }

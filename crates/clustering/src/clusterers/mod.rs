@@ -20,7 +20,7 @@ mod laws {
     use super::*;
 
     fn all() -> [(&'static str, std::sync::Arc<dyn Clusterer>); 3] {
-        let dense = Hdbscan { min_cluster_size: 3, min_samples: None, allow_single_cluster: false };
+        let dense = Hdbscan { min_cluster_size: 3, min_samples: None, ..Hdbscan::example() };
         [
             ("k-means", KMeans::example().build().unwrap()),
             ("dbscan", Dbscan::example().build().unwrap()),
