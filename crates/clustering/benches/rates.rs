@@ -17,7 +17,7 @@ fn main() -> Result<()> {
     let cx = Context::quiet(0);
     let start = Instant::now();
     let quality = match work.as_str() {
-        "k-means" => inertia(&rows, &KMeans { k: CLUSTERS, restarts: 1, ..KMeans::example() }.cluster(&cx, &rows)?),
+        "k-means" => inertia(&rows, &KMeans { k: CLUSTERS.into(), restarts: 1, ..KMeans::example() }.cluster(&cx, &rows)?),
         "pca" => {
             let reduced = Pca { dimensions: 10 }.transform(&cx, rows)?;
             reduced.values().iter().map(|&value| f64::from(value).powi(2)).sum::<f64>() / (reduced.len() - 1) as f64

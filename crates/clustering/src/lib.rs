@@ -17,6 +17,7 @@ mod condensed_tree;
 pub mod decisions;
 mod distances;
 mod neighbours;
+mod partition;
 mod principal;
 mod scan;
 mod score;

@@ -107,14 +107,39 @@ impl<'a> Rows<'a> {
 
     /// Products of all pairs of scaled rows of two ranges, row after row.
     pub(crate) fn products(&self, rows: Range<usize>, columns: Range<usize>, products: &mut Vec<f32>) {
-        let width = self.features.width();
-        let part = |range: &Range<usize>| &self.scaled[range.start * width..range.end * width];
-        products.resize(rows.len() * columns.len(), 0.0);
-        let left = MatRef::from_row_major_slice(part(&rows), rows.len(), width);
-        let right = MatRef::from_row_major_slice(part(&columns), columns.len(), width);
-        let product = MatMut::from_row_major_slice_mut(products, rows.len(), columns.len());
-        matmul(product, Accum::Replace, left, right.transpose(), 1.0, Par::Seq);
+        times(self.scaled_rows(rows), self.scaled_rows(columns), self.width(), products);
     }
+
+    /// Values a row.
+    pub(crate) fn width(&self) -> usize {
+        self.features.width()
+    }
+
+    /// One scaled row.
+    pub(crate) fn scaled_row(&self, row: usize) -> &[f32] {
+        self.scaled_rows(row..row + 1)
+    }
+
+    /// Scaled rows, one after the other.
+    pub(crate) fn scaled_rows(&self, rows: Range<usize>) -> &[f32] {
+        &self.scaled[rows.start * self.width()..rows.end * self.width()]
+    }
+
+    /// The root of the rows' variance in the mean over the columns.
+    pub(crate) fn spread(&self) -> f64 {
+        let squares: f64 = self.squares.iter().map(|&square| f64::from(square)).sum();
+        self.measured(squares / self.scaled.len() as f64).sqrt()
+    }
+}
+
+/// Products of all pairs of two lists of rows, row after row.
+pub(crate) fn times(rows: &[f32], columns: &[f32], width: usize, products: &mut Vec<f32>) {
+    let (count, others) = (rows.len() / width, columns.len() / width);
+    products.resize(count * others, 0.0);
+    let left = MatRef::from_row_major_slice(rows, count, width);
+    let right = MatRef::from_row_major_slice(columns, others, width);
+    let product = MatMut::from_row_major_slice_mut(products, count, others);
+    matmul(product, Accum::Replace, left, right.transpose(), 1.0, Par::Seq);
 }
 
 /// `0..count` in ranges of `size`, the last one shorter.

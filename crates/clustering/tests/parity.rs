@@ -90,7 +90,7 @@ fn inertia(features: &Features, clustering: &Clustering) -> f64 {
 #[test]
 fn k_means_finds_the_same_groups() {
     for (Case { name, k_means, .. }, features) in cases() {
-        let clusterer = KMeans { k: k_means.k, restarts: 100, ..KMeans::example() }.build().unwrap();
+        let clusterer = KMeans { k: k_means.k.into(), restarts: 100, ..KMeans::example() }.build().unwrap();
         let found = clusterer.cluster(&Context::quiet(0), &features).unwrap();
         assert_eq!(ours(&found), renamed(k_means.labels), "{name}");
         let inertia = inertia(&features, &found);

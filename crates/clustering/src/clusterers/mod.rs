@@ -2,10 +2,12 @@
 //!
 //! All of them number clusters by size, largest first, and give each row the same company in whatever order the rows come.
 
+mod count;
 mod dbscan;
 mod hdbscan;
 mod k_means;
 
+pub use count::{Choice, Count, Criterion};
 pub use dbscan::Dbscan;
 pub use hdbscan::Hdbscan;
 pub use k_means::KMeans;
