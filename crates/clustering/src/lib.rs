@@ -16,6 +16,7 @@ mod composition;
 mod condensed_tree;
 pub mod decisions;
 mod distances;
+mod graph;
 mod neighbours;
 mod partition;
 mod principal;

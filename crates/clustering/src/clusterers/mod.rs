@@ -6,11 +6,13 @@ mod count;
 mod dbscan;
 mod hdbscan;
 mod k_means;
+mod spectral;
 
 pub use count::{Choice, Count, Criterion};
 pub use dbscan::Dbscan;
 pub use hdbscan::Hdbscan;
 pub use k_means::KMeans;
+pub use spectral::Spectral;
 
 #[cfg(test)]
 mod laws {
@@ -21,11 +23,12 @@ mod laws {
 
     use super::*;
 
-    fn all() -> [(&'static str, std::sync::Arc<dyn Clusterer>); 3] {
+    fn all() -> [(&'static str, std::sync::Arc<dyn Clusterer>); 4] {
         let dense = Hdbscan { min_cluster_size: 3, min_samples: None, ..Hdbscan::example() };
         [
             ("k-means", KMeans::example().build().unwrap()),
             ("dbscan", Dbscan::example().build().unwrap()),
+            ("spectral", Spectral { k: Count::Given(3), neighbours: 5, distance: None }.build().unwrap()),
             ("hdbscan", dense.build().unwrap()),
         ]
     }
