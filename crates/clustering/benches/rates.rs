@@ -61,7 +61,8 @@ fn inertia(rows: &Features, clustering: &Clustering) -> f64 {
             *mean += f64::from(value) / sizes[label] as f64;
         }
     }
-    let squared = |(row, label): (&[f32], usize)| row.iter().zip(&means[label]).map(|(&x, mean)| (f64::from(x) - mean).powi(2)).sum::<f64>();
+    let squared =
+        |(row, label): (&[f32], usize)| row.iter().zip(&means[label]).map(|(&x, mean)| (f64::from(x) - mean).powi(2)).sum::<f64>();
     labelled().map(squared).sum()
 }
 

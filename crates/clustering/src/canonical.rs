@@ -90,7 +90,9 @@ mod tests {
     #[test]
     fn rows_that_cannot_be_clustered_are_refused() {
         let rows = Features::new(vec![1], vec![0.0, f32::NAN]).unwrap();
-        let refused = |min_rows| cluster_canonically(&rows, min_rows, |_| -> Result<Found> { unreachable!("refused before") }).unwrap_err().to_string();
+        let refused = |min_rows| {
+            cluster_canonically(&rows, min_rows, |_| -> Result<Found> { unreachable!("refused before") }).unwrap_err().to_string()
+        };
         assert_eq!(refused(3), "2 rows are too few to cluster: at least 3 are needed");
         assert_eq!(refused(2), "row 1 of the features to cluster: holds a NaN or an infinity");
     }

@@ -146,11 +146,8 @@ impl CondensedTree {
         let chosen = self.chosen(allow_single_cluster);
         let deaths = self.deaths();
         // If all rows are one cluster, it is of those that stay until it ends.
-        let labels: Vec<Option<usize>> = self
-            .rows
-            .iter()
-            .map(|&(cluster, density)| chosen[cluster].filter(|&chosen| chosen > 0 || density >= deaths[0]))
-            .collect();
+        let labels: Vec<Option<usize>> =
+            self.rows.iter().map(|&(cluster, density)| chosen[cluster].filter(|&chosen| chosen > 0 || density >= deaths[0])).collect();
         let strength = |(&(_, density), label): (&(usize, f64), &Option<usize>)| {
             let death = label.map_or(f64::INFINITY, |cluster| deaths[cluster]);
             if label.is_none() {
@@ -182,9 +179,8 @@ mod tests {
 
     /// Rows on a line, each joined to the next.
     fn line(places: &[f64]) -> Vec<Edge> {
-        let mut edges: Vec<Edge> = (1..places.len() as u32)
-            .map(|b| Edge { weight: (places[b as usize] - places[b as usize - 1]).powi(2), a: b - 1, b })
-            .collect();
+        let mut edges: Vec<Edge> =
+            (1..places.len() as u32).map(|b| Edge { weight: (places[b as usize] - places[b as usize - 1]).powi(2), a: b - 1, b }).collect();
         edges.sort_by(|a, b| a.weight.total_cmp(&b.weight));
         edges
     }

@@ -34,6 +34,18 @@ pub(crate) fn announce(cx: &Context, rows: usize, bytes: usize) {
     }
 }
 
+/// Euclidean distances of each row to all before it, row after row, after a note on their size if they are many.
+pub(crate) fn below_diagonal(cx: &Context, features: &Features) -> Vec<f32> {
+    announce(cx, features.len(), Pairwise::bytes(features.len()));
+    let distances = Distances::between(features);
+    let of_block = |block: Range<usize>| {
+        let rows = distances.of(block.clone());
+        let before = |(row, number): (ndarray::ArrayView1<'_, f64>, usize)| row.iter().take(number).map(|&value| value as f32).collect();
+        rows.rows().into_iter().zip(block).flat_map(|row| -> Vec<f32> { before(row) }).collect::<Vec<_>>()
+    };
+    distances.blocks().into_par_iter().flat_map_iter(of_block).collect()
+}
+
 /// Distances by matrix multiplication, `|x - y|² = |x|² + |y|² - 2xy`, an order of magnitude faster than differences.
 pub(crate) struct Distances {
     centred: Array2<f64>,

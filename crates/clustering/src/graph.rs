@@ -70,6 +70,11 @@ impl Graph {
         components
     }
 
+    /// The sum of the weights at each row.
+    pub(crate) fn degrees(&self) -> impl Iterator<Item = f64> + '_ {
+        self.neighbours.iter().map(|row| row.iter().map(|(_, weight)| weight).sum())
+    }
+
     /// The number of connected components.
     pub(crate) fn count(&self) -> usize {
         self.components().iter().max().map_or(0, |last| last + 1)
@@ -176,7 +181,8 @@ impl Laplacian {
 
     /// `L x`.
     fn apply(&self, x: &[f64]) -> Vec<f64> {
-        let value = |(links, x_row): (&Vec<(u32, f64)>, &f64)| x_row - links.iter().map(|&(to, weight)| weight * x[to as usize]).sum::<f64>();
+        let value =
+            |(links, x_row): (&Vec<(u32, f64)>, &f64)| x_row - links.iter().map(|&(to, weight)| weight * x[to as usize]).sum::<f64>();
         self.links.iter().zip(x).map(value).collect()
     }
 
@@ -243,7 +249,9 @@ impl Laplacian {
     fn ritz(&self, vectors: &[Vec<f64>], wanted: usize) -> Result<(Vec<f64>, Vec<Vec<f64>>, f64)> {
         let applied: Vec<Vec<f64>> = vectors.par_iter().map(|vector| self.apply(vector)).collect();
         let count = vectors.len();
-        let inner = Mat::from_fn(count, count, |row, column| f64::midpoint(dot(&vectors[row], &applied[column]), dot(&vectors[column], &applied[row])));
+        let inner = Mat::from_fn(count, count, |row, column| {
+            f64::midpoint(dot(&vectors[row], &applied[column]), dot(&vectors[column], &applied[row]))
+        });
         let found = inner.self_adjoint_eigen(Side::Lower).map_err(|error| Error::request(format!("spectrum of the graph: {error:?}")))?;
         let rotate = |from: &[Vec<f64>], to: usize| {
             let mut rotated = vec![0.0; from[0].len()];
@@ -295,8 +303,10 @@ mod tests {
     fn residual(graph: &Graph, value: f64, vector: &[f64]) -> f64 {
         let degrees: Vec<f64> = graph.neighbours.iter().map(|row| row.iter().map(|(_, weight)| weight).sum()).collect();
         let difference = |row: usize| {
-            let linked: f64 =
-                graph.neighbours[row].iter().map(|&(to, weight)| weight / (degrees[row] * degrees[to as usize]).sqrt() * vector[to as usize]).sum();
+            let linked: f64 = graph.neighbours[row]
+                .iter()
+                .map(|&(to, weight)| weight / (degrees[row] * degrees[to as usize]).sqrt() * vector[to as usize])
+                .sum();
             vector[row] - linked - value * vector[row]
         };
         (0..vector.len()).map(|row| difference(row).powi(2)).sum::<f64>().sqrt()

@@ -17,6 +17,7 @@ mod condensed_tree;
 pub mod decisions;
 mod distances;
 mod graph;
+mod linkage;
 mod neighbours;
 mod partition;
 mod principal;
@@ -27,6 +28,7 @@ mod spanning_tree;
 pub mod transforms;
 
 pub use composition::Composition;
+pub use linkage::Linkage;
 pub use principal::{PrincipalComponents, principal_components};
 pub use scan::{Class, Finding, Scan};
 pub use score::distance_to_bulk;

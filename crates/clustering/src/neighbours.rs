@@ -177,11 +177,6 @@ impl Neighbours {
         Self { count, found: (0..pairs.len()).into_par_iter().map(of_row).collect::<Vec<_>>().concat() }
     }
 
-    /// How many there are of each row.
-    pub(crate) fn count(&self) -> usize {
-        self.count
-    }
-
     /// The nearest of one row, with their squared distances.
     pub(crate) fn of(&self, row: usize) -> &[(u32, f64)] {
         &self.found[row * self.count..(row + 1) * self.count]
@@ -338,7 +333,7 @@ mod tests {
     fn there_are_no_more_than_other_rows() {
         let features = Features::new(vec![1], vec![0.0, 1.0, 5.0]).unwrap();
         assert_eq!(found(&features, 10).of(1), [(0, 1.0), (2, 16.0)]);
-        assert_eq!(found(&Features::new(vec![1], vec![3.0]).unwrap(), 2).count(), 0);
+        assert_eq!(found(&Features::new(vec![1], vec![3.0]).unwrap(), 2).of(0), []);
     }
 
     #[test]

@@ -174,9 +174,8 @@ impl<'a> State<'a> {
         let centres = &self.centres;
         let of_block = |(number, ((labels, upper), lower)): (usize, ((&mut [u32], &mut [f64]), &mut [f64]))| {
             let first = number * BLOCK;
-            let unsure: Vec<usize> = (0..labels.len())
-                .filter(|&at| labels[at] == NONE || upper[at] >= lower[at].max(half[labels[at] as usize]))
-                .collect();
+            let unsure: Vec<usize> =
+                (0..labels.len()).filter(|&at| labels[at] == NONE || upper[at] >= lower[at].max(half[labels[at] as usize])).collect();
             if unsure.is_empty() {
                 return Vec::new();
             }
@@ -235,7 +234,8 @@ impl<'a> State<'a> {
         }
         self.fill_empty();
         let means = self.means();
-        let moves: Vec<f64> = (0..self.sizes.len()).map(|centre| distance(self.centre(centre), &means[centre * width..][..width])).collect();
+        let moves: Vec<f64> =
+            (0..self.sizes.len()).map(|centre| distance(self.centre(centre), &means[centre * width..][..width])).collect();
         self.centres = means;
         let mut order: Vec<usize> = (0..moves.len()).collect();
         order.sort_by(|&a, &b| moves[b].total_cmp(&moves[a]));
@@ -251,7 +251,8 @@ impl<'a> State<'a> {
 
     fn means(&self) -> Vec<f64> {
         let width = self.rows.width();
-        let mean = |(at, sum): (usize, &f64)| if self.sizes[at / width] > 0 { sum / self.sizes[at / width] as f64 } else { self.centres[at] };
+        let mean =
+            |(at, sum): (usize, &f64)| if self.sizes[at / width] > 0 { sum / self.sizes[at / width] as f64 } else { self.centres[at] };
         self.sums.iter().enumerate().map(mean).collect()
     }
 

@@ -126,9 +126,10 @@ pub(crate) fn of_pairs(cx: &Context, pairs: &Pairwise, cores: &[f64]) -> Result<
                 nearest[row] = Edge { weight, a: last as u32, b: row as u32 };
             }
         }
-        let (at, _) = outside.iter().enumerate().fold((0, f64::INFINITY), |best, (at, &row)| {
-            if nearest[row].weight < best.1 { (at, nearest[row].weight) } else { best }
-        });
+        let (at, _) = outside
+            .iter()
+            .enumerate()
+            .fold((0, f64::INFINITY), |best, (at, &row)| if nearest[row].weight < best.1 { (at, nearest[row].weight) } else { best });
         // `remove` keeps the order, and with it which of equal ones comes first.
         last = outside.remove(at);
         edges.push(nearest[last]);

@@ -14,8 +14,8 @@ use crate::spanning_tree;
 
 /// Spectral clustering: groups that a graph of near rows falls into, of whatever shape, as in SpRAy (arXiv 1902.10178).
 ///
-/// Rows are joined to their nearest `neighbours`; the least eigenvectors of the graph's normalised Laplacian, with rows scaled to
-/// length 1, are clustered by k-means (Ng, Jordan and Weiss 2001). A graph of more components than groups is joined first, by the
+/// Rows are joined to their nearest `neighbours`; the least eigenvectors of the graph's normalised Laplacian, divided by the roots of the
+/// rows' degrees (Shi and Malik 2000), are clustered by k-means, as in scikit-learn. A graph of more components than groups is joined first, by the
 /// shortest edges. Rows of any shape are taken as flat. Memory grows with the class, not with its square, unless `distance` is given.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -77,7 +77,7 @@ impl Clusterer for Spectral {
                     (widest_gap(&values), vectors)
                 }
             };
-            let embedding = embed(features.len(), &vectors[..k.min(vectors.len())])?;
+            let embedding = embed(&graph, &vectors[..k.min(vectors.len())])?;
             let search = Search { k, restarts: RESTARTS, iterations: 300, tolerance: 1e-6 };
             let labels = search.run(cx, &Rows::of(&embedding), &mut cx.rng("k-means"))?.labels;
             Ok(labels.into_iter().map(Some).collect::<Vec<_>>())
@@ -114,14 +114,11 @@ fn widest_gap(values: &[f64]) -> usize {
     1 + steps.enumerate().fold((0, f64::NEG_INFINITY), |best, next| if next.1 > best.1 { next } else { best }).0
 }
 
-/// Rows of the vectors, scaled to length 1.
-fn embed(rows: usize, vectors: &[Vec<f64>]) -> Result<Features> {
-    let mut values = Vec::with_capacity(rows * vectors.len());
-    for row in 0..rows {
-        let length = vectors.iter().map(|vector| vector[row] * vector[row]).sum::<f64>().sqrt();
-        values.extend(vectors.iter().map(|vector| if length > 0.0 { (vector[row] / length) as f32 } else { 0.0 }));
-    }
-    Features::new(vec![vectors.len()], values)
+/// The vectors' entries at each row, divided by the root of its degree: constant within a component where the eigenvalue is 0.
+fn embed(graph: &Graph, vectors: &[Vec<f64>]) -> Result<Features> {
+    let roots: Vec<f64> = graph.degrees().map(f64::sqrt).collect();
+    let values = roots.iter().enumerate().flat_map(|(row, root)| vectors.iter().map(move |vector| (vector[row] / root) as f32));
+    Features::new(vec![vectors.len()], values.collect())
 }
 
 #[cfg(test)]
