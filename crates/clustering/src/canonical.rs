@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bezoar_core::{Clustering, Error, Features, Result};
+use bezoar_core::{Clustering, Error, Features, Membership, Result};
 
 /// The numbers of the rows in lexicographic order of their values. Only equal rows are interchangeable.
 pub(crate) fn canonical_order(features: &Features) -> Vec<usize> {
@@ -14,15 +14,28 @@ pub(crate) fn canonical_order(features: &Features) -> Vec<usize> {
     order
 }
 
+/// What an algorithm finds in rows in canonical order.
+pub(crate) struct Found {
+    /// The cluster of each row under the algorithm's own numbers; none for noise.
+    pub(crate) labels: Vec<Option<usize>>,
+    pub(crate) membership: Option<Membership>,
+}
+
+impl From<Vec<Option<usize>>> for Found {
+    fn from(labels: Vec<Option<usize>>) -> Self {
+        Self { labels, membership: None }
+    }
+}
+
 /// Runs `cluster` on the rows in canonical order, so that seeded draws and ties fall to the same rows in whatever order they
 /// came. Clusters are then numbered by size, largest first, equal ones by their first row in that order.
 ///
 /// # Errors
 /// When there are fewer than `min_rows` rows or one is not finite, and what `cluster` says.
-pub(crate) fn cluster_canonically(
+pub(crate) fn cluster_canonically<F: Into<Found>>(
     features: &Features,
     min_rows: usize,
-    cluster: impl FnOnce(&Features) -> Result<Vec<Option<usize>>>,
+    cluster: impl FnOnce(&Features) -> Result<F>,
 ) -> Result<Clustering> {
     if features.len() < min_rows {
         return Err(Error::request(format!("{} rows are too few to cluster: at least {min_rows} are needed", features.len())));
@@ -31,13 +44,21 @@ pub(crate) fn cluster_canonically(
         return Err(Error::data(format!("row {row} of the features to cluster"), "holds a NaN or an infinity"));
     }
     let order = canonical_order(features);
-    let found = cluster(&features.select(&order))?;
+    let Found { labels: found, membership } = cluster(&features.select(&order))?.into();
     let numbers = numbers_by_size(&found);
     let mut labels = vec![None; features.len()];
     for (&row, label) in order.iter().zip(&found) {
         labels[row] = label.map(|label| numbers[&label]);
     }
-    Ok(Clustering::of(labels))
+    let restored = |values: &[f64]| {
+        let mut restored = vec![0.0; values.len()];
+        for (&row, &value) in order.iter().zip(values) {
+            restored[row] = value;
+        }
+        restored
+    };
+    let membership = membership.map(|found| Membership { strengths: restored(&found.strengths), outliers: restored(&found.outliers) });
+    Ok(Clustering { labels, membership })
 }
 
 fn numbers_by_size(labels: &[Option<usize>]) -> BTreeMap<usize, u32> {
@@ -69,7 +90,9 @@ mod tests {
     #[test]
     fn rows_that_cannot_be_clustered_are_refused() {
         let rows = Features::new(vec![1], vec![0.0, f32::NAN]).unwrap();
-        let refused = |min_rows| cluster_canonically(&rows, min_rows, |_| unreachable!("refused before")).unwrap_err().to_string();
+        let refused = |min_rows| {
+            cluster_canonically(&rows, min_rows, |_| -> Result<Found> { unreachable!("refused before") }).unwrap_err().to_string()
+        };
         assert_eq!(refused(3), "2 rows are too few to cluster: at least 3 are needed");
         assert_eq!(refused(2), "row 1 of the features to cluster: holds a NaN or an infinity");
     }

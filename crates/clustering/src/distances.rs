@@ -1,8 +1,8 @@
-//! Euclidean distances between all rows of a class.
+//! Distances between all rows of a class.
 
 use std::ops::Range;
 
-use bezoar_core::Features;
+use bezoar_core::{Context, Distance, Error, Features, Pairwise, Part, Result};
 use ndarray::{Array1, Array2, Axis, s};
 use rayon::prelude::*;
 
@@ -13,6 +13,38 @@ pub(crate) const BLOCK: usize = 128;
 
 /// Below this part of the rows' own squared lengths, a squared distance has lost too many digits to cancellation.
 const CANCELLED: f64 = 1e-9;
+
+/// Bytes of a table of distances that are worth a note.
+const LARGE: usize = 256 << 20;
+
+/// The distances that a plugin gives, after a note on their size if they are many.
+pub(crate) fn pairwise(cx: &Context, distance: &Part<dyn Distance>, features: &Features) -> Result<Pairwise> {
+    announce(cx, features.len(), Pairwise::bytes(features.len()));
+    let pairs = distance.blame(distance.between(cx, features))?;
+    if pairs.len() != features.len() {
+        return Err(Error::request(format!("the distance `{}` compared {} of {} rows", distance.name(), pairs.len(), features.len())));
+    }
+    Ok(pairs)
+}
+
+/// Says what a table of distances will take before it is made, if that is much.
+pub(crate) fn announce(cx: &Context, rows: usize, bytes: usize) {
+    if bytes > LARGE {
+        cx.note(&format!("distances between all {rows} rows of this class take {:.1} GB", bytes as f64 / 1e9));
+    }
+}
+
+/// Euclidean distances of each row to all before it, row after row, after a note on their size if they are many.
+pub(crate) fn below_diagonal(cx: &Context, features: &Features) -> Vec<f32> {
+    announce(cx, features.len(), Pairwise::bytes(features.len()));
+    let distances = Distances::between(features);
+    let of_block = |block: Range<usize>| {
+        let rows = distances.of(block.clone());
+        let before = |(row, number): (ndarray::ArrayView1<'_, f64>, usize)| row.iter().take(number).map(|&value| value as f32).collect();
+        rows.rows().into_iter().zip(block).flat_map(|row| -> Vec<f32> { before(row) }).collect::<Vec<_>>()
+    };
+    distances.blocks().into_par_iter().flat_map_iter(of_block).collect()
+}
 
 /// Distances by matrix multiplication, `|x - y|² = |x|² + |y|² - 2xy`, an order of magnitude faster than differences.
 pub(crate) struct Distances {

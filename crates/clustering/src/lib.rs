@@ -13,15 +13,22 @@
 mod canonical;
 pub mod clusterers;
 mod composition;
+mod condensed_tree;
 pub mod decisions;
 mod distances;
+mod graph;
+mod linkage;
+mod neighbours;
+mod partition;
 mod principal;
 mod scan;
 mod score;
 mod silhouette;
+mod spanning_tree;
 pub mod transforms;
 
 pub use composition::Composition;
+pub use linkage::Linkage;
 pub use principal::{PrincipalComponents, principal_components};
 pub use scan::{Class, Finding, Scan};
 pub use score::distance_to_bulk;

@@ -2,13 +2,23 @@
 //!
 //! All of them number clusters by size, largest first, and give each row the same company in whatever order the rows come.
 
+mod agglomerative;
+mod count;
 mod dbscan;
+mod gaussian_mixture;
 mod hdbscan;
 mod k_means;
+mod optics;
+mod spectral;
 
+pub use agglomerative::Agglomerative;
+pub use count::{Choice, Count, Criterion};
 pub use dbscan::Dbscan;
+pub use gaussian_mixture::{Covariance, Fit, GaussianMixture};
 pub use hdbscan::Hdbscan;
 pub use k_means::KMeans;
+pub use optics::Optics;
+pub use spectral::Spectral;
 
 #[cfg(test)]
 mod laws {
@@ -19,11 +29,16 @@ mod laws {
 
     use super::*;
 
-    fn all() -> [(&'static str, std::sync::Arc<dyn Clusterer>); 3] {
-        let dense = Hdbscan { min_cluster_size: 3, min_samples: None, allow_single_cluster: false };
+    fn all() -> [(&'static str, std::sync::Arc<dyn Clusterer>); 8] {
+        let dense = Hdbscan { min_cluster_size: 3, min_samples: None, ..Hdbscan::example() };
         [
             ("k-means", KMeans::example().build().unwrap()),
             ("dbscan", Dbscan::example().build().unwrap()),
+            ("agglomerative", Agglomerative::example().build().unwrap()),
+            ("agglomerative single", Agglomerative { linkage: crate::Linkage::Single, ..Agglomerative::example() }.build().unwrap()),
+            ("gaussian-mixture", GaussianMixture::example().build().unwrap()),
+            ("optics", Optics::example().build().unwrap()),
+            ("spectral", Spectral { k: Count::Given(3), neighbours: 5, distance: None }.build().unwrap()),
             ("hdbscan", dense.build().unwrap()),
         ]
     }
