@@ -22,10 +22,6 @@ impl Curvature {
         }
     }
 
-    pub(super) fn forget(&mut self) {
-        self.pairs.clear();
-    }
-
     /// The way down from a gradient; `unit` times the gradient as long as nothing is remembered.
     pub(super) fn descent(&self, gradient: &[f64], unit: f64) -> Vec<f64> {
         let mut way: Vec<f64> = gradient.iter().map(|slope| -slope).collect();
