@@ -1,6 +1,7 @@
 //! Optimal transport and Gromov-Wasserstein distances between weighted points.
 
 mod error;
+mod exact;
 pub mod gromov;
 mod space;
 mod vector;

@@ -1,11 +1,15 @@
 //! What holds for every pair of spaces.
 
-use bezoar_transport::gromov::{Barycentre, Centre, Embedding, Fast, KMeans, Reference, Solver, barycentre, k_means, reference};
+use bezoar_transport::gromov::{
+    Barycentre, Centre, Embedding, Fast, Fused, KMeans, LowerBound, Placed, Reference, Solver, barycentre, k_means, lower_bound, reference,
+};
 use bezoar_transport::{Error, Space};
 use proptest::prelude::*;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+const BOUNDS: [LowerBound; 3] = [LowerBound::First, LowerBound::Second, LowerBound::Third];
 
 type Points = Vec<([f64; 2], f64)>;
 
@@ -120,6 +124,55 @@ proptest! {
     }
 
     #[test]
+    fn lower_bounds_lie_below_the_cost_and_above_each_other((a, b) in (points(), points()), epsilon in 0.02..0.5_f64) {
+        let (a, b) = (space(&a), space(&b));
+        let [first, second, third] = BOUNDS.map(|bound| lower_bound(&a, &b, bound));
+        let cost = cost(&a, &b, epsilon);
+        prop_assert!(first <= third + 1e-9 && second <= third + 1e-9 && third <= cost + 1e-6, "{first}, {second}, {third} and {cost}");
+    }
+
+    #[test]
+    fn bounds_and_moments_of_isometric_spaces_are_equal(a in points(), angle in 0.0..6.3_f64, down in -5.0..5.0_f64) {
+        let (sine, cosine) = angle.sin_cos();
+        let moved: Points = a.iter().rev().map(|&([y, x], weight)| ([cosine * y - sine * x + down, sine * y + cosine * x], weight)).collect();
+        let (here, there) = (space(&a), space(&moved));
+        for bound in BOUNDS {
+            prop_assert!(lower_bound(&here, &there, bound) < 1e-12, "{bound:?}");
+        }
+        prop_assert!((here.moments().0 - there.moments().0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_space_is_no_debiased_way_from_itself(a in points(), epsilon in 0.02..0.5_f64, share in 0.0..1.0_f64) {
+        let space = space(&a);
+        let embedding = Embedding::of(&space, space.len()).unwrap();
+        prop_assert_eq!(Solver::new(Fast::new(epsilon)).unwrap().debiased(&embedding, &embedding), 0.0);
+        let placed = Placed::of(&space, space.len(), 1.0).unwrap();
+        prop_assert_eq!(Fused::new(Fast::new(epsilon), share).unwrap().debiased(&placed, &placed), 0.0);
+    }
+
+    #[test]
+    fn fused_costs_are_those_of_their_parts_at_the_ends((a, b) in (points(), points())) {
+        let (a, b) = (space(&a), space(&b));
+        let fused = |share: f64, rank: usize| {
+            let [first, second] = [&a, &b].map(|space| Placed::of(space, rank, 2.0).unwrap());
+            Fused::new(Fast::new(0.1), share).unwrap().distance(&first, &second).value
+        };
+        prop_assert!((fused(1.0, 30) - cost(&a, &b, 0.1)).abs() < 1e-9);
+        prop_assert!((fused(0.0, 30) - fused(0.0, 0)).abs() < 1e-6, "shape has no part in it");
+        let (shape, place, between) = (fused(1.0, 30), fused(0.0, 0), fused(0.5, 30));
+        prop_assert!(between > -1e-6 && shape > -1e-6 && place > -1e-6);
+    }
+
+    #[test]
+    fn what_a_translation_costs_is_its_squared_length(a in points(), (down, across) in (-1.0..1.0_f64, -1.0..1.0_f64)) {
+        let moved: Points = a.iter().map(|&([y, x], weight)| ([y + down, x + across], weight)).collect();
+        let [here, there] = [&a, &moved].map(|points| Placed::of(&space(points), 0, 1.0).unwrap());
+        let cost = Fused::new(Fast::new(0.05), 0.0).unwrap().debiased(&here, &there);
+        prop_assert!((cost - down * down - across * across).abs() < 2e-5, "{cost}");
+    }
+
+    #[test]
     fn embeddings_keep_all_distances(a in points()) {
         let space = space(&a);
         let embedding = Embedding::of(&space, space.len()).unwrap();
@@ -159,7 +212,7 @@ fn rings_and_clumps_are_told_apart() {
         .map(|points| Embedding::of(&space(&points), 32).unwrap())
         .collect();
     for epsilon in [0.1, 0.01] {
-        let settings = KMeans { clusters: 2, centre: Barycentre::new(epsilon), iterations: 20 };
+        let settings = KMeans { clusters: 2, centre: Barycentre::new(epsilon), iterations: 20, restart: false };
         let with = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| k_means(&spaces, &settings, &mut ChaCha8Rng::seed_from_u64(1), &|_| true).unwrap())

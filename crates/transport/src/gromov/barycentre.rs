@@ -101,7 +101,7 @@ fn mean(points: usize, spaces: &[&Embedding], starts: &[Option<Start>]) -> Vec<f
         let reach = |row: &[f32]| f64::from(row[0]) + 0.5 * space.moments.0 / points as f64;
         for a in 0..points {
             for b in 0..=a {
-                let product: f32 = rows[a][1..].iter().zip(&rows[b][1..]).map(|(x, y)| x * y).sum();
+                let product: f32 = rows[a][1..=space.rank()].iter().zip(&rows[b][1..=space.rank()]).map(|(x, y)| x * y).sum();
                 sums[a * points + b] += (reach(rows[a]) + reach(rows[b])) / points as f64 - 2.0 * f64::from(product);
             }
         }
