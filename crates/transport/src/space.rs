@@ -34,7 +34,7 @@ impl Space {
                 let value = distances[from * points + to];
                 let problem = if !value.is_finite() || value < 0.0 {
                     "distances are finite and not negative"
-                } else if value != distances[to * points + from] {
+                } else if (value - distances[to * points + from]).abs() > 0.0 {
                     "the way back is of another length"
                 } else {
                     continue;
@@ -184,6 +184,8 @@ fn probabilities(mut weights: Vec<f64>) -> Result<Vec<f64>> {
         return Err(Error::Weight { index, value: weights[index] });
     }
     let sum: f64 = weights.iter().sum();
-    weights.iter_mut().for_each(|weight| *weight /= sum);
+    for weight in &mut weights {
+        *weight /= sum;
+    }
     Ok(weights)
 }

@@ -1,5 +1,7 @@
 //! What holds for every pair of spaces.
 
+#![expect(clippy::float_cmp, reason = "what is exactly 0")]
+
 use bezoar_transport::gromov::{
     Barycentre, Centre, Embedding, Fast, Fused, KMeans, LowerBound, Placed, Reference, Solver, barycentre, k_means, lower_bound, reference,
 };

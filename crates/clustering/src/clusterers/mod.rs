@@ -3,12 +3,16 @@
 //! All of them number clusters by size, largest first, and give each row the same company in whatever order the rows come.
 
 mod dbscan;
+mod gromov_wasserstein_k_means;
 mod hdbscan;
 mod k_means;
+mod k_medoids;
 
 pub use dbscan::Dbscan;
+pub use gromov_wasserstein_k_means::GromovWassersteinKMeans;
 pub use hdbscan::Hdbscan;
 pub use k_means::KMeans;
+pub use k_medoids::KMedoids;
 
 #[cfg(test)]
 mod laws {
@@ -19,11 +23,12 @@ mod laws {
 
     use super::*;
 
-    fn all() -> [(&'static str, std::sync::Arc<dyn Clusterer>); 3] {
+    fn all() -> [(&'static str, std::sync::Arc<dyn Clusterer>); 4] {
         let dense = Hdbscan { min_cluster_size: 3, min_samples: None, allow_single_cluster: false };
         [
             ("k-means", KMeans::example().build().unwrap()),
             ("dbscan", Dbscan::example().build().unwrap()),
+            ("k-medoids", KMedoids::example().build().unwrap()),
             ("hdbscan", dense.build().unwrap()),
         ]
     }
@@ -73,7 +78,7 @@ mod laws {
 
         #[test]
         fn equal_rows_stay_together(rows in clouds()) {
-            for (name, clusterer) in &all()[..2] {
+            for (name, clusterer) in &all()[..3] {
                 let labels = cluster(&**clusterer, &rows).labels;
                 for twin in 0..3 {
                     prop_assert_eq!(labels[twin], labels[rows.len() - 3 + twin], "{}", name);

@@ -48,7 +48,9 @@ impl Centre {
         let mut distances: Vec<f64> =
             places.iter().flat_map(|a| places.iter().map(move |b| (a[0] - b[0]).powi(2) + (a[1] - b[1]).powi(2))).collect();
         let largest = distances.iter().copied().fold(0.0, f64::max);
-        distances.iter_mut().for_each(|distance| *distance /= largest);
+        for distance in &mut distances {
+            *distance /= largest;
+        }
         Self::of(distances)
     }
 

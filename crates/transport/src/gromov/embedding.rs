@@ -43,6 +43,7 @@ impl Embedding {
     ///
     /// # Errors
     /// When the distances are not of negative type, or `rank` is 0.
+    #[expect(clippy::missing_panics_doc, reason = "the columns of a matrix are contiguous")]
     pub fn of(space: &Space, rank: usize) -> Result<Self> {
         if rank == 0 {
             return Err(Error::Setting { name: "rank", value: 0.0, range: "at least 1" });

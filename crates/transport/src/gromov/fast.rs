@@ -135,7 +135,9 @@ impl Solver {
             }
             let leap = inner(&way, &way).sqrt() * curved / inner(&gradient, &gradient).sqrt();
             if leap > LEAP && moved > NEAR {
-                way.iter_mut().for_each(|step| *step *= LEAP / leap);
+                for step in &mut way {
+                    *step *= LEAP / leap;
+                }
             }
             let slope = inner(&way, &gradient);
             let tolerance = (moved * SHARPER).clamp(FINE, COARSE);

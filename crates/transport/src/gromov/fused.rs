@@ -24,7 +24,9 @@ impl Placed {
         let (places, diameter) = space.places().ok_or(Error::NoPlane)?;
         let mut places: Vec<[f64; 2]> = places.iter().map(|place| place.map(|x| x * diameter / unit)).collect();
         let mean = [0, 1].map(|axis| places.iter().zip(space.weights()).map(|(place, weight)| place[axis] * weight).sum::<f64>());
-        places.iter_mut().for_each(|place| *place = [place[0] - mean[0], place[1] - mean[1]]);
+        for place in &mut places {
+            *place = [place[0] - mean[0], place[1] - mean[1]];
+        }
         let square = places.iter().zip(space.weights()).map(|([y, x], weight)| weight * (y * y + x * x)).sum();
         let embedding = if rank == 0 { Embedding::bare(space) } else { Embedding::of(space, rank)? };
         Ok(Self { embedding: embedding.with_columns(&places), mean, square })

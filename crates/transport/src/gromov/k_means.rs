@@ -123,7 +123,9 @@ fn filled(mut labels: Vec<usize>, costs: &[Vec<f64>], clusters: usize) -> Vec<us
             continue;
         }
         let mut sizes = vec![0; clusters];
-        labels.iter().for_each(|&label| sizes[label] += 1);
+        for &label in &labels {
+            sizes[label] += 1;
+        }
         let movable = (0..labels.len()).filter(|&space| sizes[labels[space]] > 1);
         if let Some(farthest) = movable.max_by(|&a, &b| costs[a][labels[a]].total_cmp(&costs[b][labels[b]])) {
             labels[farthest] = cluster;

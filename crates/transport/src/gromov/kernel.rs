@@ -221,7 +221,9 @@ impl Kernel {
             let sum: f32 = sums.into_iter().sum();
             let scale = p / sum;
             *f = scale.ln() - peak;
-            values.iter_mut().for_each(|value| *value *= scale);
+            for value in values {
+                *value *= scale;
+            }
         }
         self.u.fill(1.0);
     }

@@ -159,7 +159,9 @@ impl Lifted {
         let mut carried = MatMut::from_row_major_slice_mut(&mut self.carried, rows, columns);
         multiply(carried.as_mut(), MatRef::from_row_major_slice(values, rows, stride), scaled);
         for (carried, &u) in self.carried.chunks_exact_mut(columns).zip(u) {
-            carried.iter_mut().for_each(|value| *value *= u);
+            for value in carried {
+                *value *= u;
+            }
         }
         let carried = MatRef::from_row_major_slice(&self.carried, rows, columns);
         multiply(MatMut::from_row_major_slice_mut(&mut self.covariance, first.columns, columns), firsts.transpose(), carried);

@@ -77,7 +77,7 @@ fn merged(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     let mut merged: Vec<(f64, f64)> = Vec::new();
     for (value, weight) in points {
         match merged.last_mut() {
-            Some(last) if last.0 == value => last.1 += weight,
+            Some(last) if last.0.total_cmp(&value).is_eq() => last.1 += weight,
             _ => merged.push((value, weight)),
         }
     }

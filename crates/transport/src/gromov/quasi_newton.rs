@@ -32,7 +32,9 @@ impl Curvature {
             factors.push(factor);
         }
         let scale = self.pairs.back().map_or(unit, |(_, change, inverse)| 1.0 / (inverse * inner(change, change)));
-        way.iter_mut().for_each(|slope| *slope *= scale);
+        for slope in &mut way {
+            *slope *= scale;
+        }
         for ((step, change, inverse), factor) in self.pairs.iter().zip(factors.iter().rev()) {
             let correction = factor - inverse * inner(change, &way);
             add(&mut way, step, correction);
