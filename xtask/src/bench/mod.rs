@@ -1,6 +1,7 @@
 //! What things cost: the kernels, the stages of the GTSRB pipelines, and the nets beside their peers.
 
 mod attacks;
+mod gromov;
 mod localisation;
 mod peers;
 mod pipelines;
@@ -22,14 +23,16 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["attacks", "shifted", options @ ..] => attacks::run(&attacks::SHIFTED, options),
         ["attacks", "paper-net", options @ ..] => attacks::run(&attacks::PAPER_NET, options),
         ["attacks", options @ ..] => attacks::run(&attacks::COMPACT, options),
+        ["gromov", options @ ..] => gromov::run(options),
         ["localisation", options @ ..] => localisation::run(options),
         [] => {
             let kernels = kernels()?;
             if kernels == ExitCode::SUCCESS { pipelines::run(&[]) } else { Ok(kernels) }
         }
         _ => bail!(
-            "usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..] | attacks [shifted | paper-net] [--set PATH=VALUE..] | {} | {}]",
+            "usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..] | attacks [shifted | paper-net] [--set PATH=VALUE..] | {} | {} | {}]",
             peers::USAGE,
+            gromov::USAGE,
             localisation::USAGE
         ),
     }
