@@ -2,6 +2,8 @@
 //!
 //! - [`transforms`]: plugins that change features, row by row (`channel-sum`, `min-max`, `unit-mass`) or together (`pca`).
 //! - [`clusterers`]: plugins that group rows (`k-means`, `hdbscan`, `dbscan`). None of them depends on the order of the rows.
+//! - [`metrics`]: plugins that measure distances between rows (`gromov-wasserstein`, `wasserstein`, `euclidean`..), for clusterers that need no
+//!   coordinates.
 //! - [`decisions`]: plugins that say which groups are poison (`smaller-cluster`, `relative-size`, `silhouette`).
 //! - [`Composition`]: a detector made of such parts. Heatmap Clustering and Activation Clustering are two of its presets,
 //!   each a crate under `plugins/`.
@@ -18,6 +20,7 @@ pub mod decisions;
 mod distances;
 mod graph;
 mod linkage;
+pub mod metrics;
 mod neighbours;
 mod partition;
 mod principal;

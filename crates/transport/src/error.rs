@@ -63,6 +63,9 @@ pub enum Error {
         /// What it may be.
         range: &'static str,
     },
+    /// Points that lie nowhere, where places are compared.
+    #[error("the space is known by its distances alone, and places are compared: make it of points")]
+    NoPlane,
     /// Distances that are not of negative type, which the fast solver builds on.
     #[error("these distances are not of negative type (as Euclidean ones are): use the reference solver")]
     NotNegativeType,

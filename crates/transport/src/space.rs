@@ -12,8 +12,8 @@ pub struct Space {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Geometry {
-    /// Points of the plane, divided by their diameter.
-    Plane(Vec<[f64; 2]>),
+    /// Points of the plane, divided by their diameter, and the diameter.
+    Plane(Vec<[f64; 2]>, f64),
     /// A symmetric matrix, row after row.
     Matrix(Vec<f64>),
 }
@@ -34,7 +34,7 @@ impl Space {
                 let value = distances[from * points + to];
                 let problem = if !value.is_finite() || value < 0.0 {
                     "distances are finite and not negative"
-                } else if value != distances[to * points + from] {
+                } else if (value - distances[to * points + from]).abs() > 0.0 {
                     "the way back is of another length"
                 } else {
                     continue;
@@ -62,7 +62,7 @@ impl Space {
         if diameter > 0.0 {
             points.iter_mut().flatten().for_each(|x| *x /= diameter);
         }
-        Ok(Self { weights, geometry: Geometry::Plane(points) })
+        Ok(Self { weights, geometry: Geometry::Plane(points, if diameter > 0.0 { diameter } else { 1.0 }) })
     }
 
     /// The pixels that carry `mass` of a heatmap, as *Heatmap Clustering* (arXiv 2204.12848) takes them: values are stretched to 0 to 1
@@ -115,7 +115,7 @@ impl Space {
     /// How far one point is from another.
     pub fn distance(&self, from: usize, to: usize) -> f64 {
         match &self.geometry {
-            Geometry::Plane(points) => euclid(points[from], points[to]),
+            Geometry::Plane(points, _) => euclid(points[from], points[to]),
             Geometry::Matrix(distances) => distances[from * self.len() + to],
         }
     }
@@ -124,14 +124,14 @@ impl Space {
     pub fn distances(&self) -> Vec<f64> {
         match &self.geometry {
             Geometry::Matrix(distances) => distances.clone(),
-            Geometry::Plane(points) => points.iter().flat_map(|&a| points.iter().map(move |&b| euclid(a, b))).collect(),
+            Geometry::Plane(points, _) => points.iter().flat_map(|&a| points.iter().map(move |&b| euclid(a, b))).collect(),
         }
     }
 
-    /// The points, where they lie in a plane.
-    pub(crate) fn places(&self) -> Option<&[[f64; 2]]> {
+    /// The points in units of their diameter, and the diameter, where they lie in a plane.
+    pub(crate) fn places(&self) -> Option<(&[[f64; 2]], f64)> {
         match &self.geometry {
-            Geometry::Plane(points) => Some(points),
+            Geometry::Plane(points, diameter) => Some((points, *diameter)),
             Geometry::Matrix(_) => None,
         }
     }
@@ -184,6 +184,8 @@ fn probabilities(mut weights: Vec<f64>) -> Result<Vec<f64>> {
         return Err(Error::Weight { index, value: weights[index] });
     }
     let sum: f64 = weights.iter().sum();
-    weights.iter_mut().for_each(|weight| *weight /= sum);
+    for weight in &mut weights {
+        *weight /= sum;
+    }
     Ok(weights)
 }

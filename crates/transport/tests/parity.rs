@@ -1,5 +1,8 @@
 //! Results equal to Python Optimal Transport's; `tests/parity/gromov.py` made the numbers.
 
+#![expect(clippy::struct_field_names, reason = "the names of the file")]
+#![expect(clippy::float_cmp, reason = "epsilons are read as they were written")]
+
 use bezoar_transport::Space;
 use bezoar_transport::gromov::{Barycentre, Centre, Embedding, Fast, Reference, Solver, barycentre, reference};
 use serde::Deserialize;

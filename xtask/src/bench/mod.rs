@@ -2,6 +2,7 @@
 
 mod attacks;
 mod detection;
+mod gromov;
 mod localisation;
 mod peers;
 mod pipelines;
@@ -25,6 +26,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["attacks", "paper-net", options @ ..] => study::run(&attacks::PAPER_NET, options),
         ["attacks", options @ ..] => study::run(&attacks::COMPACT, options),
         ["recommended", options @ ..] => study::run(&detection::RECOMMENDED, options),
+        ["gromov", options @ ..] => gromov::run(options),
         ["localisation", options @ ..] => localisation::run(options),
         [] => {
             let kernels = kernels()?;
@@ -32,8 +34,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
         }
         _ => bail!(
             "usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..] | attacks [shifted | paper-net] [--set PATH=VALUE..] | \
-             recommended [--set PATH=VALUE..] | {} | {}]",
+             recommended [--set PATH=VALUE..] | {} | {} | {}]",
             peers::USAGE,
+            gromov::USAGE,
             localisation::USAGE
         ),
     }

@@ -242,7 +242,7 @@ fn median(sorted: &[f64]) -> f64 {
 }
 
 /// The Python that has the peers: of the environment that the user names, or of `target/peers`, which is made if it is not there.
-fn python() -> Result<PathBuf> {
+pub(super) fn python() -> Result<PathBuf> {
     let inside = if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" };
     if let Some(named) = std::env::var_os(ENVIRONMENT) {
         let python = Path::new(&named).join(inside);

@@ -6,8 +6,10 @@ mod agglomerative;
 mod count;
 mod dbscan;
 mod gaussian_mixture;
+mod gromov_wasserstein_k_means;
 mod hdbscan;
 mod k_means;
+mod k_medoids;
 mod optics;
 mod spectral;
 
@@ -15,8 +17,10 @@ pub use agglomerative::Agglomerative;
 pub use count::{Choice, Count, Criterion};
 pub use dbscan::Dbscan;
 pub use gaussian_mixture::{Covariance, Fit, GaussianMixture};
+pub use gromov_wasserstein_k_means::GromovWassersteinKMeans;
 pub use hdbscan::Hdbscan;
 pub use k_means::KMeans;
+pub use k_medoids::KMedoids;
 pub use optics::Optics;
 pub use spectral::Spectral;
 
@@ -29,7 +33,7 @@ mod laws {
 
     use super::*;
 
-    fn all() -> [(&'static str, std::sync::Arc<dyn Clusterer>); 8] {
+    fn all() -> [(&'static str, std::sync::Arc<dyn Clusterer>); 9] {
         let dense = Hdbscan { min_cluster_size: 3, min_samples: None, ..Hdbscan::example() };
         [
             ("k-means", KMeans::example().build().unwrap()),
@@ -39,6 +43,7 @@ mod laws {
             ("gaussian-mixture", GaussianMixture::example().build().unwrap()),
             ("optics", Optics::example().build().unwrap()),
             ("spectral", Spectral { k: Count::Given(3), neighbours: 5, distance: None }.build().unwrap()),
+            ("k-medoids", KMedoids::example().build().unwrap()),
             ("hdbscan", dense.build().unwrap()),
         ]
     }
@@ -88,7 +93,7 @@ mod laws {
 
         #[test]
         fn equal_rows_stay_together(rows in clouds()) {
-            for (name, clusterer) in &all()[..2] {
+            for (name, clusterer) in &all()[..3] {
                 let labels = cluster(&**clusterer, &rows).labels;
                 for twin in 0..3 {
                     prop_assert_eq!(labels[twin], labels[rows.len() - 3 + twin], "{}", name);

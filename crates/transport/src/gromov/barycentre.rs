@@ -48,7 +48,9 @@ impl Centre {
         let mut distances: Vec<f64> =
             places.iter().flat_map(|a| places.iter().map(move |b| (a[0] - b[0]).powi(2) + (a[1] - b[1]).powi(2))).collect();
         let largest = distances.iter().copied().fold(0.0, f64::max);
-        distances.iter_mut().for_each(|distance| *distance /= largest);
+        for distance in &mut distances {
+            *distance /= largest;
+        }
         Self::of(distances)
     }
 
@@ -101,7 +103,7 @@ fn mean(points: usize, spaces: &[&Embedding], starts: &[Option<Start>]) -> Vec<f
         let reach = |row: &[f32]| f64::from(row[0]) + 0.5 * space.moments.0 / points as f64;
         for a in 0..points {
             for b in 0..=a {
-                let product: f32 = rows[a][1..].iter().zip(&rows[b][1..]).map(|(x, y)| x * y).sum();
+                let product: f32 = rows[a][1..=space.rank()].iter().zip(&rows[b][1..=space.rank()]).map(|(x, y)| x * y).sum();
                 sums[a * points + b] += (reach(rows[a]) + reach(rows[b])) / points as f64 - 2.0 * f64::from(product);
             }
         }

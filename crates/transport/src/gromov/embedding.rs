@@ -27,9 +27,11 @@ const NO_VARIANCE: f64 = 1e-6;
 #[derive(Clone, Debug)]
 pub struct Embedding {
     pub(super) weights: Vec<f64>,
-    /// The eccentricity less its mean, and the coordinates along each direction: a row of `columns` a point.
+    /// The eccentricity less its mean, the coordinates along each direction, and those in the plane where they count: a row of `columns` a
+    /// point.
     pub(super) rows: Vec<f32>,
     pub(super) columns: usize,
+    rank: usize,
     /// Variance along all directions kept.
     pub(super) variance: f64,
     /// Mean and mean square of the distance between two random points.
@@ -41,6 +43,7 @@ impl Embedding {
     ///
     /// # Errors
     /// When the distances are not of negative type, or `rank` is 0.
+    #[expect(clippy::missing_panics_doc, reason = "the columns of a matrix are contiguous")]
     pub fn of(space: &Space, rank: usize) -> Result<Self> {
         if rank == 0 {
             return Err(Error::Setting { name: "rank", value: 0.0, range: "at least 1" });
@@ -80,7 +83,7 @@ impl Embedding {
                 *coordinate = (directions[(point, direction)] * values[direction].sqrt() / roots[point]) as f32;
             }
         }
-        Ok(Self { weights: weights.to_vec(), rows, columns, variance: values[..kept].iter().sum(), moments: (mean, square) })
+        Ok(Self { weights: weights.to_vec(), rows, columns, rank: kept, variance: values[..kept].iter().sum(), moments: (mean, square) })
     }
 
     /// Number of points.
@@ -91,18 +94,33 @@ impl Embedding {
 
     /// Where a point lies along each direction.
     pub fn coordinates(&self, point: usize) -> &[f32] {
-        &self.rows[point * self.columns + 1..(point + 1) * self.columns]
+        &self.rows[point * self.columns + 1..][..self.rank]
     }
 
     /// Number of directions kept.
     pub fn rank(&self) -> usize {
-        self.columns - 1
+        self.rank
+    }
+
+    /// With further columns behind the directions.
+    pub(super) fn with_columns<const N: usize>(mut self, more: &[[f64; N]]) -> Self {
+        let columns = self.columns + N;
+        let rows = self.rows.chunks_exact(self.columns).zip(more);
+        self.rows = rows.flat_map(|(row, more)| row.iter().copied().chain(more.iter().map(|&value| value as f32))).collect();
+        self.columns = columns;
+        self
+    }
+
+    /// The space along no direction: its weights alone.
+    pub(super) fn bare(space: &Space) -> Self {
+        let weights = space.weights().to_vec();
+        Self { rows: vec![0.0; weights.len()], weights, columns: 1, rank: 0, variance: 0.0, moments: (0.0, 0.0) }
     }
 }
 
 /// Columns that nearly span the leading directions: waves over the plane, the longest first; anything where there is no plane.
 fn guess(space: &Space, roots: &[f64], columns: usize) -> Mat<f32> {
-    let Some(places) = space.places() else {
+    let Some((places, _)) = space.places() else {
         // Where the search starts leaves no trace in what it finds.
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         return Mat::from_fn(roots.len(), columns, |_, _| StandardNormal.sample(&mut rng));

@@ -15,6 +15,8 @@ pub struct KMeans {
     pub centre: Barycentre,
     /// Most assignments.
     pub iterations: usize,
+    /// Whether every update of a centre starts from a random one, as the published code does, rather than from the last and its plans.
+    pub restart: bool,
 }
 
 /// What [`k_means`] found.
@@ -66,6 +68,10 @@ pub fn k_means(spaces: &[Embedding], settings: &KMeans, rng: &mut impl Rng, prog
             let members: Vec<usize> = (0..spaces.len()).filter(|&space| labels[space] == cluster).collect();
             let theirs: Vec<&Embedding> = members.iter().map(|&space| &spaces[space]).collect();
             let mut plans: Vec<_> = members.iter().map(|&space| starts[cluster][space].take()).collect();
+            if settings.restart {
+                *centre = Centre::random(settings.centre.points, rng)?;
+                plans.fill_with(|| None);
+            }
             *centre = improve(centre.clone(), &theirs, &mut plans, &settings.centre)?;
             members.into_iter().zip(plans).for_each(|(space, plan)| starts[cluster][space] = plan);
         }
@@ -117,11 +123,49 @@ fn filled(mut labels: Vec<usize>, costs: &[Vec<f64>], clusters: usize) -> Vec<us
             continue;
         }
         let mut sizes = vec![0; clusters];
-        labels.iter().for_each(|&label| sizes[label] += 1);
+        for &label in &labels {
+            sizes[label] += 1;
+        }
         let movable = (0..labels.len()).filter(|&space| sizes[labels[space]] > 1);
         if let Some(farthest) = movable.max_by(|&a, &b| costs[a][labels[a]].total_cmp(&costs[b][labels[b]])) {
             labels[farthest] = cluster;
         }
     }
     labels
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::Space;
+
+    /// The published k-means++ squares costs that are squares already, which draws by the fourth power of the distance: here the far space
+    /// nine times as often as by its cost.
+    #[test]
+    fn centres_are_drawn_by_cost_not_by_its_square() {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let costs = [vec![0.0], vec![1.0], vec![9.0]];
+        let mut drawn = [0; 3];
+        (0..10_000).for_each(|_| drawn[draw(&costs, &mut rng)] += 1);
+        assert_eq!(drawn[0], 0);
+        assert!((850..1150).contains(&drawn[1]), "a tenth, not an eighty-second: {drawn:?}");
+    }
+
+    /// In the published code, dividing the costs to the first centre for the draw changes them in place, and nearly all spaces then seem nearest
+    /// to it.
+    #[test]
+    fn the_first_assignment_is_by_the_costs_themselves() {
+        let blob = |stretch: f64| {
+            let points = (0..12).map(|i| [f64::from(i % 4), stretch * f64::from(i / 4)]).collect();
+            Embedding::of(&Space::from_points(points, vec![1.0; 12]).unwrap(), 12).unwrap()
+        };
+        let spaces: Vec<_> = (0..6).map(|i| blob(if i % 2 == 0 { 1.0 } else { 0.01 })).collect();
+        let settings = KMeans { clusters: 2, centre: Barycentre::new(0.01), iterations: 0, restart: false };
+        let found = k_means(&spaces, &settings, &mut ChaCha8Rng::seed_from_u64(0), &|_| true).unwrap();
+        assert_eq!(found.labels, nearest(&found.costs));
+        assert_eq!(found.labels.iter().map(|label| usize::from(*label != found.labels[0])).collect::<Vec<_>>(), [0, 1, 0, 1, 0, 1]);
+    }
 }

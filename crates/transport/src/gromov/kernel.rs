@@ -5,6 +5,10 @@ use crate::vector::{LANES, dot, exp};
 /// Scales of columns beyond this, or below its inverse, are taken into the potentials.
 const WIDE: f32 = 1e12;
 
+/// What columns may miss by rounding alone: no tolerance below is waited for once steps no longer bring columns nearer to their weights.
+const ROUNDING: f32 = 1e-6;
+const PATIENCE: usize = 10;
+
 /// A plan `u exp(E + f + g) v` under construction by Sinkhorn's algorithm, in single precision; small enough to stay in the cache.
 ///
 /// Columns are padded to whole vectors with columns of no weight.
@@ -43,9 +47,15 @@ impl WithSimd for Balance<'_> {
     fn with_simd<S: Simd>(self, _: S) -> usize {
         let Self { kernel, tolerance, steps } = self;
         kernel.start();
+        let (mut least, mut since) = (f32::INFINITY, 0);
         for step in 1..=steps {
             let missed = kernel.scale_rows();
-            if missed <= tolerance {
+            if missed < 0.9 * least {
+                (least, since) = (missed, 0);
+            } else {
+                since += 1;
+            }
+            if missed <= tolerance || missed < ROUNDING && since >= PATIENCE {
                 return step;
             }
             kernel.scale_columns();
@@ -95,7 +105,7 @@ impl Kernel {
     }
 
     /// Balances the plan for the present exponents, from the potentials of those before, until the columns miss their weights by no more
-    /// than `tolerance` in sum; the rows have theirs exactly. Returns the steps taken.
+    /// than `tolerance` in sum, or than single precision can tell; the rows have theirs exactly. Returns the steps taken.
     pub(super) fn balance(&mut self, tolerance: f32, steps: usize) -> usize {
         Arch::new().dispatch(Balance { kernel: self, tolerance, steps })
     }
@@ -211,7 +221,9 @@ impl Kernel {
             let sum: f32 = sums.into_iter().sum();
             let scale = p / sum;
             *f = scale.ln() - peak;
-            values.iter_mut().for_each(|value| *value *= scale);
+            for value in values {
+                *value *= scale;
+            }
         }
         self.u.fill(1.0);
     }

@@ -19,6 +19,7 @@ pub(super) const CURVATURE: f64 = 16.0;
 #[derive(Default)]
 pub(super) struct Lifted {
     kernel: Kernel,
+    share: Share,
     /// The second space's rows, padded like the kernel's columns; and these scaled.
     columns: Vec<f32>,
     scaled: Vec<f32>,
@@ -31,6 +32,22 @@ pub(super) struct Lifted {
     pub(super) evaluations: usize,
     pub(super) sinkhorn_steps: usize,
 }
+
+/// How much the Gromov-Wasserstein cost counts; the rest is the squared distance that the plan moves weight in the plane, whose coordinates
+/// are the last columns of the spaces' rows.
+///
+/// Of `|a - b|²` only `-2 a b` depends on the plan, which is of the form that the directions have too.
+#[derive(Clone, Copy)]
+pub(super) struct Share(pub(super) f64);
+
+impl Default for Share {
+    fn default() -> Self {
+        Self(1.0)
+    }
+}
+
+/// Coordinates in the plane.
+pub(super) const PLANE: usize = 2;
 
 /// Where a solution is looked for. It stays good when the first space moves a little, its directions with it.
 #[derive(Clone, Debug)]
@@ -61,12 +78,15 @@ pub(super) struct Evaluation {
     pub(super) covariance: Vec<f64>,
     /// `<c cᵀ, T>` of centred eccentricities.
     pub(super) eccentricity: f64,
+    /// `<a b, T>` of coordinates in the plane, where they count.
+    pub(super) plane: f64,
+    share: Share,
 }
 
 impl Evaluation {
     /// At the covariance that was asked for.
     pub(super) fn gradient(&self, at: &[f64]) -> Vec<f64> {
-        at.iter().zip(&self.covariance).map(|(m, next)| CURVATURE * (m - next)).collect()
+        at.iter().zip(&self.covariance).map(|(m, next)| self.share.0 * CURVATURE * (m - next)).collect()
     }
 
     /// How far a covariance is from its image.
@@ -84,7 +104,8 @@ impl Evaluation {
 
 impl Lifted {
     /// Turns to these spaces.
-    pub(super) fn begin(&mut self, first: &Embedding, second: &Embedding, start: Option<&Start>) {
+    pub(super) fn begin(&mut self, first: &Embedding, second: &Embedding, start: Option<&Start>, share: Share) {
+        self.share = share;
         self.kernel.begin(&first.weights, &second.weights, start.map(|start| start.potentials.as_slice()));
         self.columns.clear();
         self.columns.extend(&second.rows);
@@ -108,11 +129,16 @@ impl Lifted {
         steps: usize,
     ) -> Evaluation {
         let (rows, columns, stride) = (first.len(), second.columns, self.kernel.stride());
-        self.weights[0] = (4.0 / epsilon) as f32;
+        let share = self.share.0;
+        self.weights[0] = (share * 4.0 / epsilon) as f32;
         for (weights, values) in self.weights[columns..].chunks_exact_mut(columns).zip(covariance.chunks_exact(second.rank().max(1))) {
             for (weight, value) in weights[1..].iter_mut().zip(values) {
-                *weight = (CURVATURE / epsilon * value) as f32;
+                *weight = (share * CURVATURE / epsilon * value) as f32;
             }
+        }
+        let in_plane = |axis: usize| (first.columns - PLANE + axis) * columns + columns - PLANE + axis;
+        if share < 1.0 {
+            (0..PLANE).for_each(|axis| self.weights[in_plane(axis)] = ((1.0 - share) * 2.0 / epsilon) as f32);
         }
         let firsts = MatRef::from_row_major_slice(&first.rows, rows, first.columns);
         let seconds = MatRef::from_row_major_slice(&self.columns, stride, columns);
@@ -133,17 +159,21 @@ impl Lifted {
         let mut carried = MatMut::from_row_major_slice_mut(&mut self.carried, rows, columns);
         multiply(carried.as_mut(), MatRef::from_row_major_slice(values, rows, stride), scaled);
         for (carried, &u) in self.carried.chunks_exact_mut(columns).zip(u) {
-            carried.iter_mut().for_each(|value| *value *= u);
+            for value in carried {
+                *value *= u;
+            }
         }
         let carried = MatRef::from_row_major_slice(&self.carried, rows, columns);
         multiply(MatMut::from_row_major_slice_mut(&mut self.covariance, first.columns, columns), firsts.transpose(), carried);
 
         let squared: f64 = covariance.iter().map(|m| m * m).sum();
-        let below = self.covariance.chunks_exact(columns).skip(1);
+        let below = self.covariance.chunks_exact(columns).skip(1).take(first.rank());
         Evaluation {
-            objective: 0.5 * CURVATURE * squared + epsilon * self.kernel.dual(),
+            objective: 0.5 * share * CURVATURE * squared + epsilon * self.kernel.dual(),
             eccentricity: f64::from(self.covariance[0]),
-            covariance: below.flat_map(|row| row[1..].iter().map(|&value| f64::from(value))).collect(),
+            covariance: below.flat_map(|row| row[1..=second.rank()].iter().map(|&value| f64::from(value))).collect(),
+            plane: if share < 1.0 { (0..PLANE).map(|axis| f64::from(self.covariance[in_plane(axis)])).sum() } else { 0.0 },
+            share: self.share,
         }
     }
 

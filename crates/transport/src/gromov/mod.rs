@@ -3,16 +3,20 @@
 mod barycentre;
 mod embedding;
 mod fast;
+mod fused;
 mod k_means;
 mod kernel;
 mod lifted;
+mod lower_bound;
 mod quasi_newton;
 mod reference;
 
 pub use barycentre::{Barycentre, Centre, barycentre};
 pub use embedding::Embedding;
 pub use fast::{Distance, Fast, Solver};
+pub use fused::{Fused, Placed};
 pub use k_means::{Clusters, KMeans, k_means};
+pub use lower_bound::{LowerBound, Profile, lower_bound};
 pub use reference::{Coupling, Reference, reference};
 
 use crate::{Error, Result};

@@ -22,10 +22,6 @@ impl Curvature {
         }
     }
 
-    pub(super) fn forget(&mut self) {
-        self.pairs.clear();
-    }
-
     /// The way down from a gradient; `unit` times the gradient as long as nothing is remembered.
     pub(super) fn descent(&self, gradient: &[f64], unit: f64) -> Vec<f64> {
         let mut way: Vec<f64> = gradient.iter().map(|slope| -slope).collect();
@@ -36,7 +32,9 @@ impl Curvature {
             factors.push(factor);
         }
         let scale = self.pairs.back().map_or(unit, |(_, change, inverse)| 1.0 / (inverse * inner(change, change)));
-        way.iter_mut().for_each(|slope| *slope *= scale);
+        for slope in &mut way {
+            *slope *= scale;
+        }
         for ((step, change, inverse), factor) in self.pairs.iter().zip(factors.iter().rev()) {
             let correction = factor - inverse * inner(change, &way);
             add(&mut way, step, correction);

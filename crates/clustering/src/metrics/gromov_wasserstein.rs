@@ -1,0 +1,154 @@
+use std::sync::Arc;
+
+use bezoar_core::{Context, Distance, Error, Features, Pairwise, Plugin, Result, register};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use bezoar_transport::Space;
+use bezoar_transport::gromov::{Embedding, Fast, Fused, Placed, Reference, reference};
+
+use super::{RANK, default_mass, pairs, size, spaces};
+
+/// Gromov-Wasserstein: how unlike two heatmaps are in shape, by the distances between their own pixels alone, wherever they lie.
+///
+/// The entropic cost under square loss without root, of the pixels that carry `mass` of each heatmap, as the published Heatmap Clustering
+/// computes it. At its epsilon of 0.1 entropy outweighs most differences of shape; try 0.01 to 0.03. `docs/gromov-wasserstein.md` has more.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct GromovWasserstein {
+    /// Weight of the entropy, in units of squared distances when a heatmap's largest is 1.
+    #[serde(default = "default_epsilon")]
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
+    pub epsilon: f64,
+    /// Share of each heatmap's mass that is compared, its strongest pixels.
+    #[serde(default = "default_mass")]
+    #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
+    pub mass: f64,
+    /// The algorithm.
+    #[serde(default)]
+    pub solver: Solver,
+    /// Whether what entropy alone costs is taken away, so that a heatmap is 0 from itself.
+    #[serde(default)]
+    pub debiased: bool,
+    /// The part of shape in the cost, 0 to 1; the rest is the squared way between pixels, in units of the heatmap's diagonal. Shape alone if
+    /// left out.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub fused: Option<f64>,
+}
+
+/// How the cost is computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Solver {
+    /// Quasi-Newton steps along the main directions of the distances.
+    #[default]
+    Fast,
+    /// The published algorithm, step for step, in double precision.
+    Reference,
+}
+
+fn default_epsilon() -> f64 {
+    0.1
+}
+
+impl Plugin for GromovWasserstein {
+    type Kind = dyn Distance;
+    const NAME: &'static str = "gromov-wasserstein";
+    const PAPER: Option<&'static str> = Some("arXiv 2204.12848");
+
+    fn example() -> Self {
+        Self { epsilon: default_epsilon(), mass: default_mass(), solver: Solver::Fast, debiased: false, fused: None }
+    }
+
+    fn build(self) -> Result<Arc<dyn Distance>> {
+        if self.fused.is_some() && self.solver == Solver::Reference {
+            return Err(
+                Error::request("only the fast solver can compute fused costs").with_help("leave out `fused`, or say `solver: fast`")
+            );
+        }
+        Ok(Arc::new(self))
+    }
+}
+
+register!(GromovWasserstein);
+
+impl Distance for GromovWasserstein {
+    fn between(&self, cx: &Context, features: &Features) -> Result<Pairwise> {
+        let settings = Fast::new(self.epsilon);
+        match (self.solver, self.fused) {
+            (Solver::Reference, _) => {
+                let settings = Reference::new(self.epsilon);
+                let spaces = spaces(cx, features, self.mass, |space| Ok(space.clone()))?;
+                let cost = |(): &mut (), a: &Space, b: &Space| Ok(reference(a, b, &settings).map_err(Error::request)?.value);
+                self.costs(cx, &spaces, || Ok(()), cost)
+            }
+            (Solver::Fast, None) => {
+                let spaces = spaces(cx, features, self.mass, |space| Embedding::of(space, RANK))?;
+                let solver = || bezoar_transport::gromov::Solver::new(settings).map_err(Error::request);
+                self.costs(cx, &spaces, solver, |solver, a, b| Ok(solver.distance(a, b).value))
+            }
+            (Solver::Fast, Some(share)) => {
+                let (height, width) = size(features)?;
+                let diagonal = ((height * height + width * width) as f64).sqrt();
+                let rank = if share > 0.0 { RANK } else { 0 };
+                let spaces = spaces(cx, features, self.mass, |space| Placed::of(space, rank, diagonal))?;
+                let solver = || Fused::new(settings, share).map_err(Error::request);
+                self.costs(cx, &spaces, solver, |solver, a, b| Ok(solver.distance(a, b).value))
+            }
+        }
+    }
+}
+
+impl GromovWasserstein {
+    fn costs<S: Sync, T: Send>(
+        &self,
+        cx: &Context,
+        spaces: &[S],
+        tool: impl Fn() -> Result<T> + Sync,
+        cost: impl Fn(&mut T, &S, &S) -> Result<f64> + Sync,
+    ) -> Result<Pairwise> {
+        costs(cx, "compare shapes", spaces, self.debiased, tool, cost)
+    }
+}
+
+/// The costs of all pairs, less half of what each space costs with itself if they shall be debiased.
+pub(crate) fn costs<S: Sync, T: Send>(
+    cx: &Context,
+    label: &str,
+    spaces: &[S],
+    debiased: bool,
+    tool: impl Fn() -> Result<T> + Sync,
+    cost: impl Fn(&mut T, &S, &S) -> Result<f64> + Sync,
+) -> Result<Pairwise> {
+    let own = if debiased {
+        let mut tool = tool()?;
+        spaces.iter().map(|space| cx.check().and_then(|()| cost(&mut tool, space, space))).collect::<Result<Vec<_>>>()?
+    } else {
+        vec![0.0; spaces.len()]
+    };
+    pairs(cx, label, spaces.len(), tool, |tool, row, other| {
+        Ok(cost(tool, &spaces[other], &spaces[row])? - f64::midpoint(own[row], own[other]))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fused_costs_need_the_fast_solver() {
+        let both = GromovWasserstein { fused: Some(0.5), solver: Solver::Reference, ..GromovWasserstein::example() };
+        assert_eq!(both.build().err().unwrap().to_string(), "only the fast solver can compute fused costs");
+    }
+
+    #[test]
+    fn both_solvers_find_the_same() {
+        let values = (0..3 * 36).map(|i| ((i * 37 % 19) as f32).powi(2)).collect();
+        let features = Features::new(vec![6, 6], values).unwrap();
+        let with = |solver| GromovWasserstein { solver, ..GromovWasserstein::example() }.between(&Context::quiet(0), &features).unwrap();
+        for (fast, right) in with(Solver::Fast).values().iter().zip(with(Solver::Reference).values()) {
+            assert!((fast - right).abs() < 1e-6, "{fast} and {right}");
+        }
+    }
+}

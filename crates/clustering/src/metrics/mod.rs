@@ -1,0 +1,220 @@
+//! Plugins that measure how far rows of a class are from each other.
+//!
+//! All but `euclidean` take rows as heatmaps. None depends on the number of threads.
+
+mod euclidean;
+mod gromov_wasserstein;
+mod lower_bound;
+mod mean_distance;
+mod wasserstein;
+
+pub use euclidean::{Euclidean, Norm};
+pub use gromov_wasserstein::{GromovWasserstein, Solver};
+pub use lower_bound::{Bound, Memoli};
+pub use mean_distance::MeanDistance;
+pub use wasserstein::Wasserstein;
+
+use bezoar_core::{Context, Error, Features, Pairwise, Result};
+use bezoar_transport::Space;
+use rayon::prelude::*;
+
+/// Directions of a heatmap's embedding: costs agree with those of all directions to six digits.
+pub(crate) const RANK: usize = 96;
+
+/// Distances that take more memory are announced.
+const LARGE: usize = 256 << 20;
+
+pub(crate) fn default_mass() -> f64 {
+    0.99
+}
+
+/// The distances of all pairs, each by `distance(tool, row, other)` with `other` before `row`, on all cores; each core makes a tool of its own.
+/// What is below 0 by rounding, or by the bias that was taken away, is 0.
+pub(crate) fn pairs<T>(
+    cx: &Context,
+    label: &str,
+    rows: usize,
+    tool: impl Fn() -> Result<T> + Sync,
+    distance: impl Fn(&mut T, usize, usize) -> Result<f64> + Sync,
+) -> Result<Pairwise> {
+    announce(cx, rows);
+    let mut values = vec![0.0; rows * rows.saturating_sub(1) / 2];
+    let mut rest = values.as_mut_slice();
+    let mut triangle = Vec::with_capacity(rows);
+    for row in 1..rows {
+        let (own, others) = rest.split_at_mut(row);
+        triangle.push((row, own));
+        rest = others;
+    }
+    let task = cx.task(label, values_of(rows) as u64);
+    // The longest rows first, so that no core is left with one at the end.
+    triangle.into_par_iter().rev().with_max_len(1).try_for_each_init(
+        || tool().map_err(|error| error.to_string()),
+        |tool, (row, own)| {
+            cx.check()?;
+            let tool = tool.as_mut().map_err(Error::request)?;
+            for (other, to) in own.iter_mut().enumerate() {
+                *to = distance(tool, row, other)?.max(0.0) as f32;
+            }
+            task.advance(row as u64);
+            Ok::<(), Error>(())
+        },
+    )?;
+    Pairwise::new(rows, values)
+}
+
+fn values_of(rows: usize) -> usize {
+    rows * rows.saturating_sub(1) / 2
+}
+
+/// Says what the distances between so many rows will take, if that is much.
+fn announce(cx: &Context, rows: usize) {
+    let bytes = Pairwise::bytes(rows);
+    if bytes > LARGE {
+        cx.note(&format!("distances between {rows} rows take {:.1} GB of memory", bytes as f64 / 1e9));
+    }
+}
+
+/// Height and width of rows that are heatmaps, `[H, W]` or `[C, H, W]`.
+pub(crate) fn size(features: &Features) -> Result<(usize, usize)> {
+    match *features.shape() {
+        [height, width] | [_, height, width] => Ok((height, width)),
+        ref other => Err(Error::request(format!("rows of {other:?} are no heatmaps")).with_help("heatmaps are [H, W] or [C, H, W]")),
+    }
+}
+
+/// Something made of each row as a heatmap, its channels summed: of the pixels that carry `mass` of it.
+pub(crate) fn spaces<T: Send>(
+    cx: &Context,
+    features: &Features,
+    mass: f64,
+    of: impl Fn(&Space) -> Result<T, bezoar_transport::Error> + Sync,
+) -> Result<Vec<T>> {
+    let (height, width) = size(features)?;
+    let made = (0..features.len()).into_par_iter().map(|row| {
+        cx.check()?;
+        let mut heat = vec![0.0; height * width];
+        for channel in features.row(row).chunks_exact(height * width) {
+            for (sum, value) in heat.iter_mut().zip(channel) {
+                *sum += value;
+            }
+        }
+        Space::from_heatmap(height, width, &heat, mass).and_then(|space| of(&space)).map_err(|error| refused(row, &error))
+    });
+    // Errors by the first row, whatever came first in time.
+    made.collect::<Vec<Result<T>>>().into_iter().collect()
+}
+
+fn refused(row: usize, error: &bezoar_transport::Error) -> Error {
+    let refused = Error::data(format!("row {row} of the features to compare"), error);
+    match error {
+        bezoar_transport::Error::Heatmap { .. } => {
+            refused.with_help("such rows have no shape to compare: leave these images out, or compare by `euclidean`")
+        }
+        _ => refused,
+    }
+}
+
+#[cfg(test)]
+mod laws {
+    //! What holds for every distance.
+
+    use std::sync::Arc;
+
+    use bezoar_core::{Distance, Plugin};
+
+    use super::*;
+
+    fn all() -> Vec<(&'static str, Arc<dyn Distance>)> {
+        let gromov = GromovWasserstein::example;
+        let plugins = [
+            ("gromov-wasserstein", gromov().build()),
+            ("debiased", GromovWasserstein { debiased: true, ..gromov() }.build()),
+            ("fused", GromovWasserstein { fused: Some(0.5), debiased: true, ..gromov() }.build()),
+            ("reference", GromovWasserstein { solver: Solver::Reference, ..gromov() }.build()),
+            ("wasserstein", Wasserstein::example().build()),
+            ("first", Memoli::example().build()),
+            ("third", Memoli { bound: Bound::Third, ..Memoli::example() }.build()),
+            ("mean-distance", MeanDistance::example().build()),
+            ("l2", Euclidean { norm: Norm::L2 }.build()),
+            ("l1", Euclidean { norm: Norm::L1 }.build()),
+            ("max", Euclidean { norm: Norm::Max }.build()),
+            ("cosine", Euclidean { norm: Norm::Cosine }.build()),
+        ];
+        plugins.into_iter().map(|(name, plugin)| (name, plugin.unwrap())).collect()
+    }
+
+    /// A bar of three lengths at several places, upright and lying.
+    fn heatmaps() -> Features {
+        let mut values = Vec::new();
+        for (length, top, left, upright) in
+            [(3, 0, 0, true), (3, 2, 4, true), (3, 1, 2, false), (6, 0, 3, true), (6, 4, 0, false), (2, 5, 5, true)]
+        {
+            let mut heat = [0.0; 64];
+            for step in 0..length {
+                let (down, across) = if upright { (step, 0) } else { (0, step) };
+                heat[(top + down) * 8 + left + across] = 1.0 + 0.5 * (step % 2) as f32;
+            }
+            values.extend(heat);
+        }
+        Features::new(vec![8, 8], values).unwrap()
+    }
+
+    fn between(distance: &dyn Distance, features: &Features) -> Pairwise {
+        distance.between(&Context::quiet(0), features).unwrap()
+    }
+
+    #[test]
+    fn channels_are_summed_and_threads_do_not_matter() {
+        let heatmaps = heatmaps();
+        let doubled: Vec<f32> = heatmaps.rows().flat_map(|row| row.iter().chain(row)).copied().collect();
+        let doubled = Features::new(vec![2, 8, 8], doubled).unwrap();
+        for (name, distance) in all() {
+            let with = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| between(&*distance, &heatmaps))
+            };
+            let found = with(1);
+            assert_eq!(found, with(3), "{name}");
+            if !["l1", "l2", "max"].contains(&name) {
+                for (one, two) in found.values().iter().zip(between(&*distance, &doubled).values()) {
+                    assert!((one - two).abs() < 1e-5, "{name}: {one} and {two}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn distances_of_shapes_see_no_motion_and_those_of_places_do() {
+        for (name, distance) in all() {
+            let found = between(&*distance, &heatmaps());
+            let (moved, turned, longer) = (found.get(0, 1), found.get(0, 2), found.get(0, 3));
+            match name {
+                "debiased" | "first" | "third" | "mean-distance" => assert!(moved < 1e-6 && turned < 1e-6, "{name}: {moved}, {turned}"),
+                "fused" | "wasserstein" => assert!(moved > 0.01 && turned > 0.001 && longer > 0.0, "{name}: {moved}, {turned}"),
+                _ => {}
+            }
+            assert!(found.values().iter().all(|distance| *distance >= 0.0), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_heatmap_is_refused() {
+        let blank = Features::new(vec![2, 2], vec![0.0, 1.0, 0.0, 0.0, 3.0, 3.0, 3.0, 3.0]).unwrap();
+        let flat = Features::new(vec![4], vec![0.0; 8]).unwrap();
+        for (name, distance) in all().into_iter().take(8) {
+            let refused = |features| distance.between(&Context::quiet(0), features).unwrap_err().to_string();
+            assert!(refused(&blank).starts_with("row 1 of the features to compare: the heatmap is the same everywhere"), "{name}");
+            assert_eq!(refused(&flat), "rows of [4] are no heatmaps", "{name}");
+        }
+    }
+
+    #[test]
+    fn one_pixel_is_a_heatmap_and_no_row_is_no_trouble() {
+        let points = Features::new(vec![2, 2], vec![0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]).unwrap();
+        for (name, distance) in all() {
+            assert_eq!(between(&*distance, &points).values().len(), 1, "{name}");
+            assert!(between(&*distance, &points.select(&[])).is_empty(), "{name}");
+        }
+    }
+}
