@@ -1,6 +1,7 @@
 //! What things cost: the kernels, the stages of the GTSRB pipelines, and the nets beside their peers.
 
 mod attacks;
+mod clustering;
 mod localisation;
 mod peers;
 mod pipelines;
@@ -19,6 +20,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["pipelines", options @ ..] => pipelines::run(options),
         ["peers", options @ ..] => peers::run(&peers::PEERS, options),
         ["composites", options @ ..] => peers::run(&peers::COMPOSITES, options),
+        ["clustering", options @ ..] => clustering::run(options),
         ["attacks", "shifted", options @ ..] => attacks::run(&attacks::SHIFTED, options),
         ["attacks", "paper-net", options @ ..] => attacks::run(&attacks::PAPER_NET, options),
         ["attacks", options @ ..] => attacks::run(&attacks::COMPACT, options),
@@ -28,8 +30,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
             if kernels == ExitCode::SUCCESS { pipelines::run(&[]) } else { Ok(kernels) }
         }
         _ => bail!(
-            "usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..] | attacks [shifted | paper-net] [--set PATH=VALUE..] | {} | {}]",
+            "usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..] | attacks [shifted | paper-net] [--set PATH=VALUE..] | {} | {} | {}]",
             peers::USAGE,
+            clustering::USAGE,
             localisation::USAGE
         ),
     }
