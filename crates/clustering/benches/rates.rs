@@ -1,6 +1,7 @@
 //! One piece of work on made clusters, as one line of JSON: `rates WORK ROWS WIDTH`. `bench/peers/clustering_rates.py` does the same with
 //! scikit-learn and hdbscan on the same rows; `cargo xtask bench clustering` compares.
 
+use std::io::Write as _;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -19,7 +20,7 @@ fn main() -> Result<()> {
     let quality = match work.as_str() {
         "k-means" => inertia(&rows, &KMeans { k: CLUSTERS.into(), restarts: 1, ..KMeans::example() }.cluster(&cx, &rows)?),
         "pca" => {
-            let reduced = Pca { dimensions: 10 }.transform(&cx, rows)?;
+            let reduced = Pca { dimensions: 10, whiten: false }.transform(&cx, rows)?;
             reduced.values().iter().map(|&value| f64::from(value).powi(2)).sum::<f64>() / (reduced.len() - 1) as f64
         }
         "hdbscan" => {
@@ -29,7 +30,8 @@ fn main() -> Result<()> {
         _ => bail!("{work} is not measured here"),
     };
     let seconds = start.elapsed().as_secs_f64();
-    println!("{}", serde_json::json!({ "by": "Bezoar", "seconds": seconds, "quality": quality, "peak_bytes": peak_bytes()? }));
+    let line = serde_json::json!({ "by": "Bezoar", "seconds": seconds, "quality": quality, "peak_bytes": peak_bytes()? });
+    writeln!(std::io::stdout(), "{line}")?;
     Ok(())
 }
 

@@ -278,7 +278,9 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 fn make_unit(vector: &mut [f64]) {
     let length = dot(vector, vector).sqrt().max(f64::MIN_POSITIVE);
-    vector.iter_mut().for_each(|x| *x /= length);
+    for x in vector.iter_mut() {
+        *x /= length;
+    }
 }
 
 #[cfg(test)]
@@ -324,7 +326,7 @@ mod tests {
         }
     }
 
-    /// The spectrum printed for SpRAy in the thesis behind Heatmap Clustering is none: an elementwise product with `√d` for the matrix
+    /// The spectrum printed for `SpRAy` in the thesis behind Heatmap Clustering is none: an elementwise product with `√d` for the matrix
     /// product with `d^-½`, so that 676 is plotted where no eigenvalue exceeds 2, and the largest are shown for the least.
     #[test]
     fn eigenvalues_lie_between_zero_and_two_with_a_zero_for_each_component() {

@@ -1,16 +1,16 @@
 //! Clustering of the features of one class at a time, and detectors composed of it.
 //!
-//! - [`transforms`]: plugins that change features, row by row (`channel-sum`, `min-max`, `unit-mass`) or together (`pca`).
-//! - [`clusterers`]: plugins that group rows (`k-means`, `hdbscan`, `dbscan`). None of them depends on the order of the rows.
-//! - [`metrics`]: plugins that measure distances between rows (`gromov-wasserstein`, `wasserstein`, `euclidean`..), for clusterers that need no
-//!   coordinates.
-//! - [`decisions`]: plugins that say which groups are poison (`smaller-cluster`, `relative-size`, `silhouette`).
+//! - [`transforms`]: plugins that change features, row by row (`channel-sum`, `min-max`, `unit-mass`) or together (`pca`, `random-projection`).
+//! - [`clusterers`]: plugins that group rows (`k-means`, `hdbscan`, `spectral`, ..). None of them depends on the order of the rows.
+//! - [`metrics`]: plugins that measure distances between rows (`gromov-wasserstein`, `wasserstein`, `euclidean`, ..), for clusterers that need
+//!   no coordinates.
+//! - [`decisions`]: plugins that say which groups are poison (`smaller-cluster`, `relative-size`, `causal`, ..).
 //! - [`Composition`]: a detector made of such parts. Heatmap Clustering and Activation Clustering are two of its presets,
 //!   each a crate under `plugins/`.
 //! - [`Scan`]: any detector that looks at one class after the other.
 //! - [`principal_components`], [`silhouette`] and [`distance_to_bulk`]: what these and other detectors compute.
 //!
-//! The only crate that names linfa, hdbscan and faer. Not here: tensors, images, networks, and the ground truth.
+//! The only crate that names linfa and faer. Not here: tensors, images, networks, and the ground truth.
 
 mod canonical;
 pub mod clusterers;

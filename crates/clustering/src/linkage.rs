@@ -31,7 +31,9 @@ impl Linkage {
     /// A chain of nearest neighbours ends in two groups that are each other's nearest; no later merge comes between them (Murtagh 1983).
     pub(crate) fn merges(self, cx: &Context, rows: usize, mut distances: Vec<f32>) -> Result<Vec<Merge>> {
         if self == Self::Ward {
-            distances.iter_mut().for_each(|distance| *distance *= *distance);
+            for distance in &mut distances {
+                *distance *= *distance;
+            }
         }
         let at = |a: usize, b: usize| a.max(b) * (a.max(b) - 1) / 2 + a.min(b);
         let mut sizes = vec![1_usize; rows];

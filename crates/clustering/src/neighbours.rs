@@ -225,8 +225,9 @@ impl Candidates {
     fn offer(&mut self, products: &[f32], squares: &[f32], first: usize) {
         for (chunk, (products, squares)) in products.chunks(LANES).zip(squares.chunks(LANES)).enumerate() {
             let limit = self.limit;
-            let any = products.iter().zip(squares).fold(false, |any, (product, square)| any | (square - 2.0 * product < limit));
-            if !any {
+            // A count has no early end, so that all lanes are compared at once.
+            let near = products.iter().zip(squares).filter(|(product, square)| **square - 2.0 * **product < limit).count();
+            if near == 0 {
                 continue;
             }
             for (lane, (product, square)) in products.iter().zip(squares).enumerate() {

@@ -141,6 +141,9 @@ struct Change {
     from: u32,
 }
 
+/// Centres of some rows, with the bounds of their distances.
+type Bounded<'a> = ((&'a mut [u32], &'a mut [f64]), &'a mut [f64]);
+
 /// No centre yet.
 const NONE: u32 = u32::MAX;
 
@@ -172,7 +175,7 @@ impl<'a> State<'a> {
             .map(|a| (0..k).filter(|&b| a != b).map(|b| distance(self.centre(a), self.centre(b))).fold(f64::INFINITY, f64::min) / 2.0)
             .collect();
         let centres = &self.centres;
-        let of_block = |(number, ((labels, upper), lower)): (usize, ((&mut [u32], &mut [f64]), &mut [f64]))| {
+        let of_block = |(number, ((labels, upper), lower)): (usize, Bounded<'_>)| {
             let first = number * BLOCK;
             let unsure: Vec<usize> =
                 (0..labels.len()).filter(|&at| labels[at] == NONE || upper[at] >= lower[at].max(half[labels[at] as usize])).collect();

@@ -1,6 +1,7 @@
 //! What things cost: the kernels, the stages of the GTSRB pipelines, and the nets beside their peers.
 
 mod attacks;
+mod clustering;
 mod detection;
 mod gromov;
 mod localisation;
@@ -27,6 +28,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["attacks", options @ ..] => study::run(&attacks::COMPACT, options),
         ["recommended", options @ ..] => study::run(&detection::RECOMMENDED, options),
         ["gromov", options @ ..] => gromov::run(options),
+        ["clustering", options @ ..] => clustering::run(options),
         ["localisation", options @ ..] => localisation::run(options),
         [] => {
             let kernels = kernels()?;
@@ -34,9 +36,10 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
         }
         _ => bail!(
             "usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..] | attacks [shifted | paper-net] [--set PATH=VALUE..] | \
-             recommended [--set PATH=VALUE..] | {} | {} | {}]",
+             recommended [--set PATH=VALUE..] | {} | {} | {} | {}]",
             peers::USAGE,
             gromov::USAGE,
+            clustering::USAGE,
             localisation::USAGE
         ),
     }

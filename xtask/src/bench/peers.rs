@@ -133,9 +133,9 @@ struct Comparison {
     bars: [&'static str; 2],
 }
 
-struct Program {
-    path: PathBuf,
-    arguments: Vec<String>,
+pub(super) struct Program {
+    pub(super) path: PathBuf,
+    pub(super) arguments: Vec<String>,
 }
 
 /// Ours and the peer's, once each.
@@ -204,7 +204,7 @@ impl Comparison {
 
 impl Program {
     /// The line of JSON that it prints.
-    fn run(&self) -> Result<Value> {
+    pub(super) fn run(&self) -> Result<Value> {
         let name = || format!("{} {}", self.path.display(), self.arguments.join(" "));
         let output = Command::new(&self.path).args(&self.arguments).env("PYTHONDONTWRITEBYTECODE", "1").output().with_context(name)?;
         ensure!(output.status.success(), "{} failed:\n{}", name(), String::from_utf8_lossy(&output.stderr));
@@ -214,17 +214,17 @@ impl Program {
 
 /// What rounds of `[ours, peer]` come to.
 #[derive(Debug, PartialEq)]
-struct Summary {
+pub(super) struct Summary {
     /// The median of each.
-    values: [f64; 2],
+    pub(super) values: [f64; 2],
     /// The median of the rounds' ratios, not the ratio of the medians: a round's two values share the machine's mood.
-    ratio: f64,
-    least: f64,
-    greatest: f64,
+    pub(super) ratio: f64,
+    pub(super) least: f64,
+    pub(super) greatest: f64,
 }
 
 impl Summary {
-    fn of(rounds: &[[f64; 2]]) -> Self {
+    pub(super) fn of(rounds: &[[f64; 2]]) -> Self {
         let sorted = |of: &dyn Fn(&[f64; 2]) -> f64| {
             let mut values: Vec<f64> = rounds.iter().map(of).collect();
             values.sort_by(f64::total_cmp);

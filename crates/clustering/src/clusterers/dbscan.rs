@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::canonical::cluster_canonically;
-use crate::distances::Distances;
+use crate::distances::{Distances, announce};
 
 /// DBSCAN: groups of rows that are dense at one radius, and noise between them.
 ///
@@ -63,8 +63,9 @@ impl Clusterer for Dbscan {
         self.min_points
     }
 
-    fn cluster(&self, _: &Context, features: &Features) -> Result<Clustering> {
+    fn cluster(&self, cx: &Context, features: &Features) -> Result<Clustering> {
         cluster_canonically(features, self.min_rows(), |features| {
+            announce(cx, features.len(), features.len().pow(2) * size_of::<f64>());
             let distances = Distances::between(features).all();
             let eps = self.eps.unwrap_or_else(|| self.radius(&distances));
             let numbers = Array2::from_shape_fn((features.len(), 1), |(row, _)| row as f64);

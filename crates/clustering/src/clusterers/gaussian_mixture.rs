@@ -256,7 +256,7 @@ mod tests {
         let noise = |i: usize| (i * 7919 % 1009) as f32 / 1009.0 - 0.5;
         let point = |i: usize| {
             let (long, short) = (noise(i) * 20.0, noise(i + 500) * 0.4);
-            if i % 2 == 0 { [long, short] } else { [short, long + 6.0] }
+            if i.is_multiple_of(2) { [long, short] } else { [short, long + 6.0] }
         };
         rows(2, (0..600).flat_map(point).collect())
     }
@@ -266,7 +266,7 @@ mod tests {
         for covariance in [Covariance::Full, Covariance::Diagonal] {
             let mixture = GaussianMixture { covariance, ..GaussianMixture::example() };
             let found = mixture.cluster(&Context::quiet(0), &cross()).unwrap();
-            let wrong = (0..600).filter(|&i| (found.labels[i] == found.labels[0]) != (i % 2 == 0)).count();
+            let wrong = (0..600).filter(|&i| (found.labels[i] == found.labels[0]) != i.is_multiple_of(2)).count();
             assert!(wrong.min(600 - wrong) < 30, "{wrong}");
         }
     }

@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(found.sizes(), [12, 8]);
         assert_eq!(found.labels[20], None);
         let membership = found.membership.unwrap();
-        assert!(membership.strengths[20] == 0.0 && membership.strengths[5] == 1.0, "{:?}", membership.strengths);
+        assert!(membership.strengths[20] <= 0.0 && membership.strengths[5] >= 1.0, "{:?}", membership.strengths);
         assert!(membership.outliers[20] > 0.9, "{:?}", membership.outliers);
     }
 
@@ -153,7 +153,7 @@ mod tests {
             for (row, label) in found.labels.iter().enumerate() {
                 let (strength, outlier) = (membership.strengths[row], membership.outliers[row]);
                 prop_assert!((0.0..=1.0).contains(&strength) && (0.0..=1.0).contains(&outlier));
-                prop_assert!(label.is_some() || strength == 0.0);
+                prop_assert!(label.is_some() || strength <= 0.0);
             }
         }
     }

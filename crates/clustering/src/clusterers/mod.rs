@@ -122,6 +122,30 @@ mod laws {
     }
 
     #[test]
+    fn rows_that_are_not_finite_are_refused() {
+        for (name, clusterer) in all() {
+            let mut values = vec![1.0; 30];
+            values[7] = f32::NAN;
+            let refusal = clusterer.cluster(&Context::quiet(0), &Features::new(vec![1], values).unwrap()).unwrap_err().to_string();
+            assert_eq!(refusal, "row 7 of the features to cluster: holds a NaN or an infinity", "{name}");
+        }
+    }
+
+    #[test]
+    fn no_groups_are_refused_before_anything_is_clustered() {
+        for name in ["k-means", "agglomerative", "gaussian-mixture", "spectral"] {
+            for k in [serde_json::json!(0), serde_json::json!({ "by": "silhouette", "at-most": 0 })] {
+                let block = serde_json::json!({ "use": name, "k": k });
+                assert!(bezoar_core::Part::<dyn Clusterer>::from_json(block).is_err(), "{name}, k {k}");
+            }
+        }
+        let chosen = serde_json::json!({ "use": "k-means", "k": { "by": "gap", "at-most": 3 } });
+        let part = bezoar_core::Part::<dyn Clusterer>::from_json(chosen.clone()).unwrap();
+        assert_eq!(part.block()["k"], chosen["k"]);
+        assert_eq!(bezoar_core::Part::<dyn Clusterer>::from_json(serde_json::json!({ "use": "k-means", "k": 3 })).unwrap().block()["k"], 3);
+    }
+
+    #[test]
     fn too_few_rows_are_refused() {
         for (name, clusterer) in all() {
             let few = Features::new(vec![1], vec![0.0; clusterer.min_rows() - 1]).unwrap();

@@ -12,7 +12,7 @@ use crate::neighbours::{Neighbours, Rows};
 use crate::partition::Search;
 use crate::spanning_tree;
 
-/// Spectral clustering: groups that a graph of near rows falls into, of whatever shape, as in SpRAy (arXiv 1902.10178).
+/// Spectral clustering: groups that a graph of near rows falls into, of whatever shape, as in `SpRAy` (arXiv 1902.10178).
 ///
 /// Rows are joined to their nearest `neighbours`; the least eigenvectors of the graph's normalised Laplacian, divided by the roots of the
 /// rows' degrees (Shi and Malik 2000), are clustered by k-means, as in scikit-learn. A graph of more components than groups is joined first, by the
