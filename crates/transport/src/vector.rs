@@ -36,7 +36,20 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
             sums[lane] = a[lane].mul_add(b[lane], sums[lane]);
         }
     }
-    sums.into_iter().sum()
+    total(sums)
+}
+
+/// The sum of all lanes, by halves: sums one after the other would keep the compiler from making a vector of them.
+#[inline(always)]
+pub(crate) fn total(mut sums: [f32; LANES]) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            sums[lane] += sums[lane + half];
+        }
+        half /= 2;
+    }
+    sums[0]
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ mod tests {
         let shape = |i: usize| {
             let mut heat = vec![0.0; 144];
             for step in 0..9 {
-                let (down, across) = if i % 3 == 0 { (step, 0) } else { (step / 3, step % 3) };
+                let (down, across) = if i.is_multiple_of(3) { (step, 0) } else { (step / 3, step % 3) };
                 heat[(i % 4 + down) * 12 + i % 7 + across] = 1.0 + 0.01 * (i * step % 5) as f32;
             }
             heat

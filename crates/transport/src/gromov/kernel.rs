@@ -1,6 +1,6 @@
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::vector::{LANES, dot, exp};
+use crate::vector::{LANES, dot, exp, total};
 
 /// Scales of columns beyond this, or below its inverse, are taken into the potentials.
 const WIDE: f32 = 1e12;
@@ -218,7 +218,7 @@ impl Kernel {
                     sums[lane] += values[lane];
                 }
             }
-            let sum: f32 = sums.into_iter().sum();
+            let sum = total(sums);
             let scale = p / sum;
             *f = scale.ln() - peak;
             for value in values {
