@@ -54,7 +54,7 @@ fn clusters(epsilon: f64, number: usize) {
         spaces.par_iter().map(|space| Embedding::of(space, RANK).expect("points of the plane")).collect()
     };
     let embedded = start.elapsed().as_secs_f64();
-    let settings = KMeans { clusters: 2, centre: Barycentre::new(epsilon), iterations: 20, restart: false };
+    let settings = KMeans { clusters: 2, centre: Barycentre::between_assignments(epsilon), iterations: 20, restart: false };
     let found = k_means(&embeddings, &settings, &mut ChaCha8Rng::seed_from_u64(0), &|_| true).expect("enough heatmaps");
     let seconds = start.elapsed().as_secs_f64();
     let mut sizes = vec![0; 2];

@@ -106,7 +106,9 @@ impl Clusterer for GromovWassersteinKMeans {
     fn cluster(&self, cx: &Context, features: &Features) -> Result<Clustering> {
         cluster_canonically(features, self.min_rows(), |features| {
             let embeddings = spaces(cx, features, self.mass, |space| Embedding::of(space, RANK))?;
-            let centre = Barycentre { points: self.points, ..Barycentre::new(self.epsilon) };
+            // Where nothing is kept from one update to the next, each has to come to its end.
+            let centre = if self.restart_barycentres { Barycentre::new } else { Barycentre::between_assignments };
+            let centre = Barycentre { points: self.points, ..centre(self.epsilon) };
             let settings = KMeans { clusters: self.k, centre, iterations: self.iterations, restart: self.restart_barycentres };
             let mut rng = cx.rng("gromov-wasserstein-k-means");
             let mut best: Option<(f64, Clusters)> = None;
