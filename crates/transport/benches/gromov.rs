@@ -11,7 +11,7 @@ use bezoar_transport::gromov::{Barycentre, Embedding, Fast, KMeans, Solver, k_me
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-const RANK: usize = 96;
+const RANK: usize = 64;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -34,8 +34,8 @@ fn pairs(epsilon: f64, file: &Path) {
     };
     let compute = || -> Vec<f64> {
         let mut solver = Solver::new(Fast::new(epsilon)).expect("a positive epsilon");
-        let embedding = |space| Embedding::of(space, RANK).expect("points of the plane");
-        spaces[1..].iter().map(|other| solver.distance(&embedding(&spaces[0]), &embedding(other)).value).collect()
+        let embeddings: Vec<Embedding> = spaces.iter().map(|space| Embedding::of(space, RANK).expect("points of the plane")).collect();
+        embeddings[1..].iter().map(|other| solver.distance(&embeddings[0], other).value).collect()
     };
     let values = compute();
     let start = Instant::now();
@@ -54,7 +54,7 @@ fn clusters(epsilon: f64, number: usize) {
         spaces.par_iter().map(|space| Embedding::of(space, RANK).expect("points of the plane")).collect()
     };
     let embedded = start.elapsed().as_secs_f64();
-    let settings = KMeans { clusters: 2, centre: Barycentre::new(epsilon), iterations: 20, restart: false };
+    let settings = KMeans { clusters: 2, centre: Barycentre::between_assignments(epsilon), iterations: 20, restart: false };
     let found = k_means(&embeddings, &settings, &mut ChaCha8Rng::seed_from_u64(0), &|_| true).expect("enough heatmaps");
     let seconds = start.elapsed().as_secs_f64();
     let mut sizes = vec![0; 2];

@@ -1,4 +1,6 @@
-//! Arithmetic that the compiler turns into vectors, for use inside [`pulp::Arch::dispatch`].
+//! Arithmetic on vectors, for use inside [`pulp::Arch::dispatch`].
+
+use pulp::Simd;
 
 /// The lanes of the widest vector of single precision.
 pub(crate) const LANES: usize = 16;
@@ -16,7 +18,8 @@ pub(crate) fn exp(x: f32) -> f32 {
     // Adding and taking away 1.5 * 2^23 rounds to whole numbers.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(LOWEST, HIGHEST);
-    let power = x.mul_add(std::f32::consts::LOG2_E, ROUND) - ROUND;
+    let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let power = shifted - ROUND;
     let rest = power.mul_add(-0.693_359_375, x);
     let rest = power.mul_add(2.121_944_400_5e-4, rest);
     // The series of e^rest: seven terms are enough for |rest| <= ln 2 / 2.
@@ -24,19 +27,59 @@ pub(crate) fn exp(x: f32) -> f32 {
     for factorial in [720.0, 120.0, 24.0, 6.0, 2.0, 1.0, 1.0] {
         series = rest.mul_add(series, 1.0 / factorial);
     }
-    series * f32::from_bits(((power as i32 + 127) as u32) << 23)
+    // The last bits of the shifted number are the power's.
+    series * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
 }
 
-/// The sum of the products of two rows of whole vectors, in an order that does not depend on the machine.
+/// Vectors that are added up side by side, so that none waits for the last.
+const SIDE_BY_SIDE: usize = 4;
+
+/// The sum of the products of two rows of whole vectors.
 #[inline(always)]
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0_f32; LANES];
-    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
-        for lane in 0..LANES {
-            sums[lane] = a[lane].mul_add(b[lane], sums[lane]);
+pub(crate) fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
+    let ((a, a_rest), (b, b_rest)) = (S::as_simd_f32s(a).0.as_chunks::<SIDE_BY_SIDE>(), S::as_simd_f32s(b).0.as_chunks::<SIDE_BY_SIDE>());
+    let mut sums = [simd.splat_f32s(0.0); SIDE_BY_SIDE];
+    for (a, b) in a.iter().zip(b) {
+        for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
+            *sum = simd.mul_add_f32s(a, b, *sum);
         }
     }
-    sums.into_iter().sum()
+    for (&a, &b) in a_rest.iter().zip(b_rest) {
+        sums[0] = simd.mul_add_f32s(a, b, sums[0]);
+    }
+    simd.reduce_sum_f32s(joined(sums, |a, b| simd.add_f32s(a, b)))
+}
+
+/// The sum of a row of whole vectors.
+#[inline(always)]
+pub(crate) fn sum<S: Simd>(simd: S, row: &[f32]) -> f32 {
+    simd.reduce_sum_f32s(folded::<S>(row, simd.splat_f32s(0.0), |a, b| simd.add_f32s(a, b)))
+}
+
+/// The largest value of a row of whole vectors.
+#[inline(always)]
+pub(crate) fn peak<S: Simd>(simd: S, row: &[f32]) -> f32 {
+    simd.reduce_max_f32s(folded::<S>(row, simd.splat_f32s(f32::NEG_INFINITY), |a, b| simd.max_f32s(a, b)))
+}
+
+#[inline(always)]
+fn folded<S: Simd>(row: &[f32], start: S::f32s, with: impl Fn(S::f32s, S::f32s) -> S::f32s) -> S::f32s {
+    let (row, rest) = S::as_simd_f32s(row).0.as_chunks::<SIDE_BY_SIDE>();
+    let mut all = [start; SIDE_BY_SIDE];
+    for row in row {
+        for (all, &value) in all.iter_mut().zip(row) {
+            *all = with(*all, value);
+        }
+    }
+    for &value in rest {
+        all[0] = with(all[0], value);
+    }
+    joined(all, with)
+}
+
+#[inline(always)]
+fn joined<V: Copy>([a, b, c, d]: [V; SIDE_BY_SIDE], with: impl Fn(V, V) -> V) -> V {
+    with(with(a, b), with(c, d))
 }
 
 #[cfg(test)]

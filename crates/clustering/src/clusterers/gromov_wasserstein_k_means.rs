@@ -106,7 +106,9 @@ impl Clusterer for GromovWassersteinKMeans {
     fn cluster(&self, cx: &Context, features: &Features) -> Result<Clustering> {
         cluster_canonically(features, self.min_rows(), |features| {
             let embeddings = spaces(cx, features, self.mass, |space| Embedding::of(space, RANK))?;
-            let centre = Barycentre { points: self.points, ..Barycentre::new(self.epsilon) };
+            // Where nothing is kept from one update to the next, each has to come to its end.
+            let centre = if self.restart_barycentres { Barycentre::new } else { Barycentre::between_assignments };
+            let centre = Barycentre { points: self.points, ..centre(self.epsilon) };
             let settings = KMeans { clusters: self.k, centre, iterations: self.iterations, restart: self.restart_barycentres };
             let mut rng = cx.rng("gromov-wasserstein-k-means");
             let mut best: Option<(f64, Clusters)> = None;
@@ -137,7 +139,7 @@ mod tests {
         let shape = |i: usize| {
             let mut heat = vec![0.0; 144];
             for step in 0..9 {
-                let (down, across) = if i % 3 == 0 { (step, 0) } else { (step / 3, step % 3) };
+                let (down, across) = if i.is_multiple_of(3) { (step, 0) } else { (step / 3, step % 3) };
                 heat[(i % 4 + down) * 12 + i % 7 + across] = 1.0 + 0.01 * (i * step % 5) as f32;
             }
             heat

@@ -19,7 +19,7 @@ use bezoar_transport::Space;
 use rayon::prelude::*;
 
 /// Directions of a heatmap's embedding: costs agree with those of all directions to six digits.
-pub(crate) const RANK: usize = 96;
+pub(crate) const RANK: usize = 64;
 
 /// Distances that take more memory are announced.
 const LARGE: usize = 256 << 20;

@@ -127,15 +127,19 @@ fn guess(space: &Space, roots: &[f64], columns: usize) -> Mat<f32> {
     };
     let mut waves: Vec<(usize, usize)> = (0..columns).flat_map(|y| (0..columns.div_ceil(y + 1)).map(move |x| (y, x))).collect();
     waves.sort_by_key(|&(y, x)| (y * y + x * x, y));
-    let span = |axis: usize| {
-        places.iter().map(|place| place[axis]).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)))
+    waves.truncate(columns);
+    let counts = waves.iter().map(|&(y, x)| y.max(x) + 1).max().unwrap_or_default();
+    // The waves of each count along an axis, a value a point.
+    let along = |axis: usize| -> Vec<Vec<f64>> {
+        let values = places.iter().map(|place| place[axis]);
+        let (low, high) = values.clone().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
+        let scale = if high > low { PI / (high - low) } else { 0.0 };
+        (0..counts).map(|count| values.clone().map(|x| (count as f64 * scale * (x - low)).cos()).collect()).collect()
     };
-    let (vertical, horizontal) = (span(0), span(1));
-    let wave =
-        |(low, high): (f64, f64), count: usize, x: f64| if high > low { (PI * count as f64 * (x - low) / (high - low)).cos() } else { 1.0 };
+    let (vertical, horizontal) = (along(0), along(1));
     Mat::from_fn(roots.len(), columns, |point, column| {
-        let ([y, x], (down, across)) = (places[point], waves[column]);
-        (roots[point] * wave(vertical, down, y) * wave(horizontal, across, x)) as f32
+        let (down, across) = waves[column];
+        (roots[point] * vertical[down][point] * horizontal[across][point]) as f32
     })
 }
 

@@ -1,6 +1,6 @@
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::vector::{LANES, dot, exp};
+use crate::vector::{LANES, dot, exp, peak, sum};
 
 /// Scales of columns beyond this, or below its inverse, are taken into the potentials.
 const WIDE: f32 = 1e12;
@@ -44,12 +44,12 @@ impl WithSimd for Balance<'_> {
     type Output = usize;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> usize {
+    fn with_simd<S: Simd>(self, simd: S) -> usize {
         let Self { kernel, tolerance, steps } = self;
-        kernel.start();
+        kernel.start(simd);
         let (mut least, mut since) = (f32::INFINITY, 0);
         for step in 1..=steps {
-            let missed = kernel.scale_rows();
+            let missed = kernel.scale_rows(simd);
             if missed < 0.9 * least {
                 (least, since) = (missed, 0);
             } else {
@@ -58,9 +58,9 @@ impl WithSimd for Balance<'_> {
             if missed <= tolerance || missed < ROUNDING && since >= PATIENCE {
                 return step;
             }
-            kernel.scale_columns();
+            kernel.scale_columns(simd);
         }
-        kernel.scale_rows();
+        kernel.scale_rows(simd);
         steps
     }
 }
@@ -120,22 +120,22 @@ impl Kernel {
     }
 
     #[inline(always)]
-    fn start(&mut self) {
+    fn start<S: Simd>(&mut self, simd: S) {
         if self.cold {
             self.cold = false;
             self.potentials_of_columns();
         } else {
             self.settle_columns();
         }
-        self.potentials_of_rows();
+        self.potentials_of_rows(simd);
     }
 
     /// Scales each row to its weight. Returns what the columns then miss, in sum.
     #[inline(always)]
-    fn scale_rows(&mut self) -> f32 {
+    fn scale_rows<S: Simd>(&mut self, simd: S) -> f32 {
         self.sums.fill(0.0);
         for ((values, &p), u) in self.values.chunks_exact(self.stride).zip(&self.p).zip(&mut self.u) {
-            let scale = p / dot(values, &self.v);
+            let scale = p / dot(simd, values, &self.v);
             *u = scale;
             for (sum, value) in self.sums.iter_mut().zip(values) {
                 *sum = value.mul_add(scale, *sum);
@@ -146,7 +146,7 @@ impl Kernel {
 
     /// Scales each column to its weight. Scales that leave the range of single precision are taken into the potentials.
     #[inline(always)]
-    fn scale_columns(&mut self) {
+    fn scale_columns<S: Simd>(&mut self, simd: S) {
         let mut tame = true;
         for ((v, &sum), &q) in self.v.iter_mut().zip(&self.sums).zip(&self.q) {
             if q > 0.0 {
@@ -161,7 +161,7 @@ impl Kernel {
                 }
             }
             self.potentials_of_columns();
-            self.potentials_of_rows();
+            self.potentials_of_rows(simd);
         }
     }
 
@@ -198,28 +198,17 @@ impl Kernel {
 
     /// The potentials of rows that give each its weight, from those of columns; and the plan at both.
     #[inline(always)]
-    fn potentials_of_rows(&mut self) {
+    fn potentials_of_rows<S: Simd>(&mut self, simd: S) {
         let rows = self.exponents.chunks_exact(self.stride).zip(self.values.chunks_exact_mut(self.stride));
         for ((exponents, values), (&p, f)) in rows.zip(self.p.iter().zip(&mut self.f)) {
-            let mut peaks = [f32::NEG_INFINITY; LANES];
-            for ((exponents, values), g) in
-                exponents.chunks_exact(LANES).zip(values.chunks_exact_mut(LANES)).zip(self.g.chunks_exact(LANES))
-            {
-                for lane in 0..LANES {
-                    values[lane] = exponents[lane] + g[lane];
-                    peaks[lane] = peaks[lane].max(values[lane]);
-                }
+            for ((value, exponent), g) in values.iter_mut().zip(exponents).zip(&self.g) {
+                *value = exponent + g;
             }
-            let peak = peaks.into_iter().fold(f32::NEG_INFINITY, f32::max);
-            let mut sums = [0.0; LANES];
-            for values in values.chunks_exact_mut(LANES) {
-                for lane in 0..LANES {
-                    values[lane] = exp(values[lane] - peak);
-                    sums[lane] += values[lane];
-                }
+            let peak = peak(simd, values);
+            for value in values.iter_mut() {
+                *value = exp(*value - peak);
             }
-            let sum: f32 = sums.into_iter().sum();
-            let scale = p / sum;
+            let scale = p / sum(simd, values);
             *f = scale.ln() - peak;
             for value in values {
                 *value *= scale;
