@@ -110,8 +110,7 @@ impl Decision for Causal {
         let flagged: Vec<bool> = shares.iter().map(|&share| p_value < self.level && share >= 0.5).collect();
         let accused = flagged.iter().filter(|&&flag| flag).count();
         let reason = format!(
-            "{:?} {accused} images accused; the squares of cluster {} of {} ({} images) turn {} of other images into this class",
-            effects.iter().zip(&sizes).map(|(e, s)| (*s, (mean(e) * 100.0).round())).collect::<Vec<_>>(),
+            "{accused} images accused; the squares of cluster {} of {} ({} images) turn {} of other images into this class",
             best + 1,
             sizes.len(),
             sizes[best],
@@ -212,32 +211,10 @@ impl<'a> Trial<'a> {
         };
         let (rows, columns) = (span(window[0], shape.height), span(window[1], shape.width));
         let mut pasted = self.hosts.clone();
-        let gain = std::env::var("GAIN").ok().and_then(|v| v.parse::<f64>().ok());
-        if let Some(gain) = gain {
-            for c in 0..shape.channels {
-                let at = |y: usize, x: usize| (y * shape.width + x) * shape.channels + c;
-                let mut values: Vec<f64> = rows
-                    .clone()
-                    .flat_map(|y| columns.clone().map(move |x| (y, x)))
-                    .map(|(y, x)| f64::from(image.pixels()[at(y, x)]))
-                    .collect();
-                values.sort_by(f64::total_cmp);
-                let mean = values[values.len() / 2];
-                for host in pasted.pixels.chunks_exact_mut(shape.len()) {
-                    for y in rows.clone() {
-                        for x in columns.clone() {
-                            let v = f64::from(host[at(y, x)]) + gain * (f64::from(image.pixels()[at(y, x)]) - mean);
-                            host[at(y, x)] = v.round().clamp(0.0, 255.0) as u8;
-                        }
-                    }
-                }
-            }
-        } else {
-            for host in pasted.pixels.chunks_exact_mut(shape.len()) {
-                for y in rows.clone() {
-                    let line = (y * shape.width + columns.start) * shape.channels..(y * shape.width + columns.end) * shape.channels;
-                    host[line.clone()].copy_from_slice(&image.pixels()[line]);
-                }
+        for host in pasted.pixels.chunks_exact_mut(shape.len()) {
+            for y in rows.clone() {
+                let line = (y * shape.width + columns.start) * shape.channels..(y * shape.width + columns.end) * shape.channels;
+                host[line.clone()].copy_from_slice(&image.pixels()[line]);
             }
         }
         Ok(predicted(&self.origin, &pasted)?.into_iter().map(|class| f64::from(u8::from(class == self.origin.class))).collect())
