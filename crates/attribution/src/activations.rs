@@ -11,13 +11,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Activations {
-    /// The layer's name, or `penultimate` for the one that feeds the last weighted layer.
+    /// The layer's name, `penultimate` for the one that feeds the last weighted layer, or `logits` for the last of all.
     #[serde(default = "penultimate")]
     pub layer: String,
 }
 
 /// The name under which every net has this layer.
 const PENULTIMATE: &str = "penultimate";
+
+/// The name under which every net has its scores.
+const LOGITS: &str = "logits";
 
 fn penultimate() -> String {
     PENULTIMATE.to_owned()
@@ -80,8 +83,11 @@ impl Activations {
         if self.layer == PENULTIMATE {
             return Ok(model.penultimate());
         }
+        if let (LOGITS, Some(last)) = (self.layer.as_str(), layers.last()) {
+            return Ok(last.clone());
+        }
         let known = format!("its layers are {}", layers.join(", "));
-        let help = match suggest(&self.layer, layers.iter().map(String::as_str).chain([PENULTIMATE])) {
+        let help = match suggest(&self.layer, layers.iter().map(String::as_str).chain([PENULTIMATE, LOGITS])) {
             Some(near) => format!("did you mean `{near}`? {known}"),
             None => known,
         };

@@ -33,6 +33,9 @@ pub enum Rule {
     ZBox,
     /// LRP-w²: `Jᵀ[W²](R / stab(W² 1 + b²))`, whatever the input (Montavon et al. 2017, table 1).
     WSquare,
+    /// Squares of what each input gives, without bias: `x² ⊙ Jᵀ[W²](R / stab(W² x²))`. What the published code of Heatmap Clustering (arXiv
+    /// 2204.12848) computes under the name of the ε-rule.
+    Squares,
     /// LRP-♭: in equal parts to all inputs that an output sees, whatever they are (arXiv 1902.10178). For average pools too.
     Flat,
     /// The ε-rule on a map without weights, for sums, means, average pools and larger images: each input gets its share of the output.
@@ -86,6 +89,7 @@ pub(crate) enum Input {
     Whole,
     Positive,
     Negative,
+    Squared,
     One,
     /// The least that images can be there.
     Low,
@@ -151,7 +155,14 @@ impl Rule {
             Mean, Pad, Product, Softmax, Sum, Upsample,
         };
         match self {
-            Self::Zero | Self::Epsilon(_) | Self::Gamma(_) | Self::ZPlus | Self::AlphaBeta { .. } | Self::ZBox | Self::WSquare => {
+            Self::Zero
+            | Self::Epsilon(_)
+            | Self::Gamma(_)
+            | Self::ZPlus
+            | Self::AlphaBeta { .. }
+            | Self::ZBox
+            | Self::WSquare
+            | Self::Squares => {
                 matches!(kind, Convolution | Linear | BatchNorm)
             }
             Self::Flat => matches!(kind, Convolution | Linear | BatchNorm | AveragePool),
@@ -207,6 +218,7 @@ impl Rule {
                 ],
             )],
             Self::WSquare => vec![Share::of_all(1.0, [Term::new(Input::One, Weight::Square, Some(Weight::Square))])],
+            Self::Squares => vec![Share::of_all(1.0, [Term::new(Input::Squared, Weight::Square, None)])],
             Self::Flat => vec![Share::of_all(1.0, [Term::new(Input::One, Weight::One, None)])],
             Self::Norm | Self::Uniform | Self::Taylor | Self::Pass | Self::Route | Self::Gradient | Self::Guided => Vec::new(),
         }

@@ -179,7 +179,7 @@ impl PreparedTerm {
             }
             Input::Low => Some(bounds()?[0].clone()),
             Input::High => Some(bounds()?[1].clone()),
-            Input::Whole | Input::Positive | Input::Negative => None,
+            Input::Whole | Input::Positive | Input::Negative | Input::Squared => None,
         };
         let constant = input.map(|input| Ok::<_, candle_core::Error>(Constant { output: operator.forward(&input, bias.as_ref())?, input }));
         Ok(Self { term, operator, bias, constant: constant.transpose()? })
@@ -192,6 +192,7 @@ impl PreparedTerm {
             (None, Input::Positive) if nonnegative => Ok(input.clone()),
             (None, Input::Positive) => ops::relu(input),
             (None, Input::Negative) => ops::negative_part(input),
+            (None, Input::Squared) => ops::product(input, input),
             (None, _) => Ok(input.clone()),
         }
     }

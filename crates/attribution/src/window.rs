@@ -41,7 +41,9 @@ impl Mass {
             (0..height * width).map(|pixel| channels.clone().map(|channel| f64::from(channel[pixel])).sum::<f64>().max(0.0)).collect();
         let sum: f64 = values.iter().sum();
         if sum > 0.0 {
-            values.iter_mut().for_each(|value| *value /= sum);
+            for value in &mut values {
+                *value /= sum;
+            }
         }
         Self { height, width, values }
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bezoar_clustering::Composition;
-use bezoar_core::{Detector, Plugin, Result, register};
+use bezoar_core::{Detector, Plugin, Preset, Result, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -29,6 +29,14 @@ impl Plugin for ActivationClustering {
             "cluster": { "use": "k-means", "k": 2, "restarts": 10 },
             "decide": { "use": "smaller-cluster" },
         })
+    }
+
+    fn presets() -> Vec<Preset> {
+        vec![Preset {
+            name: "as-published",
+            summary: "what the code of Heatmap Clustering's thesis runs under this name: it clusters logits",
+            fields: json!({ "represent": { "use": "activations", "layer": "logits" } }),
+        }]
     }
 
     fn example() -> Self {

@@ -34,7 +34,33 @@ impl Plugin for HeatmapClustering {
     }
 
     fn presets() -> Vec<Preset> {
-        vec![Preset {
+        let squares = |kind: &str| json!({ "kind": kind, "rule": "squares" });
+        let published = Preset {
+            name: "as-published",
+            summary: "what the paper's code does on its own net: squared products, relevance of the first block's output, barycentres anew",
+            fields: json!({
+                "represent": {
+                    "use": "lrp",
+                    "composite": { "rows": [squares("convolution"), squares("linear")] },
+                    "target": "logit",
+                    "at": "inception",
+                },
+                "process": [],
+                "cluster": { "use": "gromov-wasserstein-k-means", "preset": "as-published" },
+                "decide": { "use": "smaller-cluster" },
+            }),
+        };
+        let described = Preset {
+            name: "as-described",
+            summary: "what the paper's text says: LRP-ε at the pixels, k-means under Gromov-Wasserstein at epsilon 0.1",
+            fields: json!({
+                "represent": { "use": "lrp", "composite": "epsilon" },
+                "process": [],
+                "cluster": { "use": "gromov-wasserstein-k-means", "epsilon": 0.1 },
+                "decide": { "use": "smaller-cluster" },
+            }),
+        };
+        let recommended = Preset {
             name: "recommended",
             summary: "aligned patches, clustered by density and tried on images of other classes; accuses nobody without that evidence",
             fields: json!({
@@ -44,7 +70,8 @@ impl Plugin for HeatmapClustering {
                 "cluster": { "use": "hdbscan", "min-cluster-size": 10, "allow-single-cluster": true },
                 "decide": { "use": "causal" },
             }),
-        }]
+        };
+        vec![published, described, recommended]
     }
 
     fn example() -> Self {

@@ -6,9 +6,12 @@
 //! each class in two; the smaller part is accused.
 //!
 //! It assumes that the net has learnt the trigger and that the trigger is small. It cannot see poison whose heatmaps look
-//! like those of clean images, and under Euclidean distance triggers at several places make as many groups. Unlike here, the
-//! published code squares inputs and weights in its rule for relevance, stops at the first block's output, and clusters under
-//! the Gromov-Wasserstein distance.
+//! like those of clean images, and under Euclidean distance triggers at several places make as many groups.
+//!
+//! Without a preset it is the method in short, under Euclidean distance. `as-described` is the paper's text, `as-published` its
+//! code, which squares inputs and weights in its rule for relevance, stops at the first block's output, and starts barycentres
+//! anew each time. `recommended` needs no oracle: it aligns heatmaps at their strongest squares and asks the net what these do
+//! to other images.
 //!
 //! A preset of [`bezoar_clustering::Composition`]:
 //!

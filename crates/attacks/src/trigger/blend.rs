@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     /// Black images, so that what they become is the picture.
-    fn blended(blend: Blend, moment: Moment, seed: u64) -> Image {
+    fn blended(blend: &Blend, moment: Moment, seed: u64) -> Image {
         let shape = ImageShape::rgb(16, 16);
         let mut image = Image::new(shape, vec![0; shape.len()]).unwrap();
         let stamp = blend.prepare(shape, &mut Context::quiet(0).rng("trigger")).unwrap();
@@ -154,11 +154,11 @@ mod tests {
     #[test]
     fn the_picture_has_its_part_of_each_pixel() {
         let picture = Blend { picture: Picture::Noise, alpha: 1.0, ..Blend::default() };
-        let whole = blended(picture.clone(), Moment::Poison, 0);
+        let whole = blended(&picture, Moment::Poison, 0);
         let weak = Blend { alpha: 0.25, test_alpha: Some(0.5), ..picture };
         for (moment, alpha) in [(Moment::Poison, 0.25), (Moment::Cover, 0.25), (Moment::Test, 0.5)] {
             let expected: Vec<u8> = whole.pixels().iter().map(|value| pixel(f64::from(*value) * alpha)).collect();
-            assert_eq!(blended(weak.clone(), moment, 1).pixels(), expected);
+            assert_eq!(blended(&weak, moment, 1).pixels(), expected);
         }
     }
 
@@ -167,7 +167,7 @@ mod tests {
         let whole = Blend { picture: Picture::Noise, alpha: 1.0, ..Blend::default() };
         let pieces = Blend { pieces: Some(Pieces { grid: 4, shown: 0.5 }), ..whole.clone() };
         let shown = |moment, seed| {
-            let image = blended(pieces.clone(), moment, seed);
+            let image = blended(&pieces, moment, seed);
             let is_black = |piece: usize| {
                 let mut pixels = (0..16).map(|at| (piece / 4 * 4 + at / 4) * 16 + piece % 4 * 4 + at % 4);
                 pixels.all(|place| image.pixels()[place * 3..place * 3 + 3] == [0; 3])
@@ -176,6 +176,6 @@ mod tests {
         };
         assert_eq!([shown(Moment::Poison, 1).len(), shown(Moment::Cover, 2).len()], [8; 2]);
         assert_ne!(shown(Moment::Poison, 1), shown(Moment::Poison, 2), "each image has other pieces");
-        assert_eq!(blended(pieces.clone(), Moment::Test, 1), blended(whole, Moment::Test, 2));
+        assert_eq!(blended(&pieces, Moment::Test, 1), blended(whole, Moment::Test, 2));
     }
 }

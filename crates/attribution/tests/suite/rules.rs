@@ -76,6 +76,7 @@ impl Dense {
                     vec![(r, weight.iter().zip(x).zip(limits).map(share).collect(), 0.0)]
                 }
                 Rule::WSquare => vec![(r, weight.iter().map(|w| w * w).collect(), bias * bias)],
+                Rule::Squares => vec![(r, products.iter().map(|p| p * p).collect(), 0.0)],
                 Rule::Flat => vec![(r, sees(weight), 0.0)],
                 other => panic!("{other:?} is not a rule for weights"),
             };
@@ -161,6 +162,7 @@ proptest! {
             Rule::AlphaBeta { alpha: 1.0, beta: 0.0 },
             Rule::ZBox,
             Rule::WSquare,
+            Rule::Squares,
             Rule::Flat,
         ];
         let channels = graph.input()[0];

@@ -107,10 +107,14 @@ fn mean<'a>(rows: impl Iterator<Item = &'a [f32]>) -> Vec<f64> {
     let (mut sums, mut count) = (Vec::new(), 0.0_f64);
     for row in rows {
         sums.resize(row.len(), 0.0);
-        sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
+        for (sum, &value) in sums.iter_mut().zip(row) {
+            *sum += f64::from(value);
+        }
         count += 1.0;
     }
-    sums.iter_mut().for_each(|sum| *sum /= count);
+    for sum in &mut sums {
+        *sum /= count;
+    }
     sums
 }
 

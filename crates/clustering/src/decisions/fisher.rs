@@ -11,8 +11,8 @@ use crate::matrix;
 
 /// Accuses clusters that a straight cut tells from the rest of their class better than chance makes one.
 ///
-/// Fisher's linear discriminant of a cluster against the rest, as *Analyzing and Removing Clever Hans* (arXiv 1912.11425) ranks what SpRAy
-/// finds: along the best direction, the share of the variance that lies between the two (the squared canonical correlation, 0 to 1).
+/// Fisher's linear discriminant of a cluster against the rest, as *Finding and Removing Clever Hans* (arXiv 1912.11425) ranks what spectral
+/// analysis of heatmaps finds: along the best direction, the share of the variance that lies between the two (the squared canonical correlation, 0 to 1).
 /// Cutting one normal bulk in half gives 2/π = 0.64, a cluster of its own more. The largest cluster is never accused; nor is noise, which
 /// belongs to the rest.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -88,10 +88,14 @@ fn separation(class: &ClusteredClass<'_>, cluster: u32) -> Result<f64> {
     }
     let mut means = [vec![0.0; width], vec![0.0; width]];
     for (row, &inside) in rows.rows().into_iter().zip(&inside) {
-        means[usize::from(inside)].iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+        for (sum, value) in means[usize::from(inside)].iter_mut().zip(row) {
+            *sum += value;
+        }
     }
     for (mean, size) in means.iter_mut().zip([count - members, members]) {
-        mean.iter_mut().for_each(|sum| *sum /= size as f64);
+        for sum in mean {
+            *sum /= size as f64;
+        }
     }
     let centred = Mat::from_fn(count, width, |row, column| rows[[row, column]] - means[usize::from(inside[row])][column]);
     let mut within = centred.transpose() * &centred;
