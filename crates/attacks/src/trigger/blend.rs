@@ -176,6 +176,6 @@ mod tests {
         };
         assert_eq!([shown(Moment::Poison, 1).len(), shown(Moment::Cover, 2).len()], [8; 2]);
         assert_ne!(shown(Moment::Poison, 1), shown(Moment::Poison, 2), "each image has other pieces");
-        assert_eq!(blended(&pieces, Moment::Test, 1), blended(whole, Moment::Test, 2));
+        assert_eq!(blended(&pieces, Moment::Test, 1), blended(&whole, Moment::Test, 2));
     }
 }
