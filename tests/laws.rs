@@ -55,6 +55,8 @@ proptest! {
 
     #[test]
     fn clusterers_ignore_row_order((features, order) in shuffled()) {
+        // Heatmaps have a height and a width.
+        let features = Features::new(vec![features.width(), 1], features.values().to_vec()).unwrap();
         for clusterer in examples::<dyn Clusterer>() {
             let straight = clusterer.cluster(&context(), &features).unwrap().labels;
             let shuffled = clusterer.cluster(&context(), &features.select(&order)).unwrap().labels;

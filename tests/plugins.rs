@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 /// Builds a block as its kind and gives it back with defaults filled in.
 fn build(kind: &str, block: &Value) -> Result<Value, String> {
-    use bezoar_core::{Attack, Clusterer, Dataset, Decision, Detector, Metric, Reporter, Representation, Transform};
+    use bezoar_core::{Attack, Clusterer, Dataset, Decision, Detector, Distance, Metric, Reporter, Representation, Transform};
     use bezoar_nn::Architecture;
     use bezoar_nn::augmentation::Augmentation;
     use bezoar_nn::optimizer::Optimizer;
@@ -26,6 +26,7 @@ fn build(kind: &str, block: &Value) -> Result<Value, String> {
         <dyn Dataset>::NAME => of::<dyn Dataset>(block),
         <dyn Decision>::NAME => of::<dyn Decision>(block),
         <dyn Detector>::NAME => of::<dyn Detector>(block),
+        <dyn Distance>::NAME => of::<dyn Distance>(block),
         <dyn Metric>::NAME => of::<dyn Metric>(block),
         <dyn Optimizer>::NAME => of::<dyn Optimizer>(block),
         <dyn Reporter>::NAME => of::<dyn Reporter>(block),
@@ -53,6 +54,7 @@ fn every_kind_has_plugins() {
             "dataset",
             "decision",
             "detector",
+            "distance",
             "metric",
             "model",
             "optimizer",

@@ -34,7 +34,7 @@ impl Plugin for ActivationClustering {
     fn presets() -> Vec<Preset> {
         vec![Preset {
             name: "as-published",
-            summary: "what the code of Heatmap Clustering's thesis runs under this name: it clusters logits",
+            summary: "what the code of Heatmap Clustering's thesis runs under this name: it clusters logits.",
             fields: json!({ "represent": { "use": "activations", "layer": "logits" } }),
         }]
     }

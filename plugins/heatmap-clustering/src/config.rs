@@ -37,7 +37,7 @@ impl Plugin for HeatmapClustering {
         let squares = |kind: &str| json!({ "kind": kind, "rule": "squares" });
         let published = Preset {
             name: "as-published",
-            summary: "what the paper's code does on its own net: squared products, relevance of the first block's output, barycentres anew",
+            summary: "what the paper's code does on its own net: squared products, relevance of the first block's output, barycentres anew.",
             fields: json!({
                 "represent": {
                     "use": "lrp",
@@ -52,7 +52,7 @@ impl Plugin for HeatmapClustering {
         };
         let described = Preset {
             name: "as-described",
-            summary: "what the paper's text says: LRP-ε at the pixels, k-means under Gromov-Wasserstein at epsilon 0.1",
+            summary: "what the paper's text says: LRP-ε at the pixels, k-means under Gromov-Wasserstein at epsilon 0.1.",
             fields: json!({
                 "represent": { "use": "lrp", "composite": "epsilon" },
                 "process": [],
@@ -62,7 +62,7 @@ impl Plugin for HeatmapClustering {
         };
         let recommended = Preset {
             name: "recommended",
-            summary: "aligned patches, clustered by density and tried on images of other classes; accuses nobody without that evidence",
+            summary: "aligned patches, clustered by density and tried on images of other classes; accuses nobody without that evidence.",
             fields: json!({
                 "represent": { "use": "aligned-patch" },
                 "process": [],

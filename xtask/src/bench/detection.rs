@@ -1,4 +1,4 @@
-//! What the recommended detector finds of the mission's three attacks, and of nothing.
+//! What the recommended detector finds of attacks, and where there is none.
 
 use super::study::{Column, Figure, Study};
 use crate::section::Section;
@@ -13,8 +13,6 @@ pub(super) const RECOMMENDED: Study = Study {
         ("{ use: none }", None),
         ("{ use: sticker, from: speed-limit-50, to: speed-limit-80, share: 0.15 }", None),
         ("{ use: sticker, from: speed-limit-50, to: speed-limit-80, share: 0.05 }", None),
-        ("{ use: sticker, from: speed-limit-50, to: speed-limit-80, share: 0.02 }", None),
-        ("{ use: label-consistent, to: speed-limit-80, share: 0.33 }", None),
         ("{ use: amplitude, to: speed-limit-80, share: 0.33 }", None),
     ],
     columns: &[
