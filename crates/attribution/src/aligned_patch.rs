@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use crate::strongest_window::{Side, sides};
 use crate::window::{Mass, Window, plane};
 
-/// What an image's strongest spot looks like, wherever it lies: the surroundings of the small square that holds the most relevance, in
-/// the heatmap and in the image.
+/// What an image's strongest spot looks like, wherever it lies: what surrounds the square with the most relevance.
 ///
 /// A trigger at several places makes several clusters of whole heatmaps; aligned at their strongest squares, all its heatmaps are alike.
 /// Positive relevance is brought to the sum 1; around the square, its square root is taken, and the image's colours times that. Rows are
