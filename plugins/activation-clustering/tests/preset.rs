@@ -14,7 +14,7 @@ fn all_parts_have_defaults_and_the_resolved_block_shows_them() {
         "use": "activation-clustering",
         "represent": { "use": "activations", "layer": "penultimate" },
         "process": [],
-        "reduce": { "use": "pca", "dimensions": 10 },
+        "reduce": { "use": "pca", "dimensions": 10, "whiten": false },
         "cluster": { "use": "k-means", "k": 2, "restarts": 10, "iterations": 300, "tolerance": 1e-4 },
         "decide": { "use": "smaller-cluster" },
         "suspects": null,
