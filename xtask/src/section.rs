@@ -11,11 +11,22 @@ pub(crate) struct Section {
 impl Section {
     /// The text with other content in this section.
     pub(crate) fn replace(&self, text: &str, content: &str) -> Result<String> {
+        let (before, _, after) = self.split(text)?;
+        Ok([before, content, after].concat())
+    }
+
+    /// What the section says.
+    pub(crate) fn content<'a>(&self, text: &'a str) -> Result<&'a str> {
+        Ok(self.split(text)?.1)
+    }
+
+    /// What lies before the section's content, the content, and what lies behind it.
+    fn split<'a>(&self, text: &'a str) -> Result<(&'a str, &'a str, &'a str)> {
         let Self { name, made_by } = self;
         let (begin, end) = (format!("<!-- {name}: made by `{made_by}` -->\n"), format!("<!-- {name}: end -->"));
-        let (before, rest) = text.split_once(&begin).with_context(|| format!("there is no line {begin}"))?;
-        let (_, after) = rest.split_once(&end).with_context(|| format!("there is no {end} after {begin}"))?;
-        Ok([before, &begin, content, &end, after].concat())
+        let from = text.find(&begin).with_context(|| format!("there is no line {begin}"))? + begin.len();
+        let to = from + text[from..].find(&end).with_context(|| format!("there is no {end} after {begin}"))?;
+        Ok((&text[..from], &text[from..to], &text[to..]))
     }
 }
 

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use crate::window::{Mass, plane};
 
-/// Where the small square lies that speaks most for an image's class: rows of `[y, x, size, mass]`.
+/// Where the small squares lie that speak most for an image's class: rows of `[count, 4]`, each `[y, x, size, mass]`.
 ///
-/// `y` and `x` are the square's upper left pixel, `size` its side, `mass` the share of the positive relevance in it, 0 to 1. A sticker
-/// that a net decides by is such a square. What `causal` pastes onto other images.
+/// `y` and `x` are the square's upper left pixel, `size` its side, `mass` the share of the positive relevance in it, 0 to 1. The strongest
+/// comes first, each next one is the strongest of the relevance outside those before. A sticker that a net decides by is such a square.
+/// What `causal` covers, and pastes onto other images.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StrongestWindow {
@@ -18,6 +19,9 @@ pub struct StrongestWindow {
     pub of: Part<dyn Representation>,
     /// Sides of squares to look for, in pixels. Of several the one that holds most beside its side wins.
     pub sizes: Vec<Side>,
+    /// So many squares of each image.
+    #[schemars(range(min = 1, max = 1024))]
+    pub count: usize,
 }
 
 /// The side of a square in pixels.
@@ -30,7 +34,7 @@ impl Plugin for StrongestWindow {
     const NAME: &'static str = "strongest-window";
 
     fn defaults() -> Value {
-        json!({ "of": { "use": "lrp", "composite": "epsilon-plus" }, "sizes": [3] })
+        json!({ "of": { "use": "lrp", "composite": "epsilon-plus" }, "sizes": [3], "count": 1 })
     }
 
     fn example() -> Self {
@@ -70,10 +74,10 @@ impl Representation for StrongestWindow {
         self.of.represent(cx, model, images, &mut |heatmaps| {
             let (height, width) = plane(&heatmaps)?;
             let windows = heatmaps.rows().flat_map(|heatmap| {
-                let found = Mass::of(height, width, heatmap).strongest(&sizes);
-                [found.y as f32, found.x as f32, found.size as f32, found.mass as f32]
+                let found = Mass::of(height, width, heatmap).strongest_few(&sizes, self.count);
+                found.into_iter().flat_map(|found| [found.y as f32, found.x as f32, found.size as f32, found.mass as f32])
             });
-            sink(Features::new(vec![4], windows.collect())?)
+            sink(Features::new(vec![self.count, 4], windows.collect())?)
         })
     }
 

@@ -70,6 +70,19 @@ impl Mass {
         best
     }
 
+    /// The strongest squares in turn, each of what those before leave.
+    pub(crate) fn strongest_few(mut self, sizes: &[usize], count: usize) -> Vec<Window> {
+        let mut found = Vec::with_capacity(count);
+        for _ in 0..count {
+            let window = self.strongest(sizes);
+            for y in window.y..window.y + window.size {
+                self.values[y * self.width + window.x..][..window.size].fill(0.0);
+            }
+            found.push(window);
+        }
+        found
+    }
+
     /// The mass above and left of each corner between pixels.
     fn integral(&self) -> Vec<f64> {
         let stride = self.width + 1;
@@ -102,6 +115,17 @@ mod tests {
         assert_eq!((found.y, found.x, found.size), (4, 6, 2));
         assert!((found.mass - 12.0 / (12.0 + 11.5)).abs() < 1e-6, "negative relevance has no mass: {}", found.mass);
         assert_eq!(Mass::of(12, 10, &heatmap).strongest(&[1, 2, 5]).size, 2, "the size of the spot");
+    }
+
+    #[test]
+    fn spots_are_found_in_turn() {
+        let mut heatmap = vec![0.0; 9 * 9];
+        for (place, value) in [((1, 1), 2.0), ((7, 2), 5.0), ((4, 8), 3.0)] {
+            heatmap[place.0 * 9 + place.1] = value;
+        }
+        let found = Mass::of(9, 9, &heatmap).strongest_few(&[1], 4);
+        let places: Vec<_> = found.iter().map(|window| (window.y, window.x, (window.mass * 100.0).round())).collect();
+        assert_eq!(places, [(7, 2, 50.0), (4, 8, 30.0), (1, 1, 20.0), (0, 0, 0.0)], "the last one has nothing left");
     }
 
     #[test]

@@ -62,12 +62,12 @@ impl Plugin for HeatmapClustering {
         };
         let recommended = Preset {
             name: "recommended",
-            summary: "aligned patches, clustered by density and tried on images of other classes; accuses nobody without that evidence.",
+            summary: "aligned patches, clustered by density; squares exchanged with images of other classes; accuses nobody without that evidence.",
             fields: json!({
                 "represent": { "use": "aligned-patch" },
                 "process": [],
                 "reduce": { "use": "pca", "dimensions": 10 },
-                "cluster": { "use": "hdbscan", "min-cluster-size": 10, "allow-single-cluster": true },
+                "cluster": { "use": "hdbscan", "min-cluster-size": 10 },
                 "decide": { "use": "causal" },
             }),
         };

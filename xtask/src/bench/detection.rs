@@ -13,6 +13,8 @@ pub(super) const RECOMMENDED: Study = Study {
         ("{ use: none }", None),
         ("{ use: sticker, from: speed-limit-50, to: speed-limit-80, share: 0.15 }", None),
         ("{ use: sticker, from: speed-limit-50, to: speed-limit-80, share: 0.05 }", None),
+        ("{ use: sticker, from: speed-limit-50, to: speed-limit-80, share: 0.02 }", None),
+        ("{ use: label-consistent, to: speed-limit-80, share: 0.33 }", None),
         ("{ use: amplitude, to: speed-limit-80, share: 0.33 }", None),
     ],
     columns: &[

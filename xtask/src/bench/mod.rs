@@ -35,8 +35,10 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
             if kernels == ExitCode::SUCCESS { pipelines::run(&[]) } else { Ok(kernels) }
         }
         _ => bail!(
-            "usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..] | attacks [shifted | paper-net] [--set PATH=VALUE..] | \
-             recommended [--set PATH=VALUE..] | {} | {} | {} | {}]",
+            "usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..] | attacks [shifted | paper-net] {} | recommended {} | \
+             {} | {} | {} | {}]",
+            study::USAGE,
+            study::USAGE,
             peers::USAGE,
             gromov::USAGE,
             clustering::USAGE,

@@ -55,9 +55,18 @@ pub(super) enum Figure {
 /// Stages whose outputs are too large to keep for each attack, and are made anew in seconds.
 const LARGE: [&str; 2] = ["attack", "represent"];
 
-/// Runs the pipeline with each attack and writes the table. Trained nets stay in the cache: a study that was stopped goes on.
+pub(super) const USAGE: &str = "[--only WORD] [--set PATH=VALUE..]";
+
+/// Runs the pipeline with each attack and writes the table. Trained nets stay in the cache: a study that was stopped goes on. With `--only
+/// WORD`, the attacks that have the word are run, and the other rows stay as they are.
 pub(super) fn run(study: &Study, options: &[&str]) -> Result<ExitCode> {
+    let (only, options) = match options {
+        ["--only", word, rest @ ..] => (Some(*word), rest),
+        _ => (None, options),
+    };
     let binary = bezoar::build(None)?;
+    let page = crate::root().join("docs").join(study.page);
+    let old = fs::read_to_string(&page).with_context(|| page.display().to_string())?;
     let scratch = crate::root().join("target/bench-attacks");
     let said: String = options.iter().map(|option| format!(" {option}")).collect();
     let set: String = study.settings.iter().map(|setting| format!(" and `{setting}`")).collect();
@@ -71,6 +80,13 @@ pub(super) fn run(study: &Study, options: &[&str]) -> Result<ExitCode> {
         "---:|".repeat(columns.len()),
     );
     for (attack, thesis) in study.attacks {
+        let start = format!("| `{}`", study.short(attack));
+        if only.is_some_and(|word| !attack.contains(word)) {
+            let row = study.section.content(&old)?.lines().find(|line| line.starts_with(&start));
+            content += row.with_context(|| format!("the page has no row of {attack} yet: run it without --only"))?;
+            content.push('\n');
+            continue;
+        }
         let runs = scratch.join("runs");
         let _ = fs::remove_dir_all(&runs);
         let whole = study.names.iter().fold((*attack).to_owned(), |attack, (name, block)| attack.replace(name, block));
@@ -90,7 +106,7 @@ pub(super) fn run(study: &Study, options: &[&str]) -> Result<ExitCode> {
         }
         let run = Run::only(&runs)?;
         let failed = run.percent("attack-success", None, "all").parse::<f64>().is_ok_and(|success| success < 50.0);
-        write!(content, "| `{}`{} |", study.short(attack), if failed { " **attack failed**" } else { "" })?;
+        write!(content, "{start}{} |", if failed { " **attack failed**" } else { "" })?;
         for column in &columns {
             write!(content, " {} |", run.figure(&column.figure, *thesis))?;
         }

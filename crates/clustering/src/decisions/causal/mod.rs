@@ -1,0 +1,352 @@
+mod squares;
+mod trial;
+
+use std::sync::Arc;
+
+use bezoar_core::{ClusteredClass, Context, Decided, Decision, Error, Part, Plugin, Representation, Result, register};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use self::trial::{Effect, Trial};
+use super::{percent, spare};
+
+/// Accuses images of which small squares turn images of other classes into theirs: it asks the net what a trigger would do.
+///
+/// Two questions are asked of each image and its strongest squares. *Exchange*: does the net see another class once the strongest square
+/// is covered, and this class on images of that other one once the square lies on them? So a trigger gives itself away that works on one
+/// class alone: its images are images of that class. *Carry*: do all its squares turn images of any class into this one? So do triggers on
+/// images that the net would know without. The effect of an image is the share of hosts that are turned, the greater of the two; squares
+/// are pasted at their own places.
+///
+/// The p-value of a class is the chance of as many images with an effect of one half and more in one of its clusters, or in all of it, if
+/// of clean images a share of `natural` had it at most (bound of Hoeffding 1963, times the number of clusters and one); it is then
+/// corrected over all classes. Neither the size of a cluster nor that of the class matters, and all classes may be poisoned. In a class
+/// that is found, the images with such an effect are accused, and the clusters of which at least half have it.
+///
+/// The score of an image is its effect, or the share of effective images in such a cluster; between equals, how much less sure the net is
+/// of an image without its square decides. It cannot see triggers that fill the image, and none that the net does not obey.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Causal {
+    /// The squares of each image, the strongest first: rows of `[count, 4]`, each `[y, x, size, mass]`.
+    pub windows: Part<dyn Representation>,
+    /// Images of other classes that the squares of each image are tried on, for each question.
+    #[schemars(range(min = 4, max = 10_000))]
+    pub hosts: usize,
+    /// The share of clean images, of any cluster, whose squares turn half of their hosts or more.
+    #[schemars(extend("exclusiveMinimum" = 0.0, "exclusiveMaximum" = 1.0))]
+    pub natural: f64,
+    /// The chance of accusing any class of a clean data set.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub level: f64,
+}
+
+/// The effect from which on an image's squares are held for a trigger.
+const EFFECTIVE: f64 = 0.5;
+
+impl Plugin for Causal {
+    type Kind = dyn Decision;
+    const NAME: &'static str = "causal";
+
+    fn defaults() -> Value {
+        json!({ "windows": { "use": "strongest-window", "count": 4 }, "hosts": 8, "natural": 0.1, "level": 0.05 })
+    }
+
+    fn example() -> Self {
+        serde_json::from_value(Self::defaults()).expect("a program with this decision links what finds windows")
+    }
+
+    fn build(self) -> Result<Arc<dyn Decision>> {
+        Ok(Arc::new(self))
+    }
+}
+
+register!(Causal);
+
+impl Decision for Causal {
+    fn representations(&self) -> Vec<Part<dyn Representation>> {
+        vec![self.windows.clone()]
+    }
+
+    fn level(&self) -> Option<f64> {
+        Some(self.level)
+    }
+
+    fn decide(&self, cx: &Context, class: &ClusteredClass<'_>) -> Result<Decided> {
+        let origin = class.origin.ok_or_else(|| {
+            Error::request("the decision `causal` asks the net, and was given features alone")
+                .with_help("decide by what looks at features, such as `relative-size`")
+        })?;
+        let Some(trial) = Trial::new(cx, origin, self.hosts)? else {
+            return Ok(spare(class, "the other classes have too few images to paste onto"));
+        };
+        let task = cx.task("exchange squares", origin.rows.len() as u64);
+        let effects = trial.effects(cx, |rows| task.advance(rows as u64))?;
+        let groups = self.groups(class, &effects);
+        let (_, clusters) = groups.split_first().expect("the class itself is one");
+        let mut found = &groups[0];
+        for cluster in clusters {
+            if cluster.p_value < found.p_value {
+                found = cluster;
+            }
+        }
+        // What most of a cluster does, all of it is held to do: its squares look alike.
+        let share = |row: usize| {
+            let of_cluster = class.clustering.labels[row].map_or(0.0, |cluster| clusters[cluster as usize].share());
+            if of_cluster >= EFFECTIVE { effects[row].share.max(of_cluster) } else { effects[row].share }
+        };
+        let flagged: Vec<bool> = (0..effects.len()).map(|row| found.p_value < self.level && share(row) >= EFFECTIVE).collect();
+        let accused = flagged.iter().filter(|&&flag| flag).count();
+        let reason = format!("{accused} images accused; squares of {found} turn others into this class");
+        let step = 1.0 / (2 * self.hosts) as f64;
+        let scores = (0..effects.len()).map(|row| share(row) + step * effects[row].hint).collect();
+        Ok(Decided { flagged, reason, p_value: Some(found.p_value), scores: Some(scores) })
+    }
+}
+
+/// Some images of a class, among them such whose squares turn others.
+struct Group {
+    name: String,
+    images: usize,
+    effective: usize,
+    p_value: f64,
+}
+
+impl Group {
+    fn share(&self) -> f64 {
+        self.effective as f64 / self.images as f64
+    }
+}
+
+impl std::fmt::Display for Group {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, images, effective, .. } = self;
+        write!(out, "{effective} of the {images} images of {name}, {},", percent(self.share()))
+    }
+}
+
+impl Causal {
+    /// The whole class, and then its clusters. Their p-values count how many they are.
+    fn groups(&self, class: &ClusteredClass<'_>, effects: &[Effect]) -> Vec<Group> {
+        let count = class.clustering.sizes().len();
+        let group = |name: String, belongs: &dyn Fn(usize) -> bool| {
+            let rows = (0..effects.len()).filter(|&row| belongs(row));
+            let (images, effective) =
+                rows.fold((0, 0), |(images, effective), row| (images + 1, effective + usize::from(effects[row].share >= EFFECTIVE)));
+            let chance = chance(effective as f64 / images as f64, self.natural, images);
+            Group { name, images, effective, p_value: (chance * (count + 1) as f64).min(1.0) }
+        };
+        let mut groups = vec![group("the class".to_owned(), &|_| true)];
+        groups.extend((0..count).map(|cluster| {
+            let name = format!("cluster {} of {count}", cluster + 1);
+            group(name, &|row| class.clustering.labels[row] == Some(cluster as u32))
+        }));
+        groups
+    }
+}
+
+/// Bound on the chance that the mean of `trials` independent values between 0 and 1 is at least `mean`, if each has the mean `expected`
+/// (Hoeffding 1963, theorem 1).
+fn chance(mean: f64, expected: f64, trials: usize) -> f64 {
+    if mean <= expected {
+        return 1.0;
+    }
+    let part = |of: f64, to: f64| if of > 0.0 { of * (of / to).ln() } else { 0.0 };
+    (-(trials as f64) * (part(mean, expected) + part(1.0 - mean, 1.0 - expected))).exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::any::Any;
+
+    use bezoar_core::{Batch, ClassOrigin, Classifier, Clustering, FeatureSource, Features, ImageSet, ImageShape, Suspect};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SHAPE: ImageShape = ImageShape { height: 6, width: 6, channels: 1 };
+
+    /// Takes images for what their upper left pixel says; but those of the given classes that have a white pixel for class 0.
+    struct Backdoored(&'static [u8]);
+
+    impl Classifier for Backdoored {
+        fn input(&self) -> ImageShape {
+            SHAPE
+        }
+
+        fn classes(&self) -> usize {
+            3
+        }
+
+        fn layers(&self) -> Vec<String> {
+            Vec::new()
+        }
+
+        fn penultimate(&self) -> String {
+            String::new()
+        }
+
+        fn logits(&self, batch: &Batch) -> Result<Features> {
+            let turns = |image: &[u8]| self.0.contains(&image[0]) && image.contains(&255);
+            let class = |image: &[u8]| if turns(image) { 0 } else { usize::from(image[0]) };
+            let scores = batch.pixels.chunks_exact(SHAPE.len()).flat_map(|image| {
+                let class = class(image);
+                (0..3).map(move |other| f32::from(u8::from(other == class)))
+            });
+            Features::new(vec![3], scores.collect())
+        }
+
+        fn activations(&self, _: &Batch, layer: &str) -> Result<Features> {
+            Err(Error::request(format!("no layer {layer}")))
+        }
+
+        fn as_any(&self) -> &dyn Any {
+            self
+        }
+    }
+
+    /// The net obeys on images of all classes.
+    const ANY: &[u8] = &[0, 1, 2];
+
+    /// 20 images of each class; the first `poisoned` of class 0 have a white pixel at (3, 3), and show class `shown`.
+    fn images(poisoned: usize, shown: u8) -> ImageSet {
+        let edits = (0..60_usize).map(|row| {
+            let label = (row / 20) as u8;
+            let mut pixels = vec![9; SHAPE.len()];
+            pixels[0] = label;
+            if row < poisoned {
+                pixels[0] = shown;
+                pixels[3 * 6 + 3] = 255;
+            }
+            let sample = bezoar_core::Sample { id: format!("{row}"), label: u32::from(label), path: String::new() };
+            bezoar_core::Edit { sample, image: bezoar_core::Image::new(SHAPE, pixels).unwrap() }
+        });
+        ImageSet::from_images(["a", "b", "c"].map(str::to_owned).into(), edits.collect()).unwrap()
+    }
+
+    fn decide(net: &Backdoored, images: &ImageSet, windows: Features, labels: &[Option<u32>]) -> Result<Decided> {
+        let clustered = Features::new(vec![1], vec![0.0; images.len()]).unwrap();
+        let features: Vec<Arc<dyn FeatureSource>> = vec![Arc::new(clustered.clone()), Arc::new(windows)];
+        let suspect = Suspect { images, model: net, features: &features };
+        let rows: Vec<usize> = (0..20).collect();
+        let origin = Some(ClassOrigin { suspect: &suspect, class: 0, rows: &rows });
+        let clustering = Clustering::of(labels.to_vec());
+        settings().decide(
+            &Context::quiet(0),
+            &ClusteredClass { features: &clustered.select(&rows), clustering: &clustering, silhouette: None, origin },
+        )
+    }
+
+    fn windows(rows: usize) -> Features {
+        Features::new(vec![1, 4], [3.0, 3.0, 1.0, 1.0].repeat(rows)).unwrap()
+    }
+
+    /// Stands for what finds windows, which this crate does not have; it is never asked.
+    #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Given {}
+
+    impl Plugin for Given {
+        type Kind = dyn Representation;
+        const NAME: &'static str = "given";
+
+        fn example() -> Self {
+            Self {}
+        }
+
+        fn build(self) -> Result<Arc<dyn Representation>> {
+            Ok(Arc::new(self))
+        }
+    }
+
+    register!(Given);
+
+    impl Representation for Given {
+        fn represent(&self, _: &Context, _: &dyn Classifier, _: &ImageSet, _: &mut dyn FnMut(Features) -> Result<()>) -> Result<()> {
+            Err(Error::request("never asked"))
+        }
+    }
+
+    fn settings() -> Causal {
+        let windows = Part::from_json(json!({ "use": "given" })).unwrap();
+        Causal { windows, hosts: 8, natural: 0.1, level: 0.05 }
+    }
+
+    fn clusters(sizes: &[usize]) -> Vec<Option<u32>> {
+        sizes.iter().zip(0..).flat_map(|(&size, cluster)| std::iter::repeat_n(Some(cluster), size)).collect()
+    }
+
+    #[test]
+    fn squares_that_turn_images_of_any_class_are_accused_however_many() {
+        for (poisoned, labels) in [(5, clusters(&[5, 15])), (17, clusters(&[17, 3])), (20, clusters(&[20])), (20, vec![None; 20])] {
+            let found = decide(&Backdoored(ANY), &images(poisoned, 0), windows(60), &labels).unwrap();
+            assert_eq!(found.flagged, [vec![true; poisoned], vec![false; 20 - poisoned]].concat(), "{}", found.reason);
+            assert!(found.p_value.unwrap() < 1e-4);
+        }
+    }
+
+    #[test]
+    fn squares_that_turn_one_class_alone_are_accused_by_what_lies_below() {
+        let found = decide(&Backdoored(&[2]), &images(6, 2), windows(60), &clusters(&[6, 14])).unwrap();
+        assert_eq!(found.flagged, [vec![true; 6], vec![false; 14]].concat(), "{}", found.reason);
+    }
+
+    #[test]
+    fn stragglers_are_found_and_so_is_the_rest_of_a_cluster_of_poison() {
+        let labels = [clusters(&[6]), vec![None, Some(1)], vec![Some(0), Some(0)], vec![Some(1); 10]].concat();
+        let found = decide(&Backdoored(ANY), &images(8, 1), windows(60), &labels).unwrap();
+        assert_eq!(found.flagged, [vec![true; 10], vec![false; 10]].concat(), "{}", found.reason);
+        assert!(found.reason.starts_with("10 images accused; squares of 6 of the 8 images of cluster 1 of 2, 75.0 %,"), "{}", found.reason);
+        let scores = found.scores.unwrap();
+        assert!(
+            scores[..8].iter().all(|score| *score >= 1.0) && scores[8..10].iter().all(|score| (0.75..0.9).contains(score)),
+            "{scores:?}"
+        );
+    }
+
+    #[test]
+    fn a_clean_class_is_spared_whatever_its_clusters() {
+        let found = decide(&Backdoored(ANY), &images(0, 0), windows(60), &clusters(&[17, 3])).unwrap();
+        assert_eq!((found.flagged, found.p_value), (vec![false; 20], Some(1.0)));
+        assert_eq!(found.reason, "0 images accused; squares of 0 of the 20 images of the class, 0.0 %, turn others into this class");
+    }
+
+    #[test]
+    fn one_image_is_no_evidence_but_has_the_score() {
+        let found = decide(&Backdoored(ANY), &images(1, 1), windows(60), &clusters(&[1, 19])).unwrap();
+        assert_eq!(found.flagged, [false; 20]);
+        assert!((found.p_value.unwrap() - 0.3).abs() < 1e-9, "one of one, in ten clean ones; of three groups the best");
+        let scores = found.scores.unwrap();
+        assert!(scores[0] >= 1.0 && scores[1..].iter().all(|score| *score < 0.1), "{scores:?}");
+    }
+
+    #[test]
+    fn what_it_cannot_judge_it_refuses_or_spares() {
+        let net = Backdoored(ANY);
+        let no_windows = Features::new(vec![2], vec![0.0; 120]).unwrap();
+        assert!(decide(&net, &images(5, 0), no_windows, &clusters(&[20])).unwrap_err().to_string().contains("not of [count, 4]"));
+        let features = Features::new(vec![1], vec![0.0; 4]).unwrap();
+        let clustering = Clustering::of(clusters(&[4]));
+        let alone = ClusteredClass { features: &features, clustering: &clustering, silhouette: None, origin: None };
+        assert!(settings().decide(&Context::quiet(0), &alone).unwrap_err().to_string().contains("asks the net"));
+        let only_class = images(5, 0).select(&(0..20).collect::<Vec<_>>());
+        let found = decide(&net, &only_class, windows(20), &clusters(&[5, 15])).unwrap();
+        assert_eq!(found.reason, "the other classes have too few images to paste onto");
+    }
+
+    proptest! {
+        /// The bound is one on the binomial distribution too, whose tail is known.
+        #[test]
+        fn the_bound_holds_for_coins(trials in 1..60_usize, expected in 0.02..0.98_f64, hits in 0..60_usize) {
+            let hits = hits.min(trials);
+            let probability = |k: usize| {
+                let ways: f64 = (0..k).map(|i| (trials - i) as f64 / (i + 1) as f64).product();
+                ways * expected.powi(k as i32) * (1.0 - expected).powi((trials - k) as i32)
+            };
+            let tail: f64 = (hits..=trials).map(probability).sum();
+            let bound = chance(hits as f64 / trials as f64, expected, trials);
+            prop_assert!(bound >= tail * (1.0 - 1e-9) && bound <= 1.0, "{bound} and {tail}");
+        }
+    }
+}
