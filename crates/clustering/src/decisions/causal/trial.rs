@@ -84,7 +84,9 @@ impl<'a> Trial<'a> {
             let rows: Vec<usize> = (first..(first + CHUNK).min(self.origin.rows.len())).collect();
             let (exchanged, drops) = self.exchange(cx, &rows, &mut pools)?;
             let (carried, sure) = self.carry(cx, &rows)?;
-            effects.extend((0..rows.len()).map(|at| Effect { share: exchanged[at].max(carried[at]), hint: (drops[at] + sure[at]) / 2.0 }));
+            effects.extend(
+                (0..rows.len()).map(|at| Effect { share: exchanged[at].max(carried[at]), hint: f64::midpoint(drops[at], sure[at]) }),
+            );
             done(rows.len());
         }
         Ok(effects)
