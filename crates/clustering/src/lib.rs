@@ -20,6 +20,7 @@ pub mod decisions;
 mod distances;
 mod graph;
 mod linkage;
+mod mean;
 pub mod metrics;
 mod neighbours;
 mod partition;

@@ -1,5 +1,7 @@
 use bezoar_core::{Clustering, Features};
 
+use crate::mean::{mean, squared_distance};
+
 /// How far each row lies from the bulk of its class: its distance to the mean of the largest cluster, divided by the median of
 /// these distances over all rows.
 ///
@@ -8,18 +10,9 @@ use bezoar_core::{Clustering, Features};
 /// the rows lie on the mean, the mean distance replaces the median; if all do, every score is 0.
 pub fn distance_to_bulk(features: &Features, clustering: &Clustering) -> Vec<f64> {
     let largest = clustering.largest();
-    let bulk: Vec<&[f32]> =
-        features.rows().zip(&clustering.labels).filter(|(_, label)| largest.is_none() || **label == largest).map(|(row, _)| row).collect();
-    let mut mean = vec![0.0; features.width()];
-    for row in &bulk {
-        for (sum, &value) in mean.iter_mut().zip(*row) {
-            *sum += f64::from(value);
-        }
-    }
-    for sum in &mut mean {
-        *sum /= bulk.len() as f64;
-    }
-    let distance = |row: &[f32]| row.iter().zip(&mean).map(|(&x, m)| (f64::from(x) - m).powi(2)).sum::<f64>().sqrt();
+    let bulk = features.rows().zip(&clustering.labels).filter(|(_, label)| largest.is_none() || **label == largest).map(|(row, _)| row);
+    let middle = mean(bulk);
+    let distance = |row: &[f32]| squared_distance(row.iter().copied().map(f64::from), &middle).sqrt();
     let mut scores: Vec<f64> = features.rows().map(distance).collect();
     let unit = [median(&scores), scores.iter().sum::<f64>() / scores.len() as f64].into_iter().find(|&unit| unit > 0.0);
     for score in &mut scores {

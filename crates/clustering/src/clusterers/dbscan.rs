@@ -9,6 +9,7 @@ use ndarray::{Array2, ArrayView, Axis, Dimension};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::radius::{default_min_points, default_quantile, radius};
 use crate::canonical::cluster_canonically;
 use crate::distances::{Distances, announce};
 
@@ -33,14 +34,6 @@ pub struct Dbscan {
     #[serde(default = "default_quantile")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub quantile: f64,
-}
-
-fn default_min_points() -> usize {
-    5
-}
-
-fn default_quantile() -> f64 {
-    0.9
 }
 
 impl Plugin for Dbscan {
@@ -81,12 +74,9 @@ impl Clusterer for Dbscan {
 }
 
 impl Dbscan {
-    /// The quantile of the sorted curve of distances to the `min_points`-th row.
     fn radius(&self, distances: &Array2<f64>) -> f64 {
         let reach = |row: ndarray::ArrayView1<'_, f64>| *row.to_vec().select_nth_unstable_by(self.min_points - 1, f64::total_cmp).1;
-        let mut curve: Vec<f64> = distances.axis_iter(Axis(0)).map(reach).collect();
-        curve.sort_by(f64::total_cmp);
-        curve[(self.quantile * (curve.len() - 1) as f64).round() as usize]
+        radius(distances.axis_iter(Axis(0)).map(reach).collect(), self.quantile)
     }
 }
 

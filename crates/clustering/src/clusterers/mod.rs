@@ -11,6 +11,7 @@ mod hdbscan;
 mod k_means;
 mod k_medoids;
 mod optics;
+mod radius;
 mod spectral;
 
 pub use agglomerative::Agglomerative;

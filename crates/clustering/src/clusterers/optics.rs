@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::radius::{default_min_points, default_quantile, radius};
 use crate::canonical::cluster_canonically;
 use crate::distances::pairwise;
 use crate::neighbours::{Neighbours, Rows};
@@ -32,14 +33,6 @@ pub struct Optics {
     /// How far rows are apart; Euclidean if left out.
     #[serde(default)]
     pub distance: Option<Part<dyn Distance>>,
-}
-
-fn default_min_points() -> usize {
-    5
-}
-
-fn default_quantile() -> f64 {
-    0.9
 }
 
 impl Plugin for Optics {
@@ -74,7 +67,7 @@ impl Clusterer for Optics {
                 let nearest = Neighbours::of_rows(cx, &rows, others)?;
                 Ordering::of(cx, &cores(&nearest, features.len()), |a, b| rows.squared(a, b).sqrt())?
             };
-            Ok(ordering.cut(self.eps.unwrap_or_else(|| ordering.radius(self.quantile))))
+            Ok(ordering.cut(self.eps.unwrap_or_else(|| radius(ordering.cores.clone(), self.quantile))))
         })
     }
 }
@@ -107,12 +100,6 @@ impl Ordering {
             left.par_iter_mut().with_min_len(256).for_each(|(other, reach)| *reach = reach.min(distance(row, *other).max(cores[row])));
         }
         Ok(Self { order, reachability, cores: cores.to_vec() })
-    }
-
-    fn radius(&self, quantile: f64) -> f64 {
-        let mut curve: Vec<f64> = self.cores.clone();
-        curve.sort_by(f64::total_cmp);
-        curve.get((quantile * curve.len().saturating_sub(1) as f64).round() as usize).copied().unwrap_or(0.0)
     }
 
     /// A row farther than `eps` from those before it begins a group if it is dense itself, and is noise if it is not.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::spare;
+use crate::mean::{mean, squared_distance};
 
 /// Accuses clusters that lie nearer to another class than to their own.
 ///
@@ -61,10 +62,10 @@ impl Decision for CentroidDistance {
                 let centroid = mean(members);
                 let (nearest, distance) = others
                     .iter()
-                    .map(|(label, mean)| (*label, squared_distance(&centroid, mean)))
+                    .map(|(label, mean)| (*label, squared_distance(centroid.iter().copied(), mean)))
                     .min_by(|a, b| a.1.total_cmp(&b.1))
                     .unwrap_or((origin.class, f64::INFINITY));
-                let nearer = distance < squared_distance(&centroid, &own_mean);
+                let nearer = distance < squared_distance(centroid.iter().copied(), &own_mean);
                 if nearer {
                     let name = &origin.suspect.images.classes()[nearest as usize];
                     reasons.push(format!(
@@ -101,25 +102,6 @@ impl CentroidDistance {
         }
         Ok(means)
     }
-}
-
-fn mean<'a>(rows: impl Iterator<Item = &'a [f32]>) -> Vec<f64> {
-    let (mut sums, mut count) = (Vec::new(), 0.0_f64);
-    for row in rows {
-        sums.resize(row.len(), 0.0);
-        for (sum, &value) in sums.iter_mut().zip(row) {
-            *sum += f64::from(value);
-        }
-        count += 1.0;
-    }
-    for sum in &mut sums {
-        *sum /= count;
-    }
-    sums
-}
-
-fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| (x - y).powi(2)).sum()
 }
 
 #[cfg(test)]
