@@ -1,4 +1,6 @@
-//! Arrays through nets, as a user asks for it.
+//! Arrays in, arrays out, as a user asks for it.
+
+mod features;
 
 use std::path::Path;
 use std::process::{Command, Output};

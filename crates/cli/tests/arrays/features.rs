@@ -1,0 +1,89 @@
+//! Features through clusterers, distances and reducers.
+
+use super::*;
+
+fn save(folder: &Path, name: &str, shape: &[usize], values: Vec<f32>) {
+    write_array(&folder.join(name), &Array::new(shape.to_vec(), Values::F32(values)).unwrap()).unwrap();
+}
+
+/// 12 rows of 3 values about 0, 20 about 9, and one far away, in a folder as `f.npy`.
+fn features() -> TempDir {
+    let folder = tempdir().unwrap();
+    let mut rng = Context::quiet(3).rng("rows");
+    let middles = [vec![0.0; 12], vec![9.0; 20], vec![50.0]].concat();
+    let values = middles.into_iter().flat_map(|middle: f32| [middle; 3]).map(|middle| middle + rng.random_range(-0.5..0.5)).collect();
+    save(folder.path(), "f.npy", &[33, 3], values);
+    folder
+}
+
+fn labels(path: &Path) -> Vec<i64> {
+    match read_array(path).unwrap().values() {
+        Values::I64(values) => values.clone(),
+        other => panic!("{:?}", other.dtype()),
+    }
+}
+
+#[test]
+fn clusters_are_numbered_by_size_and_noise_is_below_zero() {
+    let folder = features();
+    let path = folder.path();
+    let said =
+        succeeds(path, "cluster --features f.npy --use hdbscan --set min-cluster-size=5 --output l.npy --strengths s.npy --outliers o.npy");
+    assert_eq!(said, "2 clusters of 20, 12 rows; noise: 1\n");
+    assert_eq!(labels(&path.join("l.npy")), [vec![1; 12], vec![0; 20], vec![-1]].concat());
+    let (strengths, outliers) = (floats(&path.join("s.npy")), floats(&path.join("o.npy")));
+    assert!(strengths[32] == 0.0 && strengths[..32].iter().all(|strength| *strength > 0.0), "{strengths:?}");
+    assert!(outliers[..32].iter().all(|outlier| *outlier < outliers[32]), "{outliers:?}");
+    let message = refused(path, "cluster --features f.npy --use k-means --output m.npy --strengths s.npy");
+    assert!(message.contains("`k-means` does not say how firmly rows belong"), "{message}");
+    assert!(!path.join("m.npy").exists());
+}
+
+#[test]
+fn distances_are_a_square_and_the_solvers_agree() {
+    let folder = tempdir().unwrap();
+    let path = folder.path();
+    let mut rng = Context::quiet(4).rng("heatmaps");
+    save(path, "h.npy", &[3, 8, 8], (0..3 * 64).map(|_| rng.random()).collect());
+    succeeds(path, "distances --heatmaps h.npy --metric euclidean --output e.npy");
+    let euclidean = floats(&path.join("e.npy"));
+    assert!((0..3).all(|row| euclidean[4 * row] == 0.0) && euclidean[1] == euclidean[3] && euclidean[1] > 0.0, "{euclidean:?}");
+    for solver in ["fast", "reference"] {
+        succeeds(
+            path,
+            &format!(
+                "distances --heatmaps h.npy --metric gromov-wasserstein --epsilon 0.05 --mass 0.9 --solver {solver} --output {solver}.npy"
+            ),
+        );
+    }
+    assert_close(&floats(&path.join("fast.npy")), &floats(&path.join("reference.npy")), 1e-4);
+    assert_eq!(read_array(&path.join("fast.npy")).unwrap().shape(), [3, 3]);
+}
+
+#[test]
+fn rows_are_reduced() {
+    let folder = features();
+    succeeds(folder.path(), "reduce --features f.npy --use pca --set dimensions=2 --output r.npy");
+    assert_eq!(read_array(&folder.path().join("r.npy")).unwrap().shape(), [33, 2]);
+}
+
+#[test]
+fn rows_that_are_none_are_refused_by_name() {
+    let folder = features();
+    let path = folder.path();
+    save(path, "nan.npy", &[2, 2], vec![0.0, 1.0, f32::NAN, 1.0]);
+    save(path, "flat.npy", &[4], vec![0.0; 4]);
+    for (arguments, parts) in [
+        ("cluster --features nan.npy --use k-means", ["nan.npy", "row 1 holds a NaN"]),
+        ("cluster --features flat.npy --use k-means", ["flat.npy", "[N, ..]"]),
+        ("cluster --features f.npy --use k-menas", ["k-menas", "k-means"]),
+        ("cluster --features f.npy --use k-means --set k=40", ["33", "40"]),
+        ("cluster --features f.npy --use k-means --set k=0", ["k", "0"]),
+        ("distances --heatmaps f.npy --metric wasserstein", ["heatmaps", "[H, W]"]),
+        ("reduce --features f.npy --use pca --set dimension=2", ["dimension", "dimensions"]),
+    ] {
+        let message = refused(path, &format!("{arguments} --output out.npy"));
+        assert!(parts.iter().all(|part| message.contains(part)), "{arguments}: {message}");
+        assert!(!path.join("out.npy").exists(), "{arguments}");
+    }
+}
