@@ -68,17 +68,12 @@ pub(super) fn run(study: &Study, options: &[&str]) -> Result<ExitCode> {
     let page = crate::root().join("docs").join(study.page);
     let old = fs::read_to_string(&page).with_context(|| page.display().to_string())?;
     let scratch = crate::root().join("target/bench-attacks");
-    let said: String = options.iter().map(|option| format!(" {option}")).collect();
-    let set: String = study.settings.iter().map(|setting| format!(" and `{setting}`")).collect();
     let columns: Vec<&Column> = study.columns.iter().filter(|column| study.shows(column)).collect();
-    let heads: String = columns.iter().map(|column| format!(" {} |", column.head)).collect();
-    let mut content = format!(
-        "\nMeasured by `{}{said}` with `pipelines/{}.yaml`{set}, on {}; one run a row. Rates in percent.\n\n| attack |{heads}\n|---|{}\n",
-        study.section.made_by,
-        study.pipeline,
-        super::machine(),
-        "---:|".repeat(columns.len()),
-    );
+    let mut content = if only.is_some() {
+        study.section.content(&old)?.lines().take_while(|line| !line.starts_with("| `")).flat_map(|line| [line, "\n"]).collect()
+    } else {
+        study.head(&columns, options)
+    };
     for (attack, thesis) in study.attacks {
         let start = format!("| `{}`", study.short(attack));
         if only.is_some_and(|word| !attack.contains(word)) {
@@ -87,7 +82,7 @@ pub(super) fn run(study: &Study, options: &[&str]) -> Result<ExitCode> {
             content.push('\n');
             continue;
         }
-        let runs = scratch.join("runs");
+        let runs = scratch.join(format!("runs-{}", study.section.name));
         let _ = fs::remove_dir_all(&runs);
         let whole = study.names.iter().fold((*attack).to_owned(), |attack, (name, block)| attack.replace(name, block));
         let mut eval = Command::new(&binary);
@@ -116,6 +111,20 @@ pub(super) fn run(study: &Study, options: &[&str]) -> Result<ExitCode> {
 }
 
 impl Study {
+    /// How the table was made, and its first lines.
+    fn head(&self, columns: &[&Column], options: &[&str]) -> String {
+        let said: String = options.iter().map(|option| format!(" {option}")).collect();
+        let set: String = self.settings.iter().map(|setting| format!(" and `{setting}`")).collect();
+        let heads: String = columns.iter().map(|column| format!(" {} |", column.head)).collect();
+        format!(
+            "\nMeasured by `{}{said}` with `pipelines/{}.yaml`{set}, on {}; one run a row. Rates in percent.\n\n| attack |{heads}\n|---|{}\n",
+            self.section.made_by,
+            self.pipeline,
+            super::machine(),
+            "---:|".repeat(columns.len()),
+        )
+    }
+
     /// Columns that no row fills are left out.
     fn shows(&self, column: &Column) -> bool {
         !matches!(column.figure, Figure::Thesis) || self.attacks.iter().any(|(_, thesis)| thesis.is_some())
