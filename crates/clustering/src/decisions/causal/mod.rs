@@ -84,13 +84,8 @@ impl Decision for Causal {
         let task = cx.task("exchange squares", origin.rows.len() as u64);
         let effects = trial.effects(cx, |rows| task.advance(rows as u64))?;
         let groups = self.groups(class, &effects);
-        let (_, clusters) = groups.split_first().expect("the class itself is one");
-        let mut found = &groups[0];
-        for cluster in clusters {
-            if cluster.p_value < found.p_value {
-                found = cluster;
-            }
-        }
+        let found = groups.iter().min_by(|a, b| a.p_value.total_cmp(&b.p_value)).expect("the class itself is one");
+        let clusters = &groups[1..];
         // What most of a cluster does, all of it is held to do: its squares look alike.
         let share = |row: usize| {
             let of_cluster = class.clustering.labels[row].map_or(0.0, |cluster| clusters[cluster as usize].share());
@@ -129,20 +124,24 @@ impl std::fmt::Display for Group {
 impl Causal {
     /// The whole class, and then its clusters. Their p-values count how many they are.
     fn groups(&self, class: &ClusteredClass<'_>, effects: &[Effect]) -> Vec<Group> {
-        let count = class.clustering.sizes().len();
-        let group = |name: String, belongs: &dyn Fn(usize) -> bool| {
-            let rows = (0..effects.len()).filter(|&row| belongs(row));
-            let (images, effective) =
-                rows.fold((0, 0), |(images, effective), row| (images + 1, effective + usize::from(effects[row].share >= EFFECTIVE)));
+        let clusters = class.clustering.sizes();
+        let mut effective = vec![0; 1 + clusters.len()];
+        for (_, label) in effects.iter().zip(&class.clustering.labels).filter(|(effect, _)| effect.share >= EFFECTIVE) {
+            effective[0] += 1;
+            if let Some(cluster) = label {
+                effective[1 + *cluster as usize] += 1;
+            }
+        }
+        let names = (0..=clusters.len()).map(|group| match group {
+            0 => "the class".to_owned(),
+            cluster => format!("cluster {cluster} of {}", clusters.len()),
+        });
+        let sizes = [effects.len()].into_iter().chain(clusters.iter().copied());
+        let group = |((name, images), &effective): ((String, usize), &usize)| {
             let chance = chance(effective as f64 / images as f64, self.natural, images);
-            Group { name, images, effective, p_value: (chance * (count + 1) as f64).min(1.0) }
+            Group { name, images, effective, p_value: (chance * (1 + clusters.len()) as f64).min(1.0) }
         };
-        let mut groups = vec![group("the class".to_owned(), &|_| true)];
-        groups.extend((0..count).map(|cluster| {
-            let name = format!("cluster {} of {count}", cluster + 1);
-            group(name, &|row| class.clustering.labels[row] == Some(cluster as u32))
-        }));
-        groups
+        names.zip(sizes).zip(&effective).map(group).collect()
     }
 }
 

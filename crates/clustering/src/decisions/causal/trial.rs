@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::ops::Range;
 
 use bezoar_core::{Batch, ClassOrigin, Context, Error, Features, Result};
 use rand::seq::IndexedRandom;
@@ -9,7 +10,6 @@ use rand::seq::IndexedRandom;
 use super::squares::Square;
 
 /// What the squares of an image do.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Effect {
     /// The share of hosts that they turn into the image's class, 0 to 1.
     pub(super) share: f64,
@@ -44,10 +44,24 @@ struct Answer {
     probability: f64,
 }
 
+/// Some images of the class.
+struct Chunk {
+    /// Their rows in the class.
+    rows: Range<usize>,
+    images: Batch,
+}
+
+impl Chunk {
+    /// The pixels of an image, by its place in the chunk.
+    fn image(&self, at: usize) -> &[u8] {
+        &self.images.pixels[at * self.images.shape.len()..][..self.images.shape.len()]
+    }
+}
+
 /// The squares of one image on one host.
 struct Paste {
-    /// A row of the class.
-    row: usize,
+    /// The image's place in its chunk.
+    at: usize,
     /// A row of the set.
     host: usize,
     /// So many of the strongest squares.
@@ -81,13 +95,14 @@ impl<'a> Trial<'a> {
         let mut effects = Vec::with_capacity(self.origin.rows.len());
         for first in (0..self.origin.rows.len()).step_by(CHUNK) {
             cx.check()?;
-            let rows: Vec<usize> = (first..(first + CHUNK).min(self.origin.rows.len())).collect();
-            let (exchanged, drops) = self.exchange(cx, &rows, &mut pools)?;
-            let (carried, sure) = self.carry(cx, &rows)?;
+            let rows = first..(first + CHUNK).min(self.origin.rows.len());
+            let chunk = Chunk { images: self.origin.suspect.images.batch(&self.origin.rows[rows.clone()])?, rows };
+            let (exchanged, drops) = self.exchange(cx, &chunk, &mut pools)?;
+            let (carried, sure) = self.carry(cx, &chunk)?;
             effects.extend(
-                (0..rows.len()).map(|at| Effect { share: exchanged[at].max(carried[at]), hint: f64::midpoint(drops[at], sure[at]) }),
+                (0..chunk.rows.len()).map(|at| Effect { share: exchanged[at].max(carried[at]), hint: f64::midpoint(drops[at], sure[at]) }),
             );
-            done(rows.len());
+            done(chunk.rows.len());
         }
         Ok(effects)
     }
@@ -105,63 +120,62 @@ impl<'a> Trial<'a> {
 
     /// Where covering an image's strongest square makes the net see another class, the share of hosts of that class that the square turns
     /// into this one; and how much less sure the net is of its class without it. `pools` are the hosts of the classes seen so far.
-    fn exchange(&self, cx: &Context, rows: &[usize], pools: &mut BTreeMap<u32, Vec<usize>>) -> Result<(Vec<f64>, Vec<f64>)> {
-        let images = self.origin.suspect.images;
-        let set_rows: Vec<usize> = rows.iter().map(|&row| self.origin.rows[row]).collect();
-        let whole = images.batch(&set_rows)?;
-        let mut covered = whole.clone();
-        for (&row, image) in rows.iter().zip(covered.pixels.chunks_exact_mut(whole.shape.len())) {
-            Square::new(self.windows.row(row), whole.shape).cover(image, whole.shape);
+    fn exchange(&self, cx: &Context, chunk: &Chunk, pools: &mut BTreeMap<u32, Vec<usize>>) -> Result<(Vec<f64>, Vec<f64>)> {
+        let shape = chunk.images.shape;
+        let mut covered = chunk.images.clone();
+        for (row, image) in chunk.rows.clone().zip(covered.pixels.chunks_exact_mut(shape.len())) {
+            Square::new(self.windows.row(row), shape).cover(image, shape);
         }
-        let (before, after) = (self.ask(&whole)?, self.ask(&covered)?);
+        let (before, after) = (self.ask(&chunk.images)?, self.ask(&covered)?);
         let drops = before.iter().zip(&after).map(|(before, after)| (before.probability - after.probability).max(0.0)).collect();
         let mut pastes = Vec::new();
-        for ((&row, before), after) in rows.iter().zip(&before).zip(&after) {
+        for (at, (before, after)) in before.iter().zip(&after).enumerate() {
             if before.class == self.origin.class && after.class != self.origin.class {
                 if let Entry::Vacant(unknown) = pools.entry(after.class) {
-                    unknown.insert(self.pool(cx, &format!("class {}", after.class), &images.rows_of(after.class))?);
+                    let rows = self.origin.suspect.images.rows_of(after.class);
+                    unknown.insert(self.pool(cx, &format!("class {}", after.class), &rows)?);
                 }
+                let row = chunk.rows.start + at;
                 let hosts = pools[&after.class].sample(&mut cx.rng(&format!("hosts for the exchange of {row}")), self.hosts);
-                pastes.extend(hosts.map(|&host| Paste { row, host, squares: 1 }));
+                pastes.extend(hosts.map(|&host| Paste { at, host, squares: 1 }));
             }
         }
-        Ok((self.shares(rows, &pastes)?.0, drops))
+        Ok((self.shares(chunk, &pastes)?.0, drops))
     }
 
     /// The share of hosts of any class that all squares of an image turn, and the mean probability of the class on them.
-    fn carry(&self, cx: &Context, rows: &[usize]) -> Result<(Vec<f64>, Vec<f64>)> {
+    fn carry(&self, cx: &Context, chunk: &Chunk) -> Result<(Vec<f64>, Vec<f64>)> {
         let squares = self.windows.shape()[0];
         let drawn = |row: usize| self.others.sample(&mut cx.rng(&format!("hosts for {row}")), self.hosts).copied().collect();
-        let drawn: Vec<Vec<usize>> = rows.iter().map(|&row| drawn(row)).collect();
-        let paste = |row: usize, hosts: &[usize]| hosts.iter().map(move |&host| Paste { row, host, squares }).collect::<Vec<_>>();
+        let drawn: Vec<Vec<usize>> = chunk.rows.clone().map(drawn).collect();
+        let paste = |at: usize, hosts: &[usize]| hosts.iter().map(move |&host| Paste { at, host, squares }).collect::<Vec<_>>();
         let first = FIRST.min(self.hosts);
-        let some: Vec<Paste> = rows.iter().zip(&drawn).flat_map(|(&row, hosts)| paste(row, &hosts[..first])).collect();
-        let (turned, sure) = self.shares(rows, &some)?;
-        let turning = rows.iter().zip(&drawn).zip(&turned).filter(|(_, turned)| **turned > 0.0);
-        let others: Vec<Paste> = turning.flat_map(|((&row, hosts), _)| paste(row, &hosts[first..])).collect();
-        let more = self.shares(rows, &others)?.0;
+        let some: Vec<Paste> = drawn.iter().enumerate().flat_map(|(at, hosts)| paste(at, &hosts[..first])).collect();
+        let (turned, sure) = self.shares(chunk, &some)?;
+        let turning = drawn.iter().enumerate().filter(|(at, _)| turned[*at] > 0.0);
+        let others: Vec<Paste> = turning.flat_map(|(at, hosts)| paste(at, &hosts[first..])).collect();
+        let more = self.shares(chunk, &others)?.0;
         let part = first as f64 / self.hosts as f64;
         Ok((turned.iter().zip(more).map(|(some, others)| some * part + others * (1.0 - part)).collect(), sure))
     }
 
-    /// For each row, the share of its hosts that are turned and the mean probability of the class on them; 0 where it has none.
-    fn shares(&self, rows: &[usize], pastes: &[Paste]) -> Result<(Vec<f64>, Vec<f64>)> {
-        let (mut turned, mut sure, mut count) = (vec![0.0; rows.len()], vec![0.0; rows.len()], vec![0.0_f64; rows.len()]);
+    /// For each image, the share of its hosts that are turned and the mean probability of the class on them; 0 where it has none.
+    fn shares(&self, chunk: &Chunk, pastes: &[Paste]) -> Result<(Vec<f64>, Vec<f64>)> {
+        let images = chunk.rows.len();
+        let (mut turned, mut sure, mut count) = (vec![0.0; images], vec![0.0; images], vec![0.0_f64; images]);
         for pastes in pastes.chunks(4 * CHUNK) {
             let hosts: Vec<usize> = pastes.iter().map(|paste| paste.host).collect();
             let mut batch = self.origin.suspect.images.batch(&hosts)?;
             let shape = batch.shape;
             for (paste, host) in pastes.iter().zip(batch.pixels.chunks_exact_mut(shape.len())) {
-                let image = self.origin.suspect.images.image(self.origin.rows[paste.row])?;
-                for window in self.windows.row(paste.row).chunks_exact(4).take(paste.squares) {
-                    Square::new(window, shape).paste(image.pixels(), host, shape);
+                for window in self.windows.row(chunk.rows.start + paste.at).chunks_exact(4).take(paste.squares) {
+                    Square::new(window, shape).paste(chunk.image(paste.at), host, shape);
                 }
             }
             for (paste, answer) in pastes.iter().zip(self.ask(&batch)?) {
-                let at = paste.row - rows[0];
-                count[at] += 1.0;
-                sure[at] += answer.probability;
-                turned[at] += f64::from(u8::from(answer.class == self.origin.class));
+                count[paste.at] += 1.0;
+                sure[paste.at] += answer.probability;
+                turned[paste.at] += f64::from(u8::from(answer.class == self.origin.class));
             }
         }
         let mean = |sums: Vec<f64>| sums.iter().zip(&count).map(|(sum, count)| sum / count.max(1.0)).collect();
