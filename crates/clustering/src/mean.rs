@@ -16,7 +16,14 @@ pub(crate) fn mean<'a>(rows: impl IntoIterator<Item = &'a [f32]>) -> Vec<f64> {
     sums
 }
 
-/// The square of the Euclidean distance.
-pub(crate) fn squared_distance(a: impl IntoIterator<Item = f64>, b: &[f64]) -> f64 {
-    a.into_iter().zip(b).map(|(x, y)| (x - y).powi(2)).sum()
+/// The squared Euclidean distance of a row to a point.
+#[inline]
+pub(crate) fn squared_to(row: &[f32], point: &[f64]) -> f64 {
+    row.iter().zip(point).map(|(&x, y)| (f64::from(x) - y) * (f64::from(x) - y)).sum()
+}
+
+/// The squared Euclidean distance of two points.
+#[inline]
+pub(crate) fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum()
 }

@@ -7,6 +7,8 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
+use crate::mean::squared_to;
+
 /// Rows of a tile of products.
 pub(crate) const TILE_ROWS: usize = 128;
 
@@ -86,7 +88,7 @@ impl<'a> Rows<'a> {
 
     /// The squared distance of a row to a point.
     pub(crate) fn squared_to(&self, row: usize, point: &[f64]) -> f64 {
-        self.features.row(row).iter().zip(point).map(|(&x, y)| (f64::from(x) - y) * (f64::from(x) - y)).sum()
+        squared_to(self.features.row(row), point)
     }
 
     /// The mean of some rows.

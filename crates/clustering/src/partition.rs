@@ -6,6 +6,7 @@ use bezoar_core::{Context, Result};
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
+use crate::mean::{squared_distance, squared_to};
 use crate::neighbours::{Rows, ranges, times};
 
 /// Rows that are compared with all centres at once.
@@ -317,11 +318,7 @@ impl<'a> State<'a> {
 }
 
 fn distance(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum::<f64>().sqrt()
-}
-
-fn squared_to(row: &[f32], centre: &[f64]) -> f64 {
-    row.iter().zip(centre).map(|(&x, y)| (f64::from(x) - y) * (f64::from(x) - y)).sum()
+    squared_distance(a, b).sqrt()
 }
 
 /// The least value and the next one, with their numbers; the first of equals. Alone, the least stands for both.

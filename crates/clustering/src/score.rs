@@ -1,6 +1,6 @@
 use bezoar_core::{Clustering, Features};
 
-use crate::mean::{mean, squared_distance};
+use crate::mean::{mean, squared_to};
 
 /// How far each row lies from the bulk of its class: its distance to the mean of the largest cluster, divided by the median of
 /// these distances over all rows.
@@ -12,7 +12,7 @@ pub fn distance_to_bulk(features: &Features, clustering: &Clustering) -> Vec<f64
     let largest = clustering.largest();
     let bulk = features.rows().zip(&clustering.labels).filter(|(_, label)| largest.is_none() || **label == largest).map(|(row, _)| row);
     let middle = mean(bulk);
-    let distance = |row: &[f32]| squared_distance(row.iter().copied().map(f64::from), &middle).sqrt();
+    let distance = |row: &[f32]| squared_to(row, &middle).sqrt();
     let mut scores: Vec<f64> = features.rows().map(distance).collect();
     let unit = [median(&scores), scores.iter().sum::<f64>() / scores.len() as f64].into_iter().find(|&unit| unit > 0.0);
     for score in &mut scores {

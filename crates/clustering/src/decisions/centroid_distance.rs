@@ -62,10 +62,10 @@ impl Decision for CentroidDistance {
                 let centroid = mean(members);
                 let (nearest, distance) = others
                     .iter()
-                    .map(|(label, mean)| (*label, squared_distance(centroid.iter().copied(), mean)))
+                    .map(|(label, mean)| (*label, squared_distance(&centroid, mean)))
                     .min_by(|a, b| a.1.total_cmp(&b.1))
                     .unwrap_or((origin.class, f64::INFINITY));
-                let nearer = distance < squared_distance(centroid.iter().copied(), &own_mean);
+                let nearer = distance < squared_distance(&centroid, &own_mean);
                 if nearer {
                     let name = &origin.suspect.images.classes()[nearest as usize];
                     reasons.push(format!(
