@@ -22,9 +22,9 @@ cargo xtask COMMAND
   test                      run all tests, as the README says
   new-plugin KIND NAME      make a plugin crate under plugins/ and register it
   codegen [--check]         write (or check) what is made from the plugins: schema, reference, README table
-  bench [kernels|pipelines|peers|composites|localisation|attacks]
-                            measure; `pipelines`, `peers` (PyTorch and zennit) and `composites` (zennit) each write their part of
-                            docs/benchmarks.md, `localisation` writes docs/localisation.md, `attacks` writes docs/attacks.md
+  bench [NAME]              measure; `pipelines`, `peers` (PyTorch and zennit), `composites` (zennit) and `clustering` (scikit-learn and
+                            hdbscan) each write their part of docs/benchmarks.md, `localisation`, `attacks` and `recommended` that of a
+                            page of their own; `kernels` and `gromov` (POT) print
 
   --features LIST           after COMMAND: build bezoar with these features, such as cuda
 ";
