@@ -14,6 +14,25 @@ pub(crate) fn canonical_order(features: &Features) -> Vec<usize> {
     order
 }
 
+/// What `change` makes of the rows in canonical order, put back into the order in which they came.
+///
+/// # Errors
+/// When a row is not finite, and what `change` says.
+pub(crate) fn change_canonically(features: &Features, change: impl FnOnce(&Features) -> Result<Features>) -> Result<Features> {
+    check_finite(features, "to change")?;
+    let order = canonical_order(features);
+    let changed = change(&features.select(&order))?;
+    let mut places = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(place, &row)| places[row] = place);
+    Ok(changed.select(&places))
+}
+
+fn check_finite(features: &Features, purpose: &str) -> Result<()> {
+    features
+        .first_not_finite()
+        .map_or(Ok(()), |row| Err(Error::data(format!("row {row} of the features {purpose}"), "holds a NaN or an infinity")))
+}
+
 /// What an algorithm finds in rows in canonical order.
 pub(crate) struct Found {
     /// The cluster of each row under the algorithm's own numbers; none for noise.
@@ -40,9 +59,7 @@ pub(crate) fn cluster_canonically<F: Into<Found>>(
     if features.len() < min_rows {
         return Err(Error::request(format!("{} rows are too few to cluster: at least {min_rows} are needed", features.len())));
     }
-    if let Some(row) = features.first_not_finite() {
-        return Err(Error::data(format!("row {row} of the features to cluster"), "holds a NaN or an infinity"));
-    }
+    check_finite(features, "to cluster")?;
     let order = canonical_order(features);
     let Found { labels: found, membership } = cluster(&features.select(&order))?.into();
     let numbers = numbers_by_size(&found);

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use bezoar_core::{Error, Result};
+use bezoar_core::{Context, Error, Features, Result};
 use faer::{Mat, Side};
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
-use crate::neighbours::Neighbours;
-use crate::spanning_tree::Edge;
+use crate::neighbours::{Neighbours, Rows};
+use crate::spanning_tree::{self, Edge};
 
 /// Components of at most so many rows are solved as dense matrices.
 const DENSE: usize = 700;
@@ -45,6 +45,18 @@ impl Graph {
             }
         }
         Self { neighbours: weights.into_iter().map(|row| row.into_iter().collect()).collect() }
+    }
+
+    /// Joins each row to its `neighbours` nearest by Euclidean distance, and the components of this graph by the shortest edges until no more
+    /// than `most` are left.
+    pub(crate) fn of_rows(cx: &Context, features: &Features, neighbours: usize, most: usize) -> Result<Self> {
+        let rows = Rows::of(features);
+        let nearest = Neighbours::of_rows(cx, &rows, neighbours)?;
+        let mut graph = Self::of_neighbours(features.len(), &nearest);
+        if graph.count() > most {
+            graph.join(&spanning_tree::of_rows(cx, &rows, &nearest, &vec![0.0; features.len()])?, most);
+        }
+        Ok(graph)
     }
 
     /// The connected component of each row, numbered by first row.
@@ -285,11 +297,9 @@ fn make_unit(vector: &mut [f64]) {
 
 #[cfg(test)]
 mod tests {
-    use bezoar_core::{Context, Features};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::neighbours::Rows;
 
     fn graph(values: Vec<f32>, width: usize, neighbours: usize) -> Graph {
         let features = Features::new(vec![width], values).unwrap();

@@ -1,6 +1,6 @@
 //! Clustering of the features of one class at a time, and detectors composed of it.
 //!
-//! - [`transforms`]: plugins that change features, row by row (`channel-sum`, `min-max`, `unit-mass`) or together (`pca`, `random-projection`).
+//! - [`transforms`]: plugins that change features, row by row (`channel-sum`, `min-max`, `unit-mass`) or together (`pca`, `diffusion-map`, ..).
 //! - [`clusterers`]: plugins that group rows (`k-means`, `hdbscan`, `spectral`, ..). None of them depends on the order of the rows.
 //! - [`metrics`]: plugins that measure distances between rows (`gromov-wasserstein`, `wasserstein`, `euclidean`, ..), for clusterers that need
 //!   no coordinates.

@@ -63,7 +63,7 @@ impl Search {
 
 /// Rows to start from, far from each other by chance: each is the best of a few that are drawn by their squared distance to the nearest so
 /// far (k-means++, the greedy variant of Arthur and Vassilvitskii 2007).
-fn starts(rows: &Rows<'_>, k: usize, rng: &mut impl Rng) -> Vec<usize> {
+pub(crate) fn starts(rows: &Rows<'_>, k: usize, rng: &mut impl Rng) -> Vec<usize> {
     let trials = 2 + (k as f64).ln() as usize;
     let mut starts = vec![rng.random_range(0..rows.len())];
     let mut nearest = squared_to_rows(rows, &starts).concat();

@@ -88,6 +88,11 @@ impl Features {
     }
 }
 
+/// The place of the highest score, which is the class that a net names; of equal ones the first, and 0 if there is none.
+pub fn highest(scores: &[f32]) -> usize {
+    (0..scores.len()).rev().max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or_default()
+}
+
 /// Features that can be read row by row, from memory or from a file larger than memory.
 pub trait FeatureSource: Send + Sync {
     /// The shape of one row.
@@ -104,5 +109,15 @@ impl FeatureSource for Features {
 
     fn select(&self, rows: &[usize]) -> Result<Features> {
         Ok(self.select(rows))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equal_scores_the_first_is_named() {
+        assert_eq!([highest(&[0.0, 2.0, 2.0]), highest(&[1.0]), highest(&[]), highest(&[f32::NEG_INFINITY, -1.0])], [1, 0, 0, 1]);
     }
 }

@@ -30,7 +30,7 @@ pub use class_ref::ClassRef;
 pub use context::{Cancel, Context, Device, Progress, Task};
 pub use digest::{digest_file, hex};
 pub use error::{Error, Result};
-pub use features::{FeatureSource, Features};
+pub use features::{FeatureSource, Features, highest};
 pub use image_set::{Batch, Edit, Image, ImageSet, ImageShape, PixelSource, Row, Sample};
 #[doc(hidden)]
 pub use inventory;
@@ -40,7 +40,7 @@ pub use registry::{KIND_KEY, Kind, Plugin, Preset, Registration, Registry, with_
 pub use stages::{
     Attack, ClassOrigin, Classifier, ClusteredClass, Clusterer, Clustering, Counts, Dataset, Decided, Decision, Detection, Detector,
     Distance, Measurement, Membership, Metric, Outcome, Poisoned, Predictions, Report, Reporter, Representation, Scope, Skipped, Splits,
-    Suspect, Transform, Triggered,
+    Suspect, Trainer, Transform, Triggered,
 };
 pub use truth::{GroundTruth, Mask, Role};
 pub use verdict::{ClassVerdict, Input, Origin, Verdict};

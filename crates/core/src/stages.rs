@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Batch, Context, FeatureSource, Features, GroundTruth, ImageSet, ImageShape, Kind, Pairwise, Part, Result, Verdict};
+use crate::{Batch, Context, FeatureSource, Features, GroundTruth, ImageSet, ImageShape, Kind, Pairwise, Part, Result, Verdict, highest};
 
 /// Training, validation and test images of one data set.
 #[derive(Clone, Debug)]
@@ -150,6 +150,33 @@ pub trait Classifier: Any + Send + Sync {
 
     /// The net itself, for representations that know its type.
     fn as_any(&self) -> &dyn Any;
+}
+
+/// Images that `Classifier::predict` shows a net at once.
+const BATCH: usize = 256;
+
+impl dyn Classifier + '_ {
+    /// The class that the net names for each image. `label` says what they are, for the user to see.
+    ///
+    /// # Errors
+    /// When the net refuses an image, or the run is cancelled.
+    pub fn predict(&self, cx: &Context, label: &str, images: &ImageSet) -> Result<Vec<u32>> {
+        let task = cx.task(label, images.len() as u64);
+        let mut predicted = Vec::with_capacity(images.len());
+        for batch in images.batches(BATCH) {
+            cx.check()?;
+            let scores = self.logits(&batch?)?;
+            predicted.extend(scores.rows().map(|scores| highest(scores) as u32));
+            task.advance(scores.len() as u64);
+        }
+        Ok(predicted)
+    }
+}
+
+/// Trains nets as the suspected one was: the same architecture, recipe and seed, on other images.
+pub trait Trainer: Sync {
+    /// A net that has learnt from `images`. Equal images give equal nets, and those that were trained before are not trained again.
+    fn train(&self, images: &ImageSet) -> Result<Arc<dyn Classifier>>;
 }
 
 /// Explains or embeds images through a net: heatmaps, activations.
@@ -303,6 +330,8 @@ pub struct Suspect<'a> {
     pub model: &'a dyn Classifier,
     /// One source for each of the detector's [`representations`](Detector::representations), rows as in `images`.
     pub features: &'a [Arc<dyn FeatureSource>],
+    /// Trains further nets like `model`.
+    pub trainer: &'a dyn Trainer,
 }
 
 /// Finds poisoned training images.

@@ -16,6 +16,7 @@ pub mod runs;
 mod schema;
 mod stages;
 mod store;
+mod trainings;
 
 pub use meter::Cost;
 pub use pipeline::Pipeline;

@@ -14,8 +14,9 @@ use serde_json::json;
 
 use crate::meter::Meter;
 use crate::names::tell_apart;
-use crate::stages::{Recipe, StageCost, Stages, Suspicious, read_json, write_json};
+use crate::stages::{StageCost, Stages, Suspicious, read_json, write_json};
 use crate::store::Key;
+use crate::trainings::{Again, Recipe};
 use crate::{Pipeline, runs};
 
 /// Images of which a representation's balance is drawn up.
@@ -61,7 +62,7 @@ pub fn run(cx: &Context, pipeline: &Pipeline, places: &Places) -> Result<Finishe
     }
     let (net_key, network) = run.train(&poisoned)?;
     let (test, triggered) = run.stages.predict(&net_key, &network, &splits.test, poisoned.triggered.as_ref())?;
-    let (detection_keys, detections) = run.detect(&net_key, &network, &poisoned.train)?;
+    let (detection_keys, detections) = run.detect(&net_key, &network, &poisoned)?;
 
     let outcome = Outcome {
         name: pipeline.name.clone(),
@@ -140,12 +141,17 @@ impl<'a> Run<'a> {
         Ok((splits, poisoned))
     }
 
-    fn train(&mut self, data: &Suspicious) -> Result<(Key, Network)> {
-        let recipe = Recipe { model: self.pipeline.model.clone(), train: self.pipeline.train.clone() };
-        self.stages.net("train", &recipe, &data.train, data.validation.as_ref())
+    fn recipe(&self) -> Recipe {
+        Recipe { model: self.pipeline.model.clone(), train: self.pipeline.train.clone() }
     }
 
-    fn detect(&mut self, net_key: &Key, net: &Network, images: &ImageSet) -> Result<(Vec<Key>, Vec<Detection>)> {
+    fn train(&mut self, data: &Suspicious) -> Result<(Key, Network)> {
+        self.stages.net("train", &self.recipe(), &data.train, data.validation.as_ref())
+    }
+
+    fn detect(&mut self, net_key: &Key, net: &Network, data: &Suspicious) -> Result<(Vec<Key>, Vec<Detection>)> {
+        let images = &data.train;
+        let trainer = Again { trainings: self.stages.trainings.clone(), recipe: self.recipe(), validation: data.validation.clone() };
         let (mut keys, mut detections) = (Vec::new(), Vec::new());
         let detectors = &self.pipeline.detect;
         let names = tell_apart(&detectors.iter().map(Part::block).collect::<Vec<_>>());
@@ -165,7 +171,8 @@ impl<'a> Run<'a> {
             let sources: Vec<_> = features.iter().map(|(_, source)| source.clone()).collect();
             // The stage's random streams must not depend on what other detectors there are; its name does.
             let entry = self.stages.stage(&format!("detect {}", detector.name()), &key, |cx, folder| {
-                let verdict = detector.blame(detector.detect(cx, &Suspect { images, model: net, features: &sources }))?;
+                let verdict =
+                    detector.blame(detector.detect(cx, &Suspect { images, model: net, features: &sources, trainer: &trainer }))?;
                 let said = [verdict.scores.len(), verdict.flagged.len()];
                 if said != [images.len(); 2] {
                     let problem = format!(

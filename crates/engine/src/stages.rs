@@ -8,23 +8,19 @@ use bezoar_core::rows::{open_images, write_images};
 use bezoar_core::{
     Attack, Classifier, Context, Dataset, Error, GroundTruth, ImageSet, Part, Poisoned, Predictions, Result, Splits, Triggered,
 };
-use bezoar_nn::{Architecture, FORMAT, Network, TrainConfig};
+use bezoar_nn::Network;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::meter::Cost;
 use crate::store::{Entry, Key, Store, write_whole};
-
-/// Images a forward pass takes at once.
-const BATCH: usize = 256;
+use crate::trainings::{Recipe, Training, Trainings};
 
 const TRAIN: &str = "train.safetensors";
 const VALIDATION: &str = "validation.safetensors";
 const TEST: &str = "test.safetensors";
 const TRIGGERED: &str = "triggered.safetensors";
-const NETWORK: &str = "network.safetensors";
-const HISTORY: &str = "history.json";
 
 /// What one stage of a run cost.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,13 +35,6 @@ pub struct StageCost {
     pub peak_bytes: Option<u64>,
     /// Whether it came from the cache.
     pub reused: bool,
-}
-
-/// A net, and how it is trained.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Recipe {
-    pub(crate) model: Part<dyn Architecture>,
-    pub(crate) train: TrainConfig,
 }
 
 /// The images that the net learns from, with what is known of them.
@@ -69,22 +58,20 @@ pub struct Suspicious {
 pub(crate) struct Stages<'a> {
     pub(crate) cx: &'a Context,
     pub(crate) seed: u32,
-    pub(crate) store: Store,
+    pub(crate) trainings: Trainings<'a>,
     pub(crate) costs: Vec<StageCost>,
-    device: String,
+    store: Store,
 }
 
 impl<'a> Stages<'a> {
     pub(crate) fn new(cx: &'a Context, seed: u32, cache: &Path) -> Result<Self> {
-        let device = format!("{:?}", bezoar_nn::device(cx.device())?.location());
-        Ok(Self { cx, seed, store: Store::new(cache), costs: Vec::new(), device })
+        let store = Store::new(cache);
+        Ok(Self { cx, seed, trainings: Trainings::new(cx, seed, store.clone())?, costs: Vec::new(), store })
     }
 
     /// One stage: its entry from the store, made by `make` if it is not there.
     pub(crate) fn stage(&mut self, label: &str, key: &Key, make: impl FnOnce(&Context, &Path) -> Result<()>) -> Result<Entry> {
-        self.cx.check()?;
-        let cx = self.cx.stage(label);
-        self.store.get_or_make(&cx, key, |folder| make(&cx, folder))
+        self.store.stage(self.cx, label, key, make)
     }
 
     /// Notes what a stage cost, once.
@@ -159,25 +146,11 @@ impl<'a> Stages<'a> {
         attack.blame(self.net("surrogate", &recipe, &splits.train, splits.validation.as_ref()))
     }
 
-    /// A net trained on these images; `label` names it among the stages. The same images are known by their content, wherever they come from:
-    /// a surrogate is the net of a run without an attack.
+    /// A net trained on these images; `label` names it among the stages.
     pub(crate) fn net(&mut self, label: &str, recipe: &Recipe, images: &ImageSet, validation: Option<&ImageSet>) -> Result<(Key, Network)> {
-        let Recipe { model, train } = recipe;
-        let content = model.blame(model.fingerprint())?;
-        let data = [Some(images), validation].into_iter().flatten().map(ImageSet::digest).collect::<Result<Vec<_>>>()?;
-        let inputs = json!({ "format": FORMAT, "model": model.identity(), "content": content, "train": train, "seed": self.seed, "device": self.device, "data": data });
-        let key = Key::new("train", &inputs);
-        // The random streams of equal trainings are equal, whatever the nets are for.
-        let entry = self.stage("train", &key, |cx, folder| {
-            let checkpoints = folder.join("checkpoints");
-            let trained = bezoar_nn::train(cx, &**model, images, validation, train, &checkpoints)?;
-            trained.network.save(&folder.join(NETWORK))?;
-            write_json(folder, HISTORY, &trained.history)?;
-            fs::remove_dir_all(&checkpoints).map_err(|error| Error::io(&checkpoints, error))
-        })?;
-        let history: Vec<serde_json::Value> = read_json(&entry.folder, HISTORY)?;
-        self.record(label, history.len() * images.len(), entry.cost, entry.reused);
-        Ok((key, Network::load(&entry.folder.join(NETWORK), self.cx.device())?))
+        let Training { key, network, entry, epochs } = self.trainings.net(recipe, images, validation)?;
+        self.record(label, epochs * images.len(), entry.cost, entry.reused);
+        Ok((key, network))
     }
 
     /// What a net makes of the test images.
@@ -190,9 +163,10 @@ impl<'a> Stages<'a> {
     ) -> Result<(Predictions, Option<Predictions>)> {
         let key = Key::new("predict", &json!({ "format": 2, "net": net_key.digest(), "test": test.digest()? }));
         let entry = self.stage("predict", &key, |cx, folder| {
-            let clean = Predictions { labels: labels(test), expected: labels(test), predicted: predict(cx, net, test)? };
+            let net: &dyn Classifier = net;
+            let clean = Predictions { labels: labels(test), expected: labels(test), predicted: net.predict(cx, "test images", test)? };
             let triggered = triggered.map(|set| {
-                let predicted = predict(cx, net, &set.images)?;
+                let predicted = net.predict(cx, "test images", &set.images)?;
                 Ok::<_, Error>(Predictions { labels: labels(&set.images), expected: set.targets.clone(), predicted })
             });
             write_json(folder, "predictions.json", &(clean, triggered.transpose()?))
@@ -216,22 +190,6 @@ fn check_classes(train: &ImageSet) -> Result<()> {
 
 fn labels(set: &ImageSet) -> Vec<u32> {
     set.samples().iter().map(|sample| sample.label).collect()
-}
-
-/// The class with the highest score for each image; of equal ones the first.
-fn predict(cx: &Context, net: &Network, images: &ImageSet) -> Result<Vec<u32>> {
-    let task = cx.task("test images", images.len() as u64);
-    let mut predicted = Vec::with_capacity(images.len());
-    for batch in images.batches(BATCH) {
-        cx.check()?;
-        let logits = net.logits(&batch?)?;
-        for row in logits.rows() {
-            let best = (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b]));
-            predicted.push(best.unwrap_or_default() as u32);
-        }
-        task.advance(logits.len() as u64);
-    }
-    Ok(predicted)
 }
 
 pub(crate) fn write_optional(folder: &Path, name: &str, set: Option<&ImageSet>) -> Result<()> {

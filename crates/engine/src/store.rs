@@ -125,6 +125,13 @@ impl Store {
         Ok(Entry { folder, cost, reused: false })
     }
 
+    /// The entry of one stage of a run, whose context is its own; nothing is begun once the run is cancelled.
+    pub fn stage(&self, cx: &Context, label: &str, key: &Key, make: impl FnOnce(&Context, &Path) -> Result<()>) -> Result<Entry> {
+        cx.check()?;
+        let cx = cx.stage(label);
+        self.get_or_make(&cx, key, |folder| make(&cx, folder))
+    }
+
     /// All entries, by stage and digest.
     pub fn list(&self) -> Result<Vec<Listed>> {
         let mut all = Vec::new();

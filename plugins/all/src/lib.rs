@@ -12,6 +12,7 @@ use bezoar_backbones as _;
 use bezoar_clustering as _;
 use bezoar_data as _;
 use bezoar_evaluation as _;
+use bezoar_exclusionary_reclassification as _;
 use bezoar_heatmap_clustering as _;
 use bezoar_models as _;
 use bezoar_nn as _;

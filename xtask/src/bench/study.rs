@@ -1,6 +1,5 @@
 //! One pipeline run with one attack after the other, as a table in the documentation.
 
-use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -57,7 +56,7 @@ const LARGE: [&str; 2] = ["attack", "represent"];
 
 pub(super) const USAGE: &str = "[--only WORD] [--set PATH=VALUE..]";
 
-/// Runs the pipeline with each attack and writes the table. Trained nets stay in the cache: a study that was stopped goes on. With `--only
+/// Runs the pipeline with each attack and writes its row. Trained nets stay in the cache: a study that was stopped goes on. With `--only
 /// WORD`, the attacks that have the word are run, and the other rows stay as they are.
 pub(super) fn run(study: &Study, options: &[&str]) -> Result<ExitCode> {
     let (only, options) = match options {
@@ -66,68 +65,89 @@ pub(super) fn run(study: &Study, options: &[&str]) -> Result<ExitCode> {
     };
     let binary = bezoar::build(None)?;
     let page = crate::root().join("docs").join(study.page);
-    let old = fs::read_to_string(&page).with_context(|| page.display().to_string())?;
-    let scratch = crate::root().join("target/bench-attacks");
-    let columns: Vec<&Column> = study.columns.iter().filter(|column| study.shows(column)).collect();
-    let mut content = if only.is_some() {
-        study.section.content(&old)?.lines().take_while(|line| !line.starts_with("| `")).flat_map(|line| [line, "\n"]).collect()
-    } else {
-        study.head(&columns, options)
-    };
-    for (attack, thesis) in study.attacks {
-        let start = format!("| `{}`", study.short(attack));
-        if only.is_some_and(|word| !attack.contains(word)) {
-            let row = study.section.content(&old)?.lines().find(|line| line.starts_with(&start));
-            content += row.with_context(|| format!("the page has no row of {attack} yet: run it without --only"))?;
-            content.push('\n');
-            continue;
+    let text = fs::read_to_string(&page).with_context(|| page.display().to_string())?;
+    let mut table = Table::of(study, study.section.content(&text)?, options, only.is_some());
+    for (place, (attack, thesis)) in study.attacks.iter().enumerate() {
+        if only.is_none_or(|word| attack.contains(word)) {
+            eprintln!("{attack}");
+            let row = study.measure(&binary, attack, options)?;
+            table.rows[place] = Some(study.row(attack, &row, *thesis));
+            super::write(study.page, &study.section, &table.to_string())?;
         }
-        let runs = scratch.join(format!("runs-{}", study.section.name));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The rows that are measured, in the study's order.
+struct Table {
+    head: String,
+    rows: Vec<Option<String>>,
+}
+
+impl Table {
+    /// The rows of `old` if they are to be `kept`.
+    fn of(study: &Study, old: &str, options: &[&str], kept: bool) -> Self {
+        let begins = |attack: &str| format!("| `{}`", study.short(attack));
+        let row = |attack: &str| old.lines().find(|line| line.starts_with(&begins(attack))).map(|line| format!("{line}\n"));
+        let rows = study.attacks.iter().map(|(attack, _)| if kept { row(attack) } else { None }).collect();
+        let head: String = old.lines().take_while(|line| !line.starts_with("| `")).flat_map(|line| [line, "\n"]).collect();
+        Self { head: if kept && !head.is_empty() { head } else { study.head(options) }, rows }
+    }
+}
+
+impl std::fmt::Display for Table {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}{}", self.head, self.rows.iter().flatten().map(String::as_str).collect::<String>())
+    }
+}
+
+impl Study {
+    /// What the pipeline found with an attack.
+    fn measure(&self, binary: &Path, attack: &str, options: &[&str]) -> Result<Run> {
+        let scratch = crate::root().join("target/bench-attacks");
+        let runs = scratch.join(format!("runs-{}", self.section.name));
         let _ = fs::remove_dir_all(&runs);
-        let whole = study.names.iter().fold((*attack).to_owned(), |attack, (name, block)| attack.replace(name, block));
-        let mut eval = Command::new(&binary);
-        eval.arg("eval").arg(crate::root().join("pipelines").join(study.pipeline).with_extension("yaml"));
+        let whole = self.names.iter().fold(attack.to_owned(), |attack, (name, block)| attack.replace(name, block));
+        let mut eval = Command::new(binary);
+        eval.arg("eval").arg(crate::root().join("pipelines").join(self.pipeline).with_extension("yaml"));
         let attack_setting = format!("attack={whole}");
-        for setting in study.settings.iter().copied().chain([attack_setting.as_str()]) {
+        for setting in self.settings.iter().copied().chain([attack_setting.as_str()]) {
             eval.args(["--set", setting]);
         }
         eval.args(options).arg("--cache").arg(scratch.join("cache")).arg("--runs").arg(&runs);
-        eprintln!("{attack}");
         if !eval.status()?.success() {
             bail!("{attack} failed");
         }
         for stage in LARGE {
             let _ = fs::remove_dir_all(scratch.join("cache").join(stage));
         }
-        let run = Run::only(&runs)?;
-        let failed = run.percent("attack-success", None, "all").parse::<f64>().is_ok_and(|success| success < 50.0);
-        write!(content, "{start}{} |", if failed { " **attack failed**" } else { "" })?;
-        for column in &columns {
-            write!(content, " {} |", run.figure(&column.figure, *thesis))?;
-        }
-        content.push('\n');
+        Run::only(&runs)
     }
-    super::write(study.page, &study.section, &content)
-}
 
-impl Study {
+    fn row(&self, attack: &str, run: &Run, thesis: Option<f64>) -> String {
+        let failed = run.percent("attack-success", None, "all").parse::<f64>().is_ok_and(|success| success < 50.0);
+        let figures: String = self.shown().map(|column| format!(" {} |", run.figure(&column.figure, thesis))).collect();
+        format!("| `{}`{} |{figures}\n", self.short(attack), if failed { " **attack failed**" } else { "" })
+    }
+
     /// How the table was made, and its first lines.
-    fn head(&self, columns: &[&Column], options: &[&str]) -> String {
+    fn head(&self, options: &[&str]) -> String {
         let said: String = options.iter().map(|option| format!(" {option}")).collect();
         let set: String = self.settings.iter().map(|setting| format!(" and `{setting}`")).collect();
-        let heads: String = columns.iter().map(|column| format!(" {} |", column.head)).collect();
+        let heads: String = self.shown().map(|column| format!(" {} |", column.head)).collect();
         format!(
             "\nMeasured by `{}{said}` with `pipelines/{}.yaml`{set}, on {}; one run a row. Rates in percent.\n\n| attack |{heads}\n|---|{}\n",
             self.section.made_by,
             self.pipeline,
             super::machine(),
-            "---:|".repeat(columns.len()),
+            "---:|".repeat(self.shown().count()),
         )
     }
 
-    /// Columns that no row fills are left out.
-    fn shows(&self, column: &Column) -> bool {
-        !matches!(column.figure, Figure::Thesis) || self.attacks.iter().any(|(_, thesis)| thesis.is_some())
+    /// Its columns but for those that no row fills.
+    fn shown(&self) -> impl Iterator<Item = &Column> {
+        let fills = |column: &&Column| !matches!(column.figure, Figure::Thesis) || self.attacks.iter().any(|(_, thesis)| thesis.is_some());
+        self.columns.iter().filter(fills)
     }
 
     /// The attack without what every row says alike.

@@ -10,6 +10,7 @@ mod gromov_wasserstein_k_means;
 mod hdbscan;
 mod k_means;
 mod k_medoids;
+mod mini_batch_k_means;
 mod optics;
 mod radius;
 mod spectral;
@@ -22,6 +23,7 @@ pub use gromov_wasserstein_k_means::GromovWassersteinKMeans;
 pub use hdbscan::Hdbscan;
 pub use k_means::KMeans;
 pub use k_medoids::KMedoids;
+pub use mini_batch_k_means::MiniBatchKMeans;
 pub use optics::Optics;
 pub use spectral::Spectral;
 
@@ -34,7 +36,7 @@ mod laws {
 
     use super::*;
 
-    fn all() -> [(&'static str, std::sync::Arc<dyn Clusterer>); 9] {
+    fn all() -> [(&'static str, std::sync::Arc<dyn Clusterer>); 10] {
         let dense = Hdbscan { min_cluster_size: 3, min_samples: None, ..Hdbscan::example() };
         [
             ("k-means", KMeans::example().build().unwrap()),
@@ -44,6 +46,7 @@ mod laws {
             ("gaussian-mixture", GaussianMixture::example().build().unwrap()),
             ("optics", Optics::example().build().unwrap()),
             ("spectral", Spectral { k: Count::Given(3), neighbours: 5, distance: None }.build().unwrap()),
+            ("mini-batch-k-means", MiniBatchKMeans { batch: 20, ..MiniBatchKMeans::example() }.build().unwrap()),
             ("k-medoids", KMedoids::example().build().unwrap()),
             ("hdbscan", dense.build().unwrap()),
         ]

@@ -89,20 +89,13 @@ impl Spectral {
     /// The graph of near rows, with no more components than there may be groups.
     fn graph(&self, cx: &Context, features: &Features) -> Result<Graph> {
         let most = self.k.at_most();
-        let unreached = vec![0.0; features.len()];
-        if let Some(distance) = &self.distance {
-            let pairs = pairwise(cx, distance, features)?;
-            let mut graph = Graph::of_neighbours(features.len(), &Neighbours::of_pairs(&pairs, self.neighbours));
-            if graph.count() > most {
-                graph.join(&spanning_tree::of_pairs(cx, &pairs, &unreached)?, most);
-            }
-            return Ok(graph);
-        }
-        let rows = Rows::of(features);
-        let nearest = Neighbours::of_rows(cx, &rows, self.neighbours)?;
-        let mut graph = Graph::of_neighbours(features.len(), &nearest);
+        let Some(distance) = &self.distance else {
+            return Graph::of_rows(cx, features, self.neighbours, most);
+        };
+        let pairs = pairwise(cx, distance, features)?;
+        let mut graph = Graph::of_neighbours(features.len(), &Neighbours::of_pairs(&pairs, self.neighbours));
         if graph.count() > most {
-            graph.join(&spanning_tree::of_rows(cx, &rows, &nearest, &unreached)?, most);
+            graph.join(&spanning_tree::of_pairs(cx, &pairs, &vec![0.0; features.len()])?, most);
         }
         Ok(graph)
     }

@@ -106,12 +106,18 @@ impl CentroidDistance {
 
 #[cfg(test)]
 mod tests {
-    use bezoar_core::{Batch, Classifier, Clustering, FeatureSource, ImageSet, ImageShape, Suspect};
+    use bezoar_core::{Batch, Classifier, Clustering, FeatureSource, ImageSet, ImageShape, Suspect, Trainer};
 
     use super::*;
 
     /// The decision asks no net.
     struct Nobody;
+
+    impl Trainer for Nobody {
+        fn train(&self, _: &ImageSet) -> Result<Arc<dyn Classifier>> {
+            Err(Error::request("never asked"))
+        }
+    }
 
     impl Classifier for Nobody {
         fn input(&self) -> ImageShape {
@@ -153,7 +159,7 @@ mod tests {
         let images = ImageSet::from_images(vec!["80".into(), "50".into()], edits.collect()).unwrap();
         let features = Features::new(vec![1], [own, &[9.0, 10.0, 11.0]].concat()).unwrap();
         let sources: Vec<Arc<dyn FeatureSource>> = vec![Arc::new(features.clone())];
-        let suspect = Suspect { images: &images, model: &Nobody, features: &sources };
+        let suspect = Suspect { images: &images, model: &Nobody, features: &sources, trainer: &Nobody };
         let rows: Vec<usize> = (0..own.len()).collect();
         let clustering = Clustering::of(clusters.iter().copied().map(Some).collect());
         let origin = Some(ClassOrigin { suspect: &suspect, class: 0, rows: &rows });

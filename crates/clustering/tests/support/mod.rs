@@ -5,13 +5,19 @@ use std::sync::Arc;
 
 use bezoar_core::{
     Batch, Classifier, Context, Detector, Edit, Error, FeatureSource, Features, Image, ImageSet, ImageShape, Result, Sample, Suspect,
-    Verdict,
+    Trainer, Verdict,
 };
 
 const SHAPE: ImageShape = ImageShape::rgb(1, 1);
 
 /// A net without answers.
 struct Silent;
+
+impl Trainer for Silent {
+    fn train(&self, _: &ImageSet) -> Result<Arc<dyn Classifier>> {
+        Err(Error::request("nobody asks"))
+    }
+}
 
 impl Classifier for Silent {
     fn input(&self) -> ImageShape {
@@ -55,5 +61,5 @@ pub(crate) fn images(classes: usize, labels: &[u32]) -> ImageSet {
 /// What `detector` says when it sees `features` of `images`.
 pub(crate) fn detect(cx: &Context, detector: &dyn Detector, images: &ImageSet, features: Features) -> Result<Verdict> {
     let features: [Arc<dyn FeatureSource>; 1] = [Arc::new(features)];
-    detector.detect(cx, &Suspect { images, model: &Silent, features: &features })
+    detector.detect(cx, &Suspect { images, model: &Silent, features: &features, trainer: &Silent })
 }
