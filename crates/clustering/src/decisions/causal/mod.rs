@@ -19,10 +19,11 @@ use super::{percent, spare};
 /// images that the net would know without. The effect of an image is the share of hosts that are turned, the greater of the two; squares
 /// are pasted at their own places.
 ///
-/// The p-value of a class is the chance of as many images with an effect of one half and more in one of its clusters, or in all of it, if
-/// of clean images a share of `natural` had it at most (bound of Hoeffding 1963, times the number of clusters and one); it is then
-/// corrected over all classes. Neither the size of a cluster nor that of the class matters, and all classes may be poisoned. In a class
-/// that is found, the images with such an effect are accused, and the clusters of which at least half have it.
+/// The p-value of a class is the chance of as great a mean effect in one of its clusters, or in all of it, if that of clean images were
+/// `natural` at most (bound of Hoeffding 1963, times the number of clusters and one); it is then corrected over all classes. Neither the
+/// size of a cluster nor that of the class matters, and all classes may be poisoned. In a class that is found, other images are searched
+/// where squares turned others, as the strongest square of an image need not be the trigger; then images with an effect of one half or more are
+/// accused, and the clusters of which at least half have it.
 ///
 /// The score of an image is its effect, or the share of effective images in such a cluster; between equals, how much less sure the net is
 /// of an image without its square decides. It cannot see triggers that fill the image, and none that the net does not obey.
@@ -34,7 +35,7 @@ pub struct Causal {
     /// Images of other classes that the squares of each image are tried on, for each question.
     #[schemars(range(min = 4, max = 10_000))]
     pub hosts: usize,
-    /// The share of clean images, of any cluster, whose squares turn half of their hosts or more.
+    /// The share of hosts that squares of clean images turn, in the mean over a cluster.
     #[schemars(extend("exclusiveMinimum" = 0.0, "exclusiveMaximum" = 1.0))]
     pub natural: f64,
     /// The chance of accusing any class of a clean data set.
@@ -82,10 +83,13 @@ impl Decision for Causal {
             return Ok(spare(class, "the other classes have too few images to paste onto"));
         };
         let task = cx.task("exchange squares", origin.rows.len() as u64);
-        let effects = trial.effects(cx, |rows| task.advance(rows as u64))?;
-        let groups = self.groups(class, &effects);
-        let found = groups.iter().min_by(|a, b| a.p_value.total_cmp(&b.p_value)).expect("the class itself is one");
-        let clusters = &groups[1..];
+        let mut effects = trial.effects(cx, |rows| task.advance(rows as u64))?;
+        let found = self.groups(class, &effects).into_iter().min_by(|a, b| a.p_value.total_cmp(&b.p_value));
+        let found = found.expect("the class itself is a group");
+        if found.p_value < self.level {
+            trial.search(cx, &mut effects, EFFECTIVE)?;
+        }
+        let clusters = &self.groups(class, &effects)[1..];
         // What most of a cluster does, all of it is held to do: its squares look alike.
         let share = |row: usize| {
             let of_cluster = class.clustering.labels[row].map_or(0.0, |cluster| clusters[cluster as usize].share());
@@ -93,18 +97,21 @@ impl Decision for Causal {
         };
         let flagged: Vec<bool> = (0..effects.len()).map(|row| found.p_value < self.level && share(row) >= EFFECTIVE).collect();
         let accused = flagged.iter().filter(|&&flag| flag).count();
-        let reason = format!("{accused} images accused; squares of {found} turn others into this class");
+        let reason = format!("{accused} images accused; {found}");
         let step = 1.0 / (2 * self.hosts) as f64;
         let scores = (0..effects.len()).map(|row| share(row) + step * effects[row].hint).collect();
         Ok(Decided { flagged, reason, p_value: Some(found.p_value), scores: Some(scores) })
     }
 }
 
-/// Some images of a class, among them such whose squares turn others.
+/// Some images of a class.
 struct Group {
     name: String,
     images: usize,
+    /// How many of them turn half of their hosts or more.
     effective: usize,
+    /// The share of hosts that they turn, in the mean.
+    effect: f64,
     p_value: f64,
 }
 
@@ -116,32 +123,37 @@ impl Group {
 
 impl std::fmt::Display for Group {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { name, images, effective, .. } = self;
-        write!(out, "{effective} of the {images} images of {name}, {},", percent(self.share()))
+        let Self { name, images, effect, .. } = self;
+        write!(
+            out,
+            "squares of the {images} images of {name} turn {} of the images of other classes that they are tried on",
+            percent(*effect)
+        )
     }
 }
 
 impl Causal {
     /// The whole class, and then its clusters. Their p-values count how many they are.
     fn groups(&self, class: &ClusteredClass<'_>, effects: &[Effect]) -> Vec<Group> {
-        let clusters = class.clustering.sizes();
-        let mut effective = vec![0; 1 + clusters.len()];
-        for (_, label) in effects.iter().zip(&class.clustering.labels).filter(|(effect, _)| effect.share >= EFFECTIVE) {
-            effective[0] += 1;
-            if let Some(cluster) = label {
-                effective[1 + *cluster as usize] += 1;
+        let clusters = class.clustering.sizes().len();
+        let names = (0..=clusters).map(|group| match group {
+            0 => "the class".to_owned(),
+            cluster => format!("cluster {cluster} of {clusters}"),
+        });
+        let empty = |name| Group { name, images: 0, effective: 0, effect: 0.0, p_value: 1.0 };
+        let mut groups: Vec<Group> = names.map(empty).collect();
+        for (effect, label) in effects.iter().zip(&class.clustering.labels) {
+            for group in [Some(0), label.map(|cluster| 1 + cluster as usize)].into_iter().flatten() {
+                groups[group].images += 1;
+                groups[group].effective += usize::from(effect.share >= EFFECTIVE);
+                groups[group].effect += effect.share;
             }
         }
-        let names = (0..=clusters.len()).map(|group| match group {
-            0 => "the class".to_owned(),
-            cluster => format!("cluster {cluster} of {}", clusters.len()),
-        });
-        let sizes = [effects.len()].into_iter().chain(clusters.iter().copied());
-        let group = |((name, images), &effective): ((String, usize), &usize)| {
-            let chance = chance(effective as f64 / images as f64, self.natural, images);
-            Group { name, images, effective, p_value: (chance * (1 + clusters.len()) as f64).min(1.0) }
-        };
-        names.zip(sizes).zip(&effective).map(group).collect()
+        for group in &mut groups {
+            group.effect /= group.images as f64;
+            group.p_value = (chance(group.effect, self.natural, group.images) * (1 + clusters) as f64).min(1.0);
+        }
+        groups
     }
 }
 
@@ -159,7 +171,7 @@ fn chance(mean: f64, expected: f64, trials: usize) -> f64 {
 mod tests {
     use std::any::Any;
 
-    use bezoar_core::{Batch, ClassOrigin, Classifier, Clustering, FeatureSource, Features, ImageSet, ImageShape, Suspect};
+    use bezoar_core::{Batch, ClassOrigin, Classifier, Clustering, FeatureSource, Features, ImageSet, ImageShape, Suspect, Trainer};
     use proptest::prelude::*;
 
     use super::*;
@@ -168,6 +180,12 @@ mod tests {
 
     /// Takes images for what their upper left pixel says; but those of the given classes that have a white pixel for class 0.
     struct Backdoored(&'static [u8]);
+
+    impl Trainer for Backdoored {
+        fn train(&self, _: &ImageSet) -> Result<Arc<dyn Classifier>> {
+            Err(Error::request("never asked"))
+        }
+    }
 
     impl Classifier for Backdoored {
         fn input(&self) -> ImageShape {
@@ -227,7 +245,7 @@ mod tests {
     fn decide(net: &Backdoored, images: &ImageSet, windows: Features, labels: &[Option<u32>]) -> Result<Decided> {
         let clustered = Features::new(vec![1], vec![0.0; images.len()]).unwrap();
         let features: Vec<Arc<dyn FeatureSource>> = vec![Arc::new(clustered.clone()), Arc::new(windows)];
-        let suspect = Suspect { images, model: net, features: &features };
+        let suspect = Suspect { images, model: net, features: &features, trainer: net };
         let rows: Vec<usize> = (0..20).collect();
         let origin = Some(ClassOrigin { suspect: &suspect, class: 0, rows: &rows });
         let clustering = Clustering::of(labels.to_vec());
@@ -296,7 +314,8 @@ mod tests {
         let labels = [clusters(&[6]), vec![None, Some(1)], vec![Some(0), Some(0)], vec![Some(1); 10]].concat();
         let found = decide(&Backdoored(ANY), &images(8, 1), windows(60), &labels).unwrap();
         assert_eq!(found.flagged, [vec![true; 10], vec![false; 10]].concat(), "{}", found.reason);
-        assert!(found.reason.starts_with("10 images accused; squares of 6 of the 8 images of cluster 1 of 2, 75.0 %,"), "{}", found.reason);
+        let expected = "10 images accused; squares of the 8 images of cluster 1 of 2 turn 75.0 % of the images of other classes that they are tried on";
+        assert_eq!(found.reason, expected);
         let scores = found.scores.unwrap();
         assert!(
             scores[..8].iter().all(|score| *score >= 1.0) && scores[8..10].iter().all(|score| (0.75..0.9).contains(score)),
@@ -304,11 +323,25 @@ mod tests {
         );
     }
 
+    /// Where the strongest square lies beside the trigger, nothing is exchanged or carried: only the search finds it.
+    #[test]
+    fn images_whose_trigger_is_outshone_are_found_by_the_others() {
+        let squares = (0..60).flat_map(|row| if row < 6 { [3.0, 3.0, 1.0, 1.0] } else { [5.0, 0.0, 1.0, 1.0] });
+        let windows = Features::new(vec![1, 4], squares.collect()).unwrap();
+        for net in [Backdoored(ANY), Backdoored(&[2])] {
+            let found = decide(&net, &images(9, 2), windows.clone(), &clusters(&[6, 14])).unwrap();
+            assert_eq!(found.flagged, [vec![true; 9], vec![false; 11]].concat(), "{}", found.reason);
+        }
+    }
+
     #[test]
     fn a_clean_class_is_spared_whatever_its_clusters() {
         let found = decide(&Backdoored(ANY), &images(0, 0), windows(60), &clusters(&[17, 3])).unwrap();
         assert_eq!((found.flagged, found.p_value), (vec![false; 20], Some(1.0)));
-        assert_eq!(found.reason, "0 images accused; squares of 0 of the 20 images of the class, 0.0 %, turn others into this class");
+        assert_eq!(
+            found.reason,
+            "0 images accused; squares of the 20 images of the class turn 0.0 % of the images of other classes that they are tried on"
+        );
     }
 
     #[test]

@@ -5,9 +5,12 @@ use std::ops::Range;
 use bezoar_core::ImageShape;
 
 /// A square of an image, cut where the image ends.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Square {
-    rows: Range<usize>,
-    columns: Range<usize>,
+    y: usize,
+    x: usize,
+    height: usize,
+    width: usize,
 }
 
 /// Sweeps over a covered square for each of its pixels; more change no pixel's rounded value.
@@ -16,14 +19,26 @@ const SWEEPS: usize = 4;
 impl Square {
     /// From `[y, x, size, ..]`.
     pub(super) fn new(window: &[f32], shape: ImageShape) -> Self {
-        let span = |from: f32, end: usize| (from as usize).min(end)..((from + window[2]) as usize).min(end);
-        Self { rows: span(window[0], shape.height), columns: span(window[1], shape.width) }
+        let span = |from: f32, end: usize| {
+            let from_pixel = (from as usize).min(end);
+            (from_pixel, ((from + window[2]) as usize).min(end) - from_pixel)
+        };
+        let ((y, height), (x, width)) = (span(window[0], shape.height), span(window[1], shape.width));
+        Self { y, x, height, width }
+    }
+
+    fn rows(&self) -> Range<usize> {
+        self.y..self.y + self.height
+    }
+
+    fn columns(&self) -> Range<usize> {
+        self.x..self.x + self.width
     }
 
     /// Puts the square of `from` at its own place onto `to`.
     pub(super) fn paste(&self, from: &[u8], to: &mut [u8], shape: ImageShape) {
-        for y in self.rows.clone() {
-            let line = (y * shape.width + self.columns.start) * shape.channels..(y * shape.width + self.columns.end) * shape.channels;
+        for y in self.rows() {
+            let line = (y * shape.width + self.x) * shape.channels..(y * shape.width + (self.x + self.width)) * shape.channels;
             to[line.clone()].copy_from_slice(&from[line]);
         }
     }
@@ -31,12 +46,12 @@ impl Square {
     /// Fills the square with what its surroundings continue to: each pixel is the mean of its neighbours (Laplace's equation), so that
     /// nothing inside differs from what lies around.
     pub(super) fn cover(&self, image: &mut [u8], shape: ImageShape) {
-        let around = grown(&self.rows, shape.height).flat_map(|y| grown(&self.columns, shape.width).map(move |x| (y, x)));
+        let around = grown(&self.rows(), shape.height).flat_map(|y| grown(&self.columns(), shape.width).map(move |x| (y, x)));
         let ring: Vec<(usize, usize)> = around.filter(|place| !self.holds(*place)).collect();
         for channel in 0..shape.channels {
             let at = |(y, x): (usize, usize)| (y * shape.width + x) * shape.channels + channel;
             let edge: f32 = ring.iter().map(|&place| f32::from(image[at(place)])).sum();
-            let mut values = vec![edge / ring.len().max(1) as f32; self.rows.len() * self.columns.len()];
+            let mut values = vec![edge / ring.len().max(1) as f32; self.height * self.width];
             for _ in 0..SWEEPS * values.len() {
                 for place in self.places() {
                     let (mut sum, mut count) = (0.0, 0.0);
@@ -54,15 +69,15 @@ impl Square {
     }
 
     fn holds(&self, (y, x): (usize, usize)) -> bool {
-        self.rows.contains(&y) && self.columns.contains(&x)
+        self.rows().contains(&y) && self.columns().contains(&x)
     }
 
     fn index(&self, (y, x): (usize, usize)) -> usize {
-        (y - self.rows.start) * self.columns.len() + x - self.columns.start
+        (y - self.y) * self.width + x - self.x
     }
 
     fn places(&self) -> impl Iterator<Item = (usize, usize)> {
-        self.rows.clone().flat_map(|y| self.columns.clone().map(move |x| (y, x)))
+        self.rows().flat_map(|y| self.columns().map(move |x| (y, x)))
     }
 }
 

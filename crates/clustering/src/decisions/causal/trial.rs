@@ -1,10 +1,10 @@
 //! Asking the net what squares of images do.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::ops::Range;
 
-use bezoar_core::{Batch, ClassOrigin, Context, Error, Features, Result};
+use bezoar_core::{Batch, ClassOrigin, Context, Error, Features, ImageShape, Result, highest};
 use rand::seq::IndexedRandom;
 
 use super::squares::Square;
@@ -16,6 +16,8 @@ pub(super) struct Effect {
     /// What no class change shows yet, 0 to 1: how much less sure of the class the net is without the strongest square, and how sure it
     /// is of it on average on hosts with all of them.
     pub(super) hint: f64,
+    /// The class that the net sees without the strongest square, on whose images that square was tried.
+    below: Option<u32>,
 }
 
 /// The squares of a class's images, and images of other classes to try them on.
@@ -37,6 +39,9 @@ const FIRST: usize = 4;
 /// Hosts that those of an image are drawn from, for each of them.
 const POOL: usize = 8;
 
+/// Spots that a search looks at.
+const SPOTS: usize = 8;
+
 /// What the net says of an image.
 struct Answer {
     class: u32,
@@ -47,7 +52,7 @@ struct Answer {
 /// Some images of the class.
 struct Chunk {
     /// Their rows in the class.
-    rows: Range<usize>,
+    rows: Vec<usize>,
     images: Batch,
 }
 
@@ -58,14 +63,20 @@ impl Chunk {
     }
 }
 
-/// The squares of one image on one host.
-struct Paste {
+/// Squares of one image on one host.
+struct Paste<'a> {
     /// The image's place in its chunk.
     at: usize,
     /// A row of the set.
     host: usize,
-    /// So many of the strongest squares.
-    squares: usize,
+    squares: &'a [Square],
+}
+
+/// A square, and the class on whose images it turned some; any class if none.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Spot {
+    square: Square,
+    below: Option<u32>,
 }
 
 impl<'a> Trial<'a> {
@@ -95,16 +106,62 @@ impl<'a> Trial<'a> {
         let mut effects = Vec::with_capacity(self.origin.rows.len());
         for first in (0..self.origin.rows.len()).step_by(CHUNK) {
             cx.check()?;
-            let rows = first..(first + CHUNK).min(self.origin.rows.len());
-            let chunk = Chunk { images: self.origin.suspect.images.batch(&self.origin.rows[rows.clone()])?, rows };
-            let (exchanged, drops) = self.exchange(cx, &chunk, &mut pools)?;
-            let (carried, sure) = self.carry(cx, &chunk)?;
-            effects.extend(
-                (0..chunk.rows.len()).map(|at| Effect { share: exchanged[at].max(carried[at]), hint: f64::midpoint(drops[at], sure[at]) }),
-            );
+            let chunk = self.chunk((first..(first + CHUNK).min(self.origin.rows.len())).collect())?;
+            let squares: Vec<Vec<Square>> = chunk.rows.iter().map(|&row| self.squares(row, chunk.images.shape)).collect();
+            let exchanged = self.exchange(cx, &chunk, &squares, &mut pools)?;
+            let (carried, sure) = self.carry(cx, &chunk, &squares)?;
+            effects.extend(exchanged.into_iter().zip(carried).zip(sure).map(|((exchanged, carried), sure)| Effect {
+                share: exchanged.share.max(carried),
+                hint: f64::midpoint(exchanged.hint, sure),
+                below: exchanged.below.filter(|_| exchanged.share >= carried),
+            }));
             done(chunk.rows.len());
         }
         Ok(effects)
+    }
+
+    /// Looks where squares turned at least `effective` of their hosts, in images whose own strongest squares do not: a trigger may lie there
+    /// that other parts of the image outshine.
+    pub(super) fn search(&self, cx: &Context, effects: &mut [Effect], effective: f64) -> Result<()> {
+        let shape = self.origin.suspect.images.shape();
+        let mut found: BTreeMap<Spot, usize> = BTreeMap::new();
+        let (with, without): (Vec<usize>, Vec<usize>) = (0..effects.len()).partition(|&row| effects[row].share >= effective);
+        for row in with {
+            let strongest = self.squares(row, shape).swap_remove(0);
+            *found.entry(Spot { square: strongest, below: effects[row].below }).or_default() += 1;
+        }
+        let mut spots: Vec<(Spot, usize)> = found.into_iter().collect();
+        spots.sort_by_key(|&(_, images)| Reverse(images));
+        for (spot, _) in spots.into_iter().take(SPOTS) {
+            let pool = spot.below.map_or_else(|| Ok(self.others.clone()), |class| self.pool_of(cx, class))?;
+            let squares = [spot.square];
+            for rows in without.chunks(CHUNK) {
+                cx.check()?;
+                let chunk = self.chunk(rows.to_vec())?;
+                let drawn = |row: usize| pool.sample(&mut cx.rng(&format!("hosts for the search of {row}")), self.hosts).copied().collect();
+                let hosts: Vec<Vec<usize>> = rows.iter().map(|&row| drawn(row)).collect();
+                let (turned, _) = self.turned(&chunk, &hosts, |_| &squares)?;
+                for (&row, turned) in rows.iter().zip(turned) {
+                    effects[row].share = effects[row].share.max(turned);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn chunk(&self, rows: Vec<usize>) -> Result<Chunk> {
+        let of_set: Vec<usize> = rows.iter().map(|&row| self.origin.rows[row]).collect();
+        Ok(Chunk { images: self.origin.suspect.images.batch(&of_set)?, rows })
+    }
+
+    /// The squares of an image of the class, the strongest first.
+    fn squares(&self, row: usize, shape: ImageShape) -> Vec<Square> {
+        self.windows.row(row).chunks_exact(4).map(|window| Square::new(window, shape)).collect()
+    }
+
+    /// Hosts of one class.
+    fn pool_of(&self, cx: &Context, class: u32) -> Result<Vec<usize>> {
+        self.pool(cx, &format!("class {class}"), &self.origin.suspect.images.rows_of(class))
     }
 
     /// Hosts to draw from: some of these rows of the set, without those that the net takes for the class as they are.
@@ -120,47 +177,54 @@ impl<'a> Trial<'a> {
 
     /// Where covering an image's strongest square makes the net see another class, the share of hosts of that class that the square turns
     /// into this one; and how much less sure the net is of its class without it. `pools` are the hosts of the classes seen so far.
-    fn exchange(&self, cx: &Context, chunk: &Chunk, pools: &mut BTreeMap<u32, Vec<usize>>) -> Result<(Vec<f64>, Vec<f64>)> {
+    fn exchange(&self, cx: &Context, chunk: &Chunk, squares: &[Vec<Square>], pools: &mut BTreeMap<u32, Vec<usize>>) -> Result<Vec<Effect>> {
         let shape = chunk.images.shape;
         let mut covered = chunk.images.clone();
-        for (row, image) in chunk.rows.clone().zip(covered.pixels.chunks_exact_mut(shape.len())) {
-            Square::new(self.windows.row(row), shape).cover(image, shape);
+        for (squares, image) in squares.iter().zip(covered.pixels.chunks_exact_mut(shape.len())) {
+            squares[0].cover(image, shape);
         }
         let (before, after) = (self.ask(&chunk.images)?, self.ask(&covered)?);
-        let drops = before.iter().zip(&after).map(|(before, after)| (before.probability - after.probability).max(0.0)).collect();
-        let mut pastes = Vec::new();
+        let (mut below, mut pastes) = (vec![None; chunk.rows.len()], Vec::new());
         for (at, (before, after)) in before.iter().zip(&after).enumerate() {
             if before.class == self.origin.class && after.class != self.origin.class {
                 if let Entry::Vacant(unknown) = pools.entry(after.class) {
-                    let rows = self.origin.suspect.images.rows_of(after.class);
-                    unknown.insert(self.pool(cx, &format!("class {}", after.class), &rows)?);
+                    unknown.insert(self.pool_of(cx, after.class)?);
                 }
-                let row = chunk.rows.start + at;
+                let row = chunk.rows[at];
                 let hosts = pools[&after.class].sample(&mut cx.rng(&format!("hosts for the exchange of {row}")), self.hosts);
-                pastes.extend(hosts.map(|&host| Paste { at, host, squares: 1 }));
+                pastes.extend(hosts.map(|&host| Paste { at, host, squares: &squares[at][..1] }));
+                below[at] = Some(after.class);
             }
         }
-        Ok((self.shares(chunk, &pastes)?.0, drops))
+        let effect =
+            |(at, share): (usize, f64)| Effect { share, hint: (before[at].probability - after[at].probability).max(0.0), below: below[at] };
+        Ok(self.shares(chunk, &pastes)?.0.into_iter().enumerate().map(effect).collect())
     }
 
     /// The share of hosts of any class that all squares of an image turn, and the mean probability of the class on them.
-    fn carry(&self, cx: &Context, chunk: &Chunk) -> Result<(Vec<f64>, Vec<f64>)> {
-        let squares = self.windows.shape()[0];
+    fn carry(&self, cx: &Context, chunk: &Chunk, squares: &[Vec<Square>]) -> Result<(Vec<f64>, Vec<f64>)> {
         let drawn = |row: usize| self.others.sample(&mut cx.rng(&format!("hosts for {row}")), self.hosts).copied().collect();
-        let drawn: Vec<Vec<usize>> = chunk.rows.clone().map(drawn).collect();
-        let paste = |at: usize, hosts: &[usize]| hosts.iter().map(move |&host| Paste { at, host, squares }).collect::<Vec<_>>();
-        let first = FIRST.min(self.hosts);
-        let some: Vec<Paste> = drawn.iter().enumerate().flat_map(|(at, hosts)| paste(at, &hosts[..first])).collect();
+        let hosts: Vec<Vec<usize>> = chunk.rows.iter().map(|&row| drawn(row)).collect();
+        self.turned(chunk, &hosts, |at| &squares[at])
+    }
+
+    /// The share of each image's hosts that squares of it turn, and the mean probability of the class on them. Where the first hosts are not
+    /// turned, the others are not tried.
+    fn turned<'s>(&self, chunk: &Chunk, hosts: &[Vec<usize>], squares: impl Fn(usize) -> &'s [Square]) -> Result<(Vec<f64>, Vec<f64>)> {
+        let paste = |at: usize, hosts: &[usize]| hosts.iter().map(|&host| Paste { at, host, squares: squares(at) }).collect::<Vec<_>>();
+        let first = |hosts: &[usize]| FIRST.min(hosts.len());
+        let some: Vec<Paste<'_>> = hosts.iter().enumerate().flat_map(|(at, hosts)| paste(at, &hosts[..first(hosts)])).collect();
         let (turned, sure) = self.shares(chunk, &some)?;
-        let turning = drawn.iter().enumerate().filter(|(at, _)| turned[*at] > 0.0);
-        let others: Vec<Paste> = turning.flat_map(|(at, hosts)| paste(at, &hosts[first..])).collect();
+        let turning = hosts.iter().enumerate().filter(|(at, _)| turned[*at] > 0.0);
+        let others: Vec<Paste<'_>> = turning.flat_map(|(at, hosts)| paste(at, &hosts[first(hosts)..])).collect();
         let more = self.shares(chunk, &others)?.0;
-        let part = first as f64 / self.hosts as f64;
-        Ok((turned.iter().zip(more).map(|(some, others)| some * part + others * (1.0 - part)).collect(), sure))
+        let part = |hosts: &[usize]| first(hosts) as f64 / hosts.len().max(1) as f64;
+        let whole = turned.iter().zip(more).zip(hosts).map(|((some, others), hosts)| some * part(hosts) + others * (1.0 - part(hosts)));
+        Ok((whole.collect(), sure))
     }
 
     /// For each image, the share of its hosts that are turned and the mean probability of the class on them; 0 where it has none.
-    fn shares(&self, chunk: &Chunk, pastes: &[Paste]) -> Result<(Vec<f64>, Vec<f64>)> {
+    fn shares(&self, chunk: &Chunk, pastes: &[Paste<'_>]) -> Result<(Vec<f64>, Vec<f64>)> {
         let images = chunk.rows.len();
         let (mut turned, mut sure, mut count) = (vec![0.0; images], vec![0.0; images], vec![0.0_f64; images]);
         for pastes in pastes.chunks(4 * CHUNK) {
@@ -168,8 +232,8 @@ impl<'a> Trial<'a> {
             let mut batch = self.origin.suspect.images.batch(&hosts)?;
             let shape = batch.shape;
             for (paste, host) in pastes.iter().zip(batch.pixels.chunks_exact_mut(shape.len())) {
-                for window in self.windows.row(chunk.rows.start + paste.at).chunks_exact(4).take(paste.squares) {
-                    Square::new(window, shape).paste(chunk.image(paste.at), host, shape);
+                for square in paste.squares {
+                    square.paste(chunk.image(paste.at), host, shape);
                 }
             }
             for (paste, answer) in pastes.iter().zip(self.ask(&batch)?) {
@@ -186,7 +250,7 @@ impl<'a> Trial<'a> {
         let logits = self.origin.suspect.model.logits(batch)?;
         let suspect = self.origin.class as usize;
         let answer = |row: &[f32]| {
-            let class = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or_default();
+            let class = highest(row);
             let sum: f64 = row.iter().map(|&logit| f64::from(logit - row[class]).exp()).sum();
             let probability = row.get(suspect).map_or(0.0, |&logit| f64::from(logit - row[class]).exp() / sum);
             Answer { class: class as u32, probability }
