@@ -1,4 +1,4 @@
-//! Building and calling release binaries, `bezoar` above all.
+//! Building and calling binaries, `bezoar` above all: in the profile `release`, unless `BEZOAR_PROFILE` names another one.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus};
@@ -15,23 +15,29 @@ pub(crate) fn take_option(arguments: &mut Vec<String>, name: &str) -> Result<Opt
     Ok(Some(arguments.remove(at)))
 }
 
-/// Builds the release `bezoar`. Says where it is.
+/// Builds `bezoar`. Says where it is.
 pub(crate) fn build(features: Option<&str>) -> Result<PathBuf> {
     build_binary("bezoar-cli", "bezoar", features)
 }
 
-/// Builds the release binary of a package. Says where it is.
+/// Builds a binary of a package. Says where it is.
 pub(crate) fn build_binary(package: &str, binary: &str, features: Option<&str>) -> Result<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), PathBuf::from);
-    let path = target.join("release").join(format!("{binary}{}", std::env::consts::EXE_SUFFIX));
+    let profile = std::env::var("BEZOAR_PROFILE").unwrap_or_else(|_| "release".to_owned());
+    let folder = if profile == "dev" { "debug" } else { &profile };
+    let path = target.join(folder).join(format!("{binary}{}", std::env::consts::EXE_SUFFIX));
     let mut build = cargo_command();
-    build.args(["build", "--release", "--package", package]);
+    // The whole workspace decides on the features of dependencies: one package alone would have them built once more.
+    build.args(["build", "--profile", &profile, "--workspace", "--bin", binary]);
     if path.is_file() {
         build.arg("--quiet");
     } else {
         eprintln!("building {binary} for the first time, which takes some minutes");
     }
-    build.args(features.iter().flat_map(|features| ["--features", features]));
+    let of_package = |feature: &str| format!("{package}/{feature}");
+    build.args(
+        features.into_iter().flat_map(|features| features.split(',')).flat_map(|feature| ["--features".to_owned(), of_package(feature)]),
+    );
     if !build.status().context("cargo does not start")?.success() {
         bail!("{package} does not build");
     }

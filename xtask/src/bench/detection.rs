@@ -29,4 +29,4 @@ pub(super) const RECOMMENDED: Study = Study {
     ],
 };
 
-const DETECTOR: &str = "heatmap-clustering";
+pub(super) const DETECTOR: &str = "heatmap-clustering";

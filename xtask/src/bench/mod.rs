@@ -1,7 +1,9 @@
 //! What things cost: the kernels, the stages of the GTSRB pipelines, and the nets beside their peers.
 
 mod attacks;
+mod calibration;
 mod clustering;
+mod collapse;
 mod detection;
 mod gromov;
 mod localisation;
@@ -28,6 +30,8 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["attacks", options @ ..] => study::run(&attacks::COMPACT, options),
         ["recommended", options @ ..] => study::run(&detection::RECOMMENDED, options),
         ["gromov", options @ ..] => gromov::run(options),
+        ["calibration", options @ ..] => calibration::run(options),
+        ["collapse", options @ ..] => collapse::run(options),
         ["clustering", options @ ..] => clustering::run(options),
         ["localisation", options @ ..] => localisation::run(options),
         [] => {
@@ -36,11 +40,13 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
         }
         _ => bail!(
             "usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..] | attacks [shifted | paper-net] {} | recommended {} | \
-             {} | {} | {} | {}]",
+             {} | {} | {} | {} | {} | {}]",
             study::USAGE,
             study::USAGE,
             peers::USAGE,
+            calibration::USAGE,
             gromov::USAGE,
+            collapse::USAGE,
             clustering::USAGE,
             localisation::USAGE
         ),

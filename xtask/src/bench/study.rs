@@ -103,7 +103,7 @@ impl std::fmt::Display for Table {
 
 impl Study {
     /// What the pipeline found with an attack.
-    fn measure(&self, binary: &Path, attack: &str, options: &[&str]) -> Result<Run> {
+    pub(super) fn measure(&self, binary: &Path, attack: &str, options: &[&str]) -> Result<Run> {
         let scratch = crate::root().join("target/bench-attacks");
         let runs = scratch.join(format!("runs-{}", self.section.name));
         let _ = fs::remove_dir_all(&runs);
@@ -157,7 +157,7 @@ impl Study {
 }
 
 /// What a run found.
-struct Run {
+pub(super) struct Run {
     metrics: Value,
     timings: Value,
 }
@@ -179,7 +179,10 @@ impl Run {
             Figure::Net(metric) => self.percent(metric, None, "all"),
             Figure::Attacked(detector, metric) => self.percent(metric, Some(detector), attacked),
             Figure::Whole(detector, metric) => self.percent(metric, Some(detector), "all"),
-            Figure::Significant(detector) => self.significant(detector),
+            Figure::Significant(detector) => {
+                let classes = self.significant(detector);
+                if classes.is_empty() { "none".to_owned() } else { classes.join(", ") }
+            }
             Figure::Thesis => thesis.map_or_else(|| "–".to_owned(), |value| format!("{value:.2}")),
             Figure::Seconds => {
                 let seconds = list(&self.timings["stages"]).iter().filter_map(|stage| stage["seconds"].as_f64()).sum::<f64>();
@@ -188,19 +191,19 @@ impl Run {
         }
     }
 
-    fn percent(&self, metric: &str, detector: Option<&str>, scope: &str) -> String {
+    /// A measurement in percent with two digits, or a dash where it is not there.
+    pub(super) fn percent(&self, metric: &str, detector: Option<&str>, scope: &str) -> String {
         let is_it = |found: &&Value| found["metric"] == metric && found["detector"].as_str() == detector && found["scope"] == scope;
         let value = list(&self.metrics["measurements"]).iter().find(is_it).and_then(|found| found["value"].as_f64());
         value.map_or_else(|| "–".to_owned(), |value| format!("{:.2}", 100.0 * value))
     }
 
-    fn significant(&self, detector: &str) -> String {
+    /// The classes whose p-values a detector finds below 0.05.
+    pub(super) fn significant(&self, detector: &str) -> Vec<String> {
         let found = list(&self.metrics["detectors"]).iter().find(|found| found["detector"] == detector);
         let classes = found.map_or(&[][..], |found| list(&found["classes"]));
         let below = classes.iter().filter(|class| class["p_value"].as_f64().is_some_and(|p_value| p_value < 0.05));
-        let names: Vec<String> =
-            below.filter_map(|class| Some(self.metrics["classes"][class["class"].as_u64()? as usize].as_str()?.to_owned())).collect();
-        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        below.filter_map(|class| Some(self.metrics["classes"][class["class"].as_u64()? as usize].as_str()?.to_owned())).collect()
     }
 }
 

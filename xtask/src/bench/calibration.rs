@@ -1,0 +1,102 @@
+//! How often the recommended detector finds attacks that work, and how often it accuses where there is none, over seeds.
+
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+
+use super::detection::DETECTOR;
+use super::study::{Run, Study};
+use crate::bezoar;
+use crate::section::Section;
+
+pub(super) const USAGE: &str = "calibration [--seeds N] [--only WORD]";
+
+/// What every attack here poisons.
+const TARGET: &str = "speed-limit-80";
+
+/// Attacks that less often succeed are no test of a detector.
+const WORKS: f64 = 90.0;
+
+/// As the authors of most attacks train: shifts of up to two pixels leave stickers whole.
+const STUDY: Study = Study {
+    section: Section { name: "calibration", made_by: "cargo xtask bench calibration" },
+    page: "aligned-patch.md",
+    pipeline: "recommended",
+    settings: &["train.augment={ use: affine, translate: [0.0625, 0.0625] }"],
+    names: &[],
+    attacks: &[
+        ("{ use: none }", None),
+        ("{ use: sticker, from: speed-limit-50, to: speed-limit-80, share: 0.05 }", None),
+        ("{ use: sticker, from: speed-limit-50, to: speed-limit-80, share: 0.15 }", None),
+        ("{ use: label-consistent, to: speed-limit-80, share: 0.15 }", None),
+        ("{ use: label-consistent, to: speed-limit-80, share: 0.33 }", None),
+        ("{ use: amplitude, to: speed-limit-80, share: 0.33 }", None),
+    ],
+    columns: &[],
+};
+
+const HEAD: &str = "| attack | runs | success, least–greatest | runs above 90 % | of these, class found | TPR in them, mean | clean classes accused, all runs | \
+                    clean images accused, most |\n|---|---:|---:|---:|---:|---:|---:|---:|\n";
+
+/// Runs each attack with each seed and writes the table, a row when it is measured.
+pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
+    let mut rest: Vec<String> = options.iter().map(ToString::to_string).collect();
+    let seeds: u32 = bezoar::take_option(&mut rest, "--seeds")?.map_or(Ok(3), |seeds| seeds.parse()).context("--seeds wants a number")?;
+    let only = bezoar::take_option(&mut rest, "--only")?;
+    ensure!(rest.is_empty() && seeds > 0, "usage: cargo xtask bench {USAGE}");
+    let binary = bezoar::build(None)?;
+    let page = crate::root().join("docs").join(STUDY.page);
+    let text = fs::read_to_string(&page).with_context(|| page.display().to_string())?;
+    let begins = |attack: &str| format!("| `{attack}` |");
+    let old = |attack: &str| {
+        Ok::<_, anyhow::Error>(STUDY.section.content(&text)?.lines().find(|line| line.starts_with(&begins(attack))).map(str::to_owned))
+    };
+    let mut rows: Vec<Option<String>> = STUDY.attacks.iter().map(|(attack, _)| old(attack)).collect::<Result<_>>()?;
+    for (place, (attack, _)) in
+        STUDY.attacks.iter().enumerate().filter(|(_, (attack, _))| only.as_deref().is_none_or(|word| attack.contains(word)))
+    {
+        let mut runs = Vec::new();
+        for seed in 0..seeds {
+            eprintln!("{attack}, seed {seed}");
+            runs.push(STUDY.measure(&binary, attack, &["--set", &format!("seed={seed}")])?);
+        }
+        rows[place] = Some(format!("{} {}", begins(attack), summary(&runs)));
+        let content = format!(
+            "\nMeasured by `{}` with `pipelines/{}.yaml` and `{}`, seeds from 0 on, on {}.\n\n{HEAD}{}",
+            STUDY.section.made_by,
+            STUDY.pipeline,
+            STUDY.settings.concat(),
+            super::machine(),
+            rows.iter().flatten().map(|row| format!("{row}\n")).collect::<String>()
+        );
+        super::write(STUDY.page, &STUDY.section, &content)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The cells of an attack's row behind its name.
+fn summary(runs: &[Run]) -> String {
+    let number = |run: &Run, metric: &str, detector: Option<&str>, scope: &str| run.percent(metric, detector, scope).parse::<f64>().ok();
+    let successes: Vec<f64> = runs.iter().filter_map(|run| number(run, "attack-success", None, "all")).collect();
+    let works = |run: &&Run| number(run, "attack-success", None, "all").is_some_and(|success| success > WORKS);
+    let accused = |run: &Run| run.significant(DETECTOR);
+    let working: Vec<&Run> = runs.iter().filter(works).collect();
+    let found = working.iter().filter(|run| accused(run).iter().any(|class| class == TARGET)).count();
+    let rates: Vec<f64> = working.iter().filter_map(|run| number(run, "tpr", Some(DETECTOR), "attacked")).collect();
+    let attacked = !successes.is_empty();
+    let wrong: usize = runs.iter().map(|run| accused(run).iter().filter(|class| !attacked || *class != TARGET).count()).sum();
+    let worst = runs.iter().filter_map(|run| number(run, "fpr", Some(DETECTOR), "all")).fold(0.0, f64::max);
+    let range = |values: &[f64]| {
+        format!("{:.1}–{:.1}", values.iter().copied().fold(f64::INFINITY, f64::min), values.iter().copied().fold(0.0, f64::max))
+    };
+    let or_dash = |is: bool, text: String| if is { text } else { "–".to_owned() };
+    format!(
+        "{} | {} | {} | {} | {} | {wrong} | {worst:.2} |",
+        runs.len(),
+        or_dash(attacked, range(&successes)),
+        or_dash(attacked, working.len().to_string()),
+        or_dash(!working.is_empty(), found.to_string()),
+        or_dash(!rates.is_empty(), format!("{:.1}", rates.iter().sum::<f64>() / rates.len() as f64)),
+    )
+}
