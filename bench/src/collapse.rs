@@ -3,11 +3,13 @@
 
 #![expect(clippy::print_stdout, reason = "its table is what it is for")]
 
+mod rows;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use bezoar_core::{Context, Features, Part, Representation};
+use bezoar_core::{Context, Features, Part, Transform};
 use bezoar_engine::{Pipeline, Places, Trained, trained};
 use bezoar_report::picture;
 use bezoar_transport::Space;
@@ -17,6 +19,8 @@ use image::RgbImage;
 use image::imageops::{FilterType, replace, resize};
 use rayon::prelude::*;
 use serde_json::json;
+
+use self::rows::represent;
 
 /// Clusters the heatmaps of a pipeline's attacked class around Gromov-Wasserstein barycentres, over epsilon.
 #[derive(Parser)]
@@ -53,14 +57,10 @@ fn main() -> Result<()> {
     let truth = truth.context("the pipeline has no attack, so no class is attacked")?;
     let poison = (0..images.len()).find(|&row| truth.is_poison(row)).context("the attack poisons no image")?;
     let rows: Vec<usize> = images.rows_of(images.label(poison)).into_iter().take(arguments.heatmaps).collect();
-    let heatmaps = Part::<dyn Representation>::from_json(json!({ "use": "lrp", "composite": "epsilon" }))?;
-    let mut parts: Vec<Features> = Vec::new();
-    heatmaps.represent(&cx, &network, &images.select(&rows), &mut |rows| {
-        parts.push(rows);
-        Ok(())
-    })?;
+    let relevance = represent(&cx, &network, &images.select(&rows), json!({ "use": "lrp", "composite": "epsilon" }))?;
+    let heatmaps = Part::<dyn Transform>::from_json(json!({ "use": "channel-sum" }))?.transform(&cx, relevance)?;
     let start = Instant::now();
-    let class = Class::of(&parts, rows.iter().map(|&row| truth.is_poison(row)).collect())?;
+    let class = Class::of(&heatmaps, rows.iter().map(|&row| truth.is_poison(row)).collect())?;
     let embedded = start.elapsed().as_secs_f64();
     println!(
         "{} heatmaps of {}–{} pixels, {} of them poisoned; m1 {:.3} ± {:.3}; embeddings took {embedded:.1} s.\n",
@@ -91,15 +91,10 @@ struct Class {
 }
 
 impl Class {
-    fn of(parts: &[Features], poison: Vec<bool>) -> Result<Self> {
-        let rows: Vec<(&[usize], &[f32])> = parts.iter().flat_map(|part| part.rows().map(|row| (part.shape(), row))).collect();
-        let made = rows.into_par_iter().map(|(shape, row)| {
-            let [.., height, width] = shape[..] else { anyhow::bail!("rows of {shape:?} are no heatmaps") };
-            let mut heat = vec![0.0; height * width];
-            for channel in row.chunks_exact(heat.len()) {
-                heat.iter_mut().zip(channel).for_each(|(sum, value)| *sum += value);
-            }
-            let space = Space::from_heatmap(height, width, &heat, MASS)?;
+    fn of(heatmaps: &Features, poison: Vec<bool>) -> Result<Self> {
+        let &[height, width] = heatmaps.shape() else { anyhow::bail!("rows of {:?} are no heatmaps", heatmaps.shape()) };
+        let made = heatmaps.values().par_chunks_exact(height * width).map(|heat| {
+            let space = Space::from_heatmap(height, width, heat, MASS)?;
             Ok((Embedding::of(&space, RANK)?, space.moments().0))
         });
         let (spaces, m1) = made.collect::<Result<Vec<_>>>()?.into_iter().unzip();

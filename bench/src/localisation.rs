@@ -3,11 +3,13 @@
 
 #![expect(clippy::print_stdout, reason = "its table is what it is for")]
 
+mod rows;
+
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use bezoar_core::{Context, Features, ImageSet, Mask, Part, Representation};
+use bezoar_core::{Context, Features, ImageSet, Mask};
 use bezoar_engine::{Pipeline, Places, Trained, trained};
 use bezoar_evaluation::Localisation;
 use bezoar_nn::Network;
@@ -16,6 +18,8 @@ use clap::Parser;
 use image::RgbImage;
 use image::imageops::{FilterType, replace, resize};
 use serde_json::{Value, json};
+
+use self::rows::represent;
 
 /// Measures how well each way to explain a net finds the trigger of an attack whose place is known.
 #[derive(Parser)]
@@ -123,14 +127,7 @@ impl Study {
     }
 
     fn ask(&self, block: &Value) -> Result<(Features, Localisation)> {
-        let representation = Part::<dyn Representation>::from_json(block.clone())?;
-        let mut parts: Vec<Features> = Vec::new();
-        representation.represent(&self.cx, &self.network, &self.images, &mut |rows| {
-            parts.push(rows);
-            Ok(())
-        })?;
-        let shape = parts.first().context("no images")?.shape().to_vec();
-        let features = Features::new(shape, parts.into_iter().flat_map(Features::into_values).collect())?;
+        let features = represent(&self.cx, &self.network, &self.images, block.clone())?;
         let found: Vec<_> =
             features.rows().zip(&self.masks).map(|(row, masks)| Localisation::of(row, features.shape()[1], masks)).collect();
         Ok((features, Localisation::mean(&found)))

@@ -78,11 +78,15 @@ pub fn principal_components(features: &Features, dimensions: usize) -> Result<Pr
     Ok(PrincipalComponents { variances, total_variance, coordinates })
 }
 
+/// The value of the largest magnitude, the first of equals: its sign settles that of a direction.
+pub(crate) fn peak(values: impl IntoIterator<Item = f64>) -> f64 {
+    values.into_iter().fold(0.0, |peak: f64, value| if value.abs() > peak.abs() { value } else { peak })
+}
+
 /// Makes directions of length 1 whose largest entry, the first of equals, is positive.
 fn point_to_the_peak(directions: &mut Array2<f64>) {
     for mut direction in directions.columns_mut() {
-        let peak = direction.iter().fold(0.0_f64, |peak, &value| if value.abs() > peak.abs() { value } else { peak });
-        let length = direction.dot(&direction).sqrt().copysign(peak);
+        let length = direction.dot(&direction).sqrt().copysign(peak(direction.iter().copied()));
         direction /= length;
     }
 }

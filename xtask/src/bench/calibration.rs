@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 
 use super::detection::DETECTOR;
-use super::study::{Run, Study};
+use super::study::{Run, Study, Table};
 use crate::bezoar;
 use crate::section::Section;
 
@@ -48,29 +48,25 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
     let binary = bezoar::build(None)?;
     let page = crate::root().join("docs").join(STUDY.page);
     let text = fs::read_to_string(&page).with_context(|| page.display().to_string())?;
-    let begins = |attack: &str| format!("| `{attack}` |");
-    let old = |attack: &str| {
-        Ok::<_, anyhow::Error>(STUDY.section.content(&text)?.lines().find(|line| line.starts_with(&begins(attack))).map(str::to_owned))
-    };
-    let mut rows: Vec<Option<String>> = STUDY.attacks.iter().map(|(attack, _)| old(attack)).collect::<Result<_>>()?;
-    for (place, (attack, _)) in
-        STUDY.attacks.iter().enumerate().filter(|(_, (attack, _))| only.as_deref().is_none_or(|word| attack.contains(word)))
-    {
+    let head = format!(
+        "\nMeasured by `{}` with `pipelines/{}.yaml` and `{}`, seeds from 0 on, on {}.\n\n{HEAD}",
+        STUDY.section.made_by,
+        STUDY.pipeline,
+        STUDY.settings.concat(),
+        super::machine(),
+    );
+    let mut table = Table { head, rows: STUDY.kept(STUDY.section.content(&text)?) };
+    for (place, (attack, _)) in STUDY.attacks.iter().enumerate() {
+        if only.as_deref().is_some_and(|word| !attack.contains(word)) {
+            continue;
+        }
         let mut runs = Vec::new();
         for seed in 0..seeds {
             eprintln!("{attack}, seed {seed}");
             runs.push(STUDY.measure(&binary, attack, &["--set", &format!("seed={seed}")])?);
         }
-        rows[place] = Some(format!("{} {}", begins(attack), summary(&runs)));
-        let content = format!(
-            "\nMeasured by `{}` with `pipelines/{}.yaml` and `{}`, seeds from 0 on, on {}.\n\n{HEAD}{}",
-            STUDY.section.made_by,
-            STUDY.pipeline,
-            STUDY.settings.concat(),
-            super::machine(),
-            rows.iter().flatten().map(|row| format!("{row}\n")).collect::<String>()
-        );
-        super::write(STUDY.page, &STUDY.section, &content)?;
+        table.rows[place] = Some(format!("| `{attack}` | {}\n", summary(&runs)));
+        super::write(STUDY.page, &STUDY.section, &table.to_string())?;
     }
     Ok(ExitCode::SUCCESS)
 }

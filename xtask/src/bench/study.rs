@@ -66,7 +66,10 @@ pub(super) fn run(study: &Study, options: &[&str]) -> Result<ExitCode> {
     let binary = bezoar::build(None)?;
     let page = crate::root().join("docs").join(study.page);
     let text = fs::read_to_string(&page).with_context(|| page.display().to_string())?;
-    let mut table = Table::of(study, study.section.content(&text)?, options, only.is_some());
+    let mut table = Table::new(study, options);
+    if only.is_some() {
+        table.keep(study, study.section.content(&text)?);
+    }
     for (place, (attack, thesis)) in study.attacks.iter().enumerate() {
         if only.is_none_or(|word| attack.contains(word)) {
             eprintln!("{attack}");
@@ -79,19 +82,23 @@ pub(super) fn run(study: &Study, options: &[&str]) -> Result<ExitCode> {
 }
 
 /// The rows that are measured, in the study's order.
-struct Table {
-    head: String,
-    rows: Vec<Option<String>>,
+pub(super) struct Table {
+    pub(super) head: String,
+    pub(super) rows: Vec<Option<String>>,
 }
 
 impl Table {
-    /// The rows of `old` if they are to be `kept`.
-    fn of(study: &Study, old: &str, options: &[&str], kept: bool) -> Self {
-        let begins = |attack: &str| format!("| `{}`", study.short(attack));
-        let row = |attack: &str| old.lines().find(|line| line.starts_with(&begins(attack))).map(|line| format!("{line}\n"));
-        let rows = study.attacks.iter().map(|(attack, _)| if kept { row(attack) } else { None }).collect();
+    fn new(study: &Study, options: &[&str]) -> Self {
+        Self { head: study.head(options), rows: vec![None; study.attacks.len()] }
+    }
+
+    /// Takes over what a page says already.
+    fn keep(&mut self, study: &Study, old: &str) {
         let head: String = old.lines().take_while(|line| !line.starts_with("| `")).flat_map(|line| [line, "\n"]).collect();
-        Self { head: if kept && !head.is_empty() { head } else { study.head(options) }, rows }
+        if !head.is_empty() {
+            self.head = head;
+        }
+        self.rows = study.kept(old);
     }
 }
 
@@ -122,6 +129,15 @@ impl Study {
             let _ = fs::remove_dir_all(scratch.join("cache").join(stage));
         }
         Run::only(&runs)
+    }
+
+    /// The rows of attacks that a page has already.
+    pub(super) fn kept(&self, old: &str) -> Vec<Option<String>> {
+        let row = |attack: &str| {
+            let start = format!("| `{}`", self.short(attack));
+            old.lines().find(|line| line.starts_with(&start)).map(|line| format!("{line}\n"))
+        };
+        self.attacks.iter().map(|(attack, _)| row(attack)).collect()
     }
 
     fn row(&self, attack: &str, run: &Run, thesis: Option<f64>) -> String {

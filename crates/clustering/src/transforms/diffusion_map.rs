@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::canonical::change_canonically;
 use crate::graph::{Graph, Spectrum};
+use crate::principal::peak;
 
 /// Places the rows of a class so that those between which many short paths lead are near each other (diffusion map; Coifman and Lafon 2006).
 ///
@@ -69,9 +70,8 @@ impl Transform for DiffusionMap {
             let scales: Vec<f64> = graph.degrees().map(|degree| (volume / degree).sqrt()).collect();
             let coordinate = |(value, vector): (&f64, &Vec<f64>)| {
                 let entries: Vec<f64> = vector.iter().zip(&scales).map(|(entry, scale)| entry * scale).collect();
-                let peak = entries.iter().fold(0.0_f64, |peak, &entry| if entry.abs() > peak.abs() { entry } else { peak });
                 // Of walks that go to and fro, eigenvalues are negative: their size counts.
-                let decay = (1.0 - value).abs().powf(self.time).copysign(peak);
+                let decay = (1.0 - value).abs().powf(self.time).copysign(peak(entries.iter().copied()));
                 entries.into_iter().map(|entry| (entry * decay) as f32).collect::<Vec<_>>()
             };
             let coordinates: Vec<Vec<f32>> = values.iter().zip(&vectors).skip(1).map(coordinate).collect();

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Pca;
 use crate::canonical::change_canonically;
 use crate::matrix;
+use crate::principal::peak;
 
 /// Projects the rows of a class onto the directions along which they are least Gaussian (independent component analysis).
 ///
@@ -71,10 +72,7 @@ impl Transform for Ica {
             // linfa's components have length 1.
             let scale = (rows.saturating_sub(1) as f64).sqrt();
             let found: ndarray::Array2<f64> = model.predict(white.records());
-            let peak = |component: ndarray::ArrayView1<'_, f64>| {
-                component.iter().fold(0.0_f64, |peak, &value| if value.abs() > peak.abs() { value } else { peak })
-            };
-            let signs: Vec<f64> = found.columns().into_iter().map(|component| scale.copysign(peak(component))).collect();
+            let signs: Vec<f64> = found.columns().into_iter().map(|component| scale.copysign(peak(component.iter().copied()))).collect();
             let values =
                 found.rows().into_iter().flat_map(|row| row.iter().zip(&signs).map(|(x, sign)| (x * sign) as f32).collect::<Vec<_>>());
             Features::new(vec![dimensions], values.collect())
