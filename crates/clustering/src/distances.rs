@@ -17,9 +17,8 @@ const CANCELLED: f64 = 1e-9;
 /// Bytes of a table of distances that are worth a note.
 const LARGE: usize = 256 << 20;
 
-/// The distances that a plugin gives, after a note on their size if they are many.
+/// The distances that a plugin gives.
 pub(crate) fn pairwise(cx: &Context, distance: &Part<dyn Distance>, features: &Features) -> Result<Pairwise> {
-    announce(cx, features.len(), Pairwise::bytes(features.len()));
     let pairs = distance.blame(distance.between(cx, features))?;
     if pairs.len() != features.len() {
         return Err(Error::request(format!("the distance `{}` compared {} of {} rows", distance.name(), pairs.len(), features.len())));

@@ -12,11 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Pca;
 use crate::canonical::change_canonically;
+use crate::distances::announce;
 
 /// Places rows in the plane so that near ones stay near (t-SNE; van der Maaten and Hinton 2008), for pictures.
 ///
 /// Distances between groups, and the sizes of groups, say nothing: cluster what it was made from instead. Rows of more than 50
-/// dimensions are reduced to these by `pca` first. Computed by linfa after Barnes and Hut, on one core.
+/// dimensions are reduced to these by `pca` first. Computed by linfa, exactly and on one core: time and memory grow with the square of
+/// the rows, and a note says how much memory.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TSne {
@@ -41,8 +43,14 @@ fn default_iterations() -> usize {
 /// Most dimensions that it starts from.
 const WIDEST: usize = 50;
 
-/// Groups of rows that are this small, in parts of their distance, act as one.
-const FAR: f64 = 0.5;
+/// How near groups of rows may be, in parts of their size, to act as one: none do, as the tree of Barnes and Hut that linfa uses draws
+/// its pivots from a source of the thread's own, and no two runs agree.
+const EXACT: f64 = 0.0;
+
+/// Bytes of the tables of distances, similarities and similarities in the plane.
+fn bytes(rows: usize) -> usize {
+    3 * size_of::<f64>() * rows * rows
+}
 
 impl Plugin for TSne {
     type Kind = dyn Transform;
@@ -66,6 +74,7 @@ impl Transform for TSne {
             if count < 4 || features.rows().all(|row| row == features.row(0)) {
                 return Features::new(vec![2], vec![0.0; 2 * count]);
             }
+            announce(cx, count, bytes(count));
             let perplexity = self.perplexity.min((count - 1) as f64 / 3.0);
             if perplexity < self.perplexity {
                 cx.note(&format!("t-sne: perplexity {perplexity:.1} instead of {}; there are but {count} rows", self.perplexity));
@@ -79,7 +88,8 @@ impl Transform for TSne {
             let flat = |(row, column): (usize, usize)| narrow.row(row).get(column).map_or(0.0, |&value| f64::from(value));
             let rows = Array2::from_shape_fn((count, narrow.width().max(2)), flat);
             let rng = Xoshiro256Plus::seed_from_u64(cx.rng("t-sne").random());
-            let search = TSneParams::embedding_size_with_rng(2, rng).perplexity(perplexity).approx_threshold(FAR).max_iter(self.iterations);
+            let search =
+                TSneParams::embedding_size_with_rng(2, rng).perplexity(perplexity).approx_threshold(EXACT).max_iter(self.iterations);
             let found = search.transform(rows).map_err(|error| Error::request(format!("t-SNE: {error}")))?;
             Features::new(vec![2], found.iter().map(|&value| value as f32).collect())
         })
