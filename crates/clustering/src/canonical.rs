@@ -3,15 +3,20 @@
 use std::collections::BTreeMap;
 
 use bezoar_core::{Clustering, Error, Features, Membership, Result};
+use rayon::prelude::*;
 
 /// The numbers of the rows in lexicographic order of their values. Only equal rows are interchangeable.
 pub(crate) fn canonical_order(features: &Features) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..features.len()).collect();
-    order.sort_by(|&a, &b| {
-        let pairs = features.row(a).iter().zip(features.row(b));
-        pairs.map(|(x, y)| x.total_cmp(y)).find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+    // First values lie side by side here: most comparisons look at nothing else.
+    let mut order: Vec<(f32, usize)> = features.rows().enumerate().map(|(row, values)| (values[0], row)).collect();
+    order.par_sort_by(|(first, a), (second, b)| {
+        let rest = || {
+            let pairs = features.row(*a).iter().zip(features.row(*b));
+            pairs.map(|(x, y)| x.total_cmp(y)).find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+        };
+        first.total_cmp(second).then_with(rest)
     });
-    order
+    order.into_iter().map(|(_, row)| row).collect()
 }
 
 /// What `change` makes of the rows in canonical order, put back into the order in which they came.
@@ -38,11 +43,13 @@ pub(crate) struct Found {
     /// The cluster of each row under the algorithm's own numbers; none for noise.
     pub(crate) labels: Vec<Option<usize>>,
     pub(crate) membership: Option<Membership>,
+    /// How far each row is from the middle of each cluster, by their numbers.
+    pub(crate) to_middles: Option<Vec<Vec<f64>>>,
 }
 
 impl From<Vec<Option<usize>>> for Found {
     fn from(labels: Vec<Option<usize>>) -> Self {
-        Self { labels, membership: None }
+        Self { labels, membership: None, to_middles: None }
     }
 }
 
@@ -61,7 +68,7 @@ pub(crate) fn cluster_canonically<F: Into<Found>>(
     }
     check_finite(features, "to cluster")?;
     let order = canonical_order(features);
-    let Found { labels: found, membership } = cluster(&features.select(&order))?.into();
+    let Found { labels: found, membership, to_middles } = cluster(&features.select(&order))?.into();
     let numbers = numbers_by_size(&found);
     let mut labels = vec![None; features.len()];
     for (&row, label) in order.iter().zip(&found) {
@@ -75,7 +82,9 @@ pub(crate) fn cluster_canonically<F: Into<Found>>(
         restored
     };
     let membership = membership.map(|found| Membership { strengths: restored(&found.strengths), outliers: restored(&found.outliers) });
-    Ok(Clustering { labels, membership })
+    let largest = numbers.iter().find(|(_, number)| **number == 0).map(|(&own, _)| own);
+    let to_bulk = to_middles.zip(largest).map(|(far, largest)| restored(&far.iter().map(|far| far[largest]).collect::<Vec<_>>()));
+    Ok(Clustering { labels, membership, to_bulk })
 }
 
 fn numbers_by_size(labels: &[Option<usize>]) -> BTreeMap<usize, u32> {

@@ -3,22 +3,26 @@ use bezoar_core::{Clustering, Features};
 use crate::mean::{mean, squared_to};
 
 /// How far each row lies from the bulk of its class: its distance to the mean of the largest cluster, divided by the median of
-/// these distances over all rows.
+/// these distances over all rows. By the clusterer's own distance where it has one, else the Euclidean.
 ///
 /// A row of the bulk scores about 1 in every class, whatever the scale of the features, so that scores of different classes can be
 /// ranked together. The decision has no part in it. If all rows are noise, their own mean stands for the bulk. If more than half of
 /// the rows lie on the mean, the mean distance replaces the median; if all do, every score is 0.
 pub fn distance_to_bulk(features: &Features, clustering: &Clustering) -> Vec<f64> {
-    let largest = clustering.largest();
-    let bulk = features.rows().zip(&clustering.labels).filter(|(_, label)| largest.is_none() || **label == largest).map(|(row, _)| row);
-    let middle = mean(bulk);
-    let distance = |row: &[f32]| squared_to(row, &middle).sqrt();
-    let mut scores: Vec<f64> = features.rows().map(distance).collect();
+    let mut scores = clustering.to_bulk.clone().unwrap_or_else(|| euclidean(features, clustering));
     let unit = [median(&scores), scores.iter().sum::<f64>() / scores.len() as f64].into_iter().find(|&unit| unit > 0.0);
     for score in &mut scores {
         *score /= unit.unwrap_or(1.0);
     }
     scores
+}
+
+/// The distances to the mean of the largest cluster.
+fn euclidean(features: &Features, clustering: &Clustering) -> Vec<f64> {
+    let largest = clustering.largest();
+    let bulk = features.rows().zip(&clustering.labels).filter(|(_, label)| largest.is_none() || **label == largest).map(|(row, _)| row);
+    let middle = mean(bulk);
+    features.rows().map(|row| squared_to(row, &middle).sqrt()).collect()
 }
 
 fn median(values: &[f64]) -> f64 {

@@ -211,10 +211,24 @@ pub trait Transform: Send + Sync {
     fn transform(&self, cx: &Context, features: Features) -> Result<Features>;
 }
 
+/// Which rows of a class are to be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pairs<'a> {
+    /// Each row with all before it.
+    All,
+    /// Each row with these.
+    With(&'a [usize]),
+}
+
 /// Distances between the rows of a class, for clusterers that need no coordinates.
 pub trait Distance: Send + Sync {
+    /// The distances of these pairs, the first row's first. A row is 0 from itself.
+    fn compare(&self, cx: &Context, features: &Features, pairs: Pairs<'_>) -> Result<Vec<f32>>;
+
     /// The distances between all rows.
-    fn between(&self, cx: &Context, features: &Features) -> Result<Pairwise>;
+    fn between(&self, cx: &Context, features: &Features) -> Result<Pairwise> {
+        Pairwise::new(features.len(), self.compare(cx, features, Pairs::All)?)
+    }
 }
 
 /// Groups of similar rows.
@@ -224,6 +238,8 @@ pub struct Clustering {
     pub labels: Vec<Option<u32>>,
     /// How each row belongs to its cluster; none where the clusterer does not say.
     pub membership: Option<Membership>,
+    /// How far each row is from the middle of the largest cluster; none where the clusterer has no distance of its own.
+    pub to_bulk: Option<Vec<f64>>,
 }
 
 /// How the rows of a clustering belong to their clusters.
@@ -238,7 +254,7 @@ pub struct Membership {
 impl Clustering {
     /// Clusters of a clusterer that gives each row to one, or to none.
     pub fn of(labels: Vec<Option<u32>>) -> Self {
-        Self { labels, membership: None }
+        Self { labels, membership: None, to_bulk: None }
     }
 
     /// The size of each cluster.

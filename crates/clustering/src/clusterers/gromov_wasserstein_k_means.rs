@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::canonical::cluster_canonically;
+use crate::canonical::{Found, cluster_canonically};
 use crate::metrics::{RANK, default_mass, spaces};
 
 /// K-means under the Gromov-Wasserstein distance: `k` groups of heatmaps of like shape, wherever they lie, around barycentres.
@@ -125,7 +125,10 @@ impl Clusterer for GromovWassersteinKMeans {
                     best = Some((cost, found));
                 }
             }
-            Ok(best.map_or_else(Vec::new, |(_, found)| found.labels.into_iter().map(Some).collect()))
+            let Some((_, found)) = best else { return Ok(Vec::new().into()) };
+            // Costs are squares.
+            let to_middles = found.costs.iter().map(|costs| costs.iter().map(|cost| cost.max(0.0).sqrt()).collect()).collect();
+            Ok(Found { labels: found.labels.into_iter().map(Some).collect(), membership: None, to_middles: Some(to_middles) })
         })
     }
 }
@@ -155,6 +158,14 @@ mod tests {
             let found = clusterer.cluster(&Context::quiet(2), &shapes()).unwrap();
             assert_eq!(found.labels, (0..18).map(|i| Some(u32::from(i % 3 == 0))).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn rows_of_the_bulk_are_nearest_to_its_middle() {
+        let found = GromovWassersteinKMeans::example().cluster(&Context::quiet(2), &shapes()).unwrap();
+        let far = found.to_bulk.unwrap();
+        let (bulk, others): (Vec<usize>, Vec<usize>) = (0..18).partition(|&row| found.labels[row] == Some(0));
+        assert!(bulk.iter().all(|&row| others.iter().all(|&other| far[row] < far[other])), "{far:?}");
     }
 
     #[test]

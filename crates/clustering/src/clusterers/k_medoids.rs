@@ -1,17 +1,20 @@
 use std::sync::Arc;
 
-use bezoar_core::{Clusterer, Clustering, Context, Distance, Features, Pairwise, Part, Plugin, Result, register};
+use bezoar_core::{Clusterer, Clustering, Context, Distance, Error, Features, Pairs, Pairwise, Part, Plugin, Result, register};
 use rand::RngExt;
+use rand::seq::index;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::canonical::cluster_canonically;
+use crate::canonical::{Found, cluster_canonically};
+use crate::distances::pairwise;
 
 /// K-medoids: `k` groups with the least distance to rows of their own, under any distance.
 ///
 /// Medoids are swapped for other rows, each swap that pays at once, until none pays (Schubert and Rousseeuw 2021); starts are drawn
-/// by k-means++ and the best of several is kept. Memory grows with the square of the class: 12 MB for 2,500 images.
+/// by k-means++ and the best of several is kept. Time and memory grow with the square of the class (12 MB for 2,500 images) unless medoids
+/// are sought in a `sample`, as CLARA does (Kaufman and Rousseeuw 1986).
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct KMedoids {
@@ -25,6 +28,10 @@ pub struct KMedoids {
     #[serde(default = "default_restarts")]
     #[schemars(range(min = 1))]
     pub restarts: usize,
+    /// Rows that medoids are sought among, drawn; all if left out. The other rows join the medoid next to them.
+    #[serde(default)]
+    #[schemars(range(min = 2))]
+    pub sample: Option<usize>,
 }
 
 fn default_k() -> usize {
@@ -49,6 +56,10 @@ impl Plugin for KMedoids {
     }
 
     fn build(self) -> Result<Arc<dyn Clusterer>> {
+        if let Some(sample) = self.sample.filter(|&sample| sample < self.k) {
+            return Err(Error::request(format!("a sample of {sample} rows has no {} medoids", self.k))
+                .with_help("make `sample` larger than `k`, some hundreds"));
+        }
         Ok(Arc::new(self))
     }
 }
@@ -62,8 +73,12 @@ impl Clusterer for KMedoids {
 
     fn cluster(&self, cx: &Context, features: &Features) -> Result<Clustering> {
         cluster_canonically(features, self.min_rows(), |features| {
-            let distances = self.distance.blame(self.distance.between(cx, features))?;
             let mut rng = cx.rng("k-medoids");
+            let seen = match self.sample {
+                Some(sample) if sample < features.len() => index::sample(&mut rng, features.len(), sample).into_vec(),
+                _ => (0..features.len()).collect(),
+            };
+            let distances = pairwise(cx, &self.distance, &features.select(&seen))?;
             let mut best: Option<Medoids<'_>> = None;
             for _ in 0..self.restarts {
                 cx.check()?;
@@ -73,7 +88,11 @@ impl Clusterer for KMedoids {
                     best = Some(found);
                 }
             }
-            Ok(best.map_or_else(Vec::new, |best| best.nearest.iter().map(|nearest| Some(nearest.medoid)).collect()))
+            let medoids: Vec<usize> = best.iter().flat_map(|best| &best.rows).map(|&row| seen[row]).collect();
+            let far = self.distance.blame(self.distance.compare(cx, features, Pairs::With(&medoids)))?;
+            let to_middles: Vec<Vec<f64>> = far.chunks_exact(self.k).map(|far| far.iter().copied().map(f64::from).collect()).collect();
+            let nearest = |far: &Vec<f64>| (0..far.len()).min_by(|&a, &b| far[a].total_cmp(&far[b]));
+            Ok(Found { labels: to_middles.iter().map(nearest).collect(), membership: None, to_middles: Some(to_middles) })
         })
     }
 }
@@ -211,5 +230,10 @@ mod tests {
             KMedoids { distance: Part::from_json(json!({ "use": "euclidean", "norm": "cosine" })).unwrap(), ..KMedoids::example() };
         let found = by_angle.cluster(&Context::quiet(1), &rows).unwrap();
         assert_eq!(found.sizes(), [20, 10]);
+        let by_few = KMedoids { sample: Some(12), ..by_angle.clone() };
+        assert_eq!(by_few.cluster(&Context::quiet(1), &rows).unwrap().labels, found.labels);
+        let far = found.to_bulk.unwrap();
+        assert!(far.iter().zip(found.labels).all(|(far, label)| if label == Some(0) { *far < 0.1 } else { *far > 0.9 }), "{far:?}");
+        assert!(KMedoids { sample: Some(1), ..by_angle }.build().is_err());
     }
 }

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use bezoar_core::{Context, Distance, Error, Features, Pairwise, Plugin, Result, register};
+use bezoar_core::{Context, Distance, Error, Features, Pairs, Plugin, Result, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use bezoar_transport::Space;
 use bezoar_transport::gromov::{Embedding, Fast, Fused, Placed, Reference, reference};
 
-use super::{RANK, default_mass, pairs, size, spaces};
+use super::{RANK, compared, default_mass, size, spaces};
 
 /// Gromov-Wasserstein: how unlike two heatmaps are in shape, by the distances between their own pixels alone, wherever they lie.
 ///
@@ -74,19 +74,19 @@ impl Plugin for GromovWasserstein {
 register!(GromovWasserstein);
 
 impl Distance for GromovWasserstein {
-    fn between(&self, cx: &Context, features: &Features) -> Result<Pairwise> {
+    fn compare(&self, cx: &Context, features: &Features, pairs: Pairs<'_>) -> Result<Vec<f32>> {
         let settings = Fast::new(self.epsilon);
         match (self.solver, self.fused) {
             (Solver::Reference, _) => {
                 let settings = Reference::new(self.epsilon);
                 let spaces = spaces(cx, features, self.mass, |space| Ok(space.clone()))?;
                 let cost = |(): &mut (), a: &Space, b: &Space| Ok(reference(a, b, &settings).map_err(Error::request)?.value);
-                self.costs(cx, &spaces, || Ok(()), cost)
+                self.costs(cx, &spaces, pairs, || Ok(()), cost)
             }
             (Solver::Fast, None) => {
                 let spaces = spaces(cx, features, self.mass, |space| Embedding::of(space, RANK))?;
                 let solver = || bezoar_transport::gromov::Solver::new(settings).map_err(Error::request);
-                self.costs(cx, &spaces, solver, |solver, a, b| Ok(solver.distance(a, b).value))
+                self.costs(cx, &spaces, pairs, solver, |solver, a, b| Ok(solver.distance(a, b).value))
             }
             (Solver::Fast, Some(share)) => {
                 let (height, width) = size(features)?;
@@ -94,7 +94,7 @@ impl Distance for GromovWasserstein {
                 let rank = if share > 0.0 { RANK } else { 0 };
                 let spaces = spaces(cx, features, self.mass, |space| Placed::of(space, rank, diagonal))?;
                 let solver = || Fused::new(settings, share).map_err(Error::request);
-                self.costs(cx, &spaces, solver, |solver, a, b| Ok(solver.distance(a, b).value))
+                self.costs(cx, &spaces, pairs, solver, |solver, a, b| Ok(solver.distance(a, b).value))
             }
         }
     }
@@ -105,29 +105,31 @@ impl GromovWasserstein {
         &self,
         cx: &Context,
         spaces: &[S],
+        pairs: Pairs<'_>,
         tool: impl Fn() -> Result<T> + Sync,
         cost: impl Fn(&mut T, &S, &S) -> Result<f64> + Sync,
-    ) -> Result<Pairwise> {
-        costs(cx, "compare shapes", spaces, self.debiased, tool, cost)
+    ) -> Result<Vec<f32>> {
+        costs(cx, "compare shapes", spaces, pairs, self.debiased, tool, cost)
     }
 }
 
-/// The costs of all pairs, less half of what each space costs with itself if they shall be debiased.
+/// The costs of these pairs, less half of what each space costs with itself if they shall be debiased.
 pub(crate) fn costs<S: Sync, T: Send>(
     cx: &Context,
     label: &str,
     spaces: &[S],
+    pairs: Pairs<'_>,
     debiased: bool,
     tool: impl Fn() -> Result<T> + Sync,
     cost: impl Fn(&mut T, &S, &S) -> Result<f64> + Sync,
-) -> Result<Pairwise> {
+) -> Result<Vec<f32>> {
     let own = if debiased {
         let mut tool = tool()?;
         spaces.iter().map(|space| cx.check().and_then(|()| cost(&mut tool, space, space))).collect::<Result<Vec<_>>>()?
     } else {
         vec![0.0; spaces.len()]
     };
-    pairs(cx, label, spaces.len(), tool, |tool, row, other| {
+    compared(cx, label, spaces.len(), pairs, tool, |tool, row, other| {
         Ok(cost(tool, &spaces[other], &spaces[row])? - f64::midpoint(own[row], own[other]))
     })
 }

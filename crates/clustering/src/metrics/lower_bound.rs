@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use bezoar_core::{Context, Distance, Features, Pairwise, Plugin, Result, register};
+use bezoar_core::{Context, Distance, Features, Pairs, Plugin, Result, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use bezoar_transport::gromov::{LowerBound, Profile};
 
-use super::{default_mass, pairs, spaces};
+use super::{compared, default_mass, spaces};
 
 /// A bound from below of `gromov-wasserstein`: how unlike the distributions of distances within two heatmaps are.
 ///
@@ -54,13 +54,13 @@ impl Plugin for Memoli {
 register!(Memoli);
 
 impl Distance for Memoli {
-    fn between(&self, cx: &Context, features: &Features) -> Result<Pairwise> {
+    fn compare(&self, cx: &Context, features: &Features, pairs: Pairs<'_>) -> Result<Vec<f32>> {
         let bound = match self.bound {
             Bound::First => LowerBound::First,
             Bound::Second => LowerBound::Second,
             Bound::Third => LowerBound::Third,
         };
         let profiles = spaces(cx, features, self.mass, |space| Ok(Profile::of(space, bound)))?;
-        pairs(cx, "compare distances", profiles.len(), || Ok(()), |(), row, other| Ok(profiles[row].bound(&profiles[other])))
+        compared(cx, "compare distances", profiles.len(), pairs, || Ok(()), |(), row, other| Ok(profiles[row].bound(&profiles[other])))
     }
 }

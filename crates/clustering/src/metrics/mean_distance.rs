@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use bezoar_core::{Context, Distance, Features, Pairwise, Plugin, Result, register};
+use bezoar_core::{Context, Distance, Features, Pairs, Plugin, Result, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{default_mass, pairs, spaces};
+use super::{compared, default_mass, spaces};
 
 /// How spread out two heatmaps are: the difference of the mean distances between their own pixels.
 ///
@@ -35,8 +35,8 @@ impl Plugin for MeanDistance {
 register!(MeanDistance);
 
 impl Distance for MeanDistance {
-    fn between(&self, cx: &Context, features: &Features) -> Result<Pairwise> {
+    fn compare(&self, cx: &Context, features: &Features, pairs: Pairs<'_>) -> Result<Vec<f32>> {
         let means = spaces(cx, features, self.mass, |space| Ok(space.moments().0))?;
-        pairs(cx, "compare spreads", means.len(), || Ok(()), |(), row, other| Ok((means[row] - means[other]).abs()))
+        compared(cx, "compare spreads", means.len(), pairs, || Ok(()), |(), row, other| Ok((means[row] - means[other]).abs()))
     }
 }

@@ -14,65 +14,65 @@ pub use lower_bound::{Bound, Memoli};
 pub use mean_distance::MeanDistance;
 pub use wasserstein::Wasserstein;
 
-use bezoar_core::{Context, Error, Features, Pairwise, Result};
+use bezoar_core::{Context, Error, Features, Pairs, Pairwise, Result};
 use bezoar_transport::Space;
 use rayon::prelude::*;
 
+use crate::distances::announce;
+
 /// Directions of a heatmap's embedding: costs agree with those of all directions to six digits.
 pub(crate) const RANK: usize = 64;
-
-/// Distances that take more memory are announced.
-const LARGE: usize = 256 << 20;
 
 pub(crate) fn default_mass() -> f64 {
     0.99
 }
 
-/// The distances of all pairs, each by `distance(tool, row, other)` with `other` before `row`, on all cores; each core makes a tool of its own.
-/// What is below 0 by rounding, or by the bias that was taken away, is 0.
-pub(crate) fn pairs<T>(
+/// The distances of these pairs of `rows` rows, each by `distance(tool, row, other)` with `other` before `row`, on all cores; each core makes a
+/// tool of its own. What is below 0 by rounding, or by the bias that was taken away, is 0.
+pub(crate) fn compared<T>(
     cx: &Context,
     label: &str,
     rows: usize,
+    pairs: Pairs<'_>,
     tool: impl Fn() -> Result<T> + Sync,
     distance: impl Fn(&mut T, usize, usize) -> Result<f64> + Sync,
-) -> Result<Pairwise> {
-    announce(cx, rows);
-    let mut values = vec![0.0; rows * rows.saturating_sub(1) / 2];
+) -> Result<Vec<f32>> {
+    let others = |row: usize| match pairs {
+        Pairs::All => row,
+        Pairs::With(with) => with.len(),
+    };
+    let other = |place: usize| match pairs {
+        Pairs::All => place,
+        Pairs::With(with) => with[place],
+    };
+    if pairs == Pairs::All {
+        announce(cx, rows, Pairwise::bytes(rows));
+    }
+    let mut values = vec![0.0; (0..rows).map(others).sum()];
+    let task = cx.task(label, values.len() as u64);
     let mut rest = values.as_mut_slice();
-    let mut triangle = Vec::with_capacity(rows);
-    for row in 1..rows {
-        let (own, others) = rest.split_at_mut(row);
-        triangle.push((row, own));
+    let mut split = Vec::with_capacity(rows);
+    for row in 0..rows {
+        let (own, others) = rest.split_at_mut(others(row));
+        split.push((row, own));
         rest = others;
     }
-    let task = cx.task(label, values_of(rows) as u64);
     // The longest rows first, so that no core is left with one at the end.
-    triangle.into_par_iter().rev().with_max_len(1).try_for_each_init(
+    split.into_par_iter().rev().with_max_len(1).try_for_each_init(
         || tool().map_err(|error| error.to_string()),
         |tool, (row, own)| {
             cx.check()?;
             let tool = tool.as_mut().map_err(Error::request)?;
-            for (other, to) in own.iter_mut().enumerate() {
-                *to = distance(tool, row, other)?.max(0.0) as f32;
+            let done = own.len() as u64;
+            for (place, to) in own.iter_mut().enumerate() {
+                let other = other(place);
+                *to = if other == row { 0.0 } else { distance(tool, row.max(other), row.min(other))?.max(0.0) as f32 };
             }
-            task.advance(row as u64);
+            task.advance(done);
             Ok::<(), Error>(())
         },
     )?;
-    Pairwise::new(rows, values)
-}
-
-fn values_of(rows: usize) -> usize {
-    rows * rows.saturating_sub(1) / 2
-}
-
-/// Says what the distances between so many rows will take, if that is much.
-fn announce(cx: &Context, rows: usize) {
-    let bytes = Pairwise::bytes(rows);
-    if bytes > LARGE {
-        cx.note(&format!("distances between {rows} rows take {:.1} GB of memory", bytes as f64 / 1e9));
-    }
+    Ok(values)
 }
 
 /// Height and width of rows that are heatmaps, `[H, W]` or `[C, H, W]`.
@@ -162,6 +162,22 @@ mod laws {
 
     fn between(distance: &dyn Distance, features: &Features) -> Pairwise {
         distance.between(&Context::quiet(0), features).unwrap()
+    }
+
+    #[test]
+    fn distances_to_some_rows_are_those_of_all_pairs() {
+        let heatmaps = heatmaps();
+        for (name, distance) in all() {
+            let (every, some) =
+                (between(&*distance, &heatmaps), distance.compare(&Context::quiet(0), &heatmaps, Pairs::With(&[4, 1])).unwrap());
+            for (row, some) in some.chunks(2).enumerate() {
+                let right = [every.get(row, 4), every.get(row, 1)];
+                assert!(
+                    some.iter().zip(right).all(|(found, right)| (found - right).abs() <= 1e-6),
+                    "{name}, row {row}: {some:?} and {right:?}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use bezoar_core::{Context, Distance, Error, Features, Pairwise, Plugin, Result, register};
+use bezoar_core::{Context, Distance, Error, Features, Pairs, Plugin, Result, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -54,11 +54,11 @@ impl Plugin for Wasserstein {
 register!(Wasserstein);
 
 impl Distance for Wasserstein {
-    fn between(&self, cx: &Context, features: &Features) -> Result<Pairwise> {
+    fn compare(&self, cx: &Context, features: &Features, pairs: Pairs<'_>) -> Result<Vec<f32>> {
         let (height, width) = size(features)?;
         let diagonal = ((height * height + width * width) as f64).sqrt();
         let spaces = spaces(cx, features, self.mass, |space| Placed::of(space, 0, diagonal))?;
         let solver = || Fused::new(Fast::new(self.epsilon), 0.0).map_err(Error::request);
-        costs(cx, "compare places", &spaces, self.debiased, solver, |solver, a, b| Ok(solver.distance(a, b).value))
+        costs(cx, "compare places", &spaces, pairs, self.debiased, solver, |solver, a, b| Ok(solver.distance(a, b).value))
     }
 }
