@@ -104,7 +104,11 @@ fn of_many(features: &Features, order: &[usize], dimensions: usize) -> Result<Pr
     });
     let mean: Vec<f64> = total(sums.collect()).into_iter().map(|sum| sum / count as f64).collect();
     let centred = |rows: &[usize]| -> Vec<f32> {
-        rows.iter().flat_map(|&row| features.row(row).iter().zip(&mean).map(|(&value, mean)| (f64::from(value) - mean) as f32)).collect()
+        let mut values = vec![0.0; rows.len() * width];
+        for (to, &row) in values.chunks_exact_mut(width).zip(rows) {
+            to.iter_mut().zip(features.row(row)).zip(&mean).for_each(|((to, &value), mean)| *to = (f64::from(value) - mean) as f32);
+        }
+        values
     };
     let products = ranges(count, part).into_par_iter().map(|rows| {
         let (mut sum, mut product) = (vec![0.0_f64; width * width], Mat::<f32>::zeros(width, width));
