@@ -29,6 +29,8 @@ mod scan;
 mod score;
 mod silhouette;
 mod spanning_tree;
+#[cfg(test)]
+mod stand_in;
 pub mod transforms;
 
 pub use composition::Composition;

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 /// The activations of the penultimate layer are reduced to ten principal components; k-means splits each class in two. The
 /// score of an image is its distance to the mean of the largest cluster, in medians of its class.
 ///
-/// The rule `smaller-cluster` accuses a part of every class, clean ones too: name the `suspects`, or decide by
-/// `relative-size` or `silhouette`, to judge a whole data set. After arXiv 1811.03728, which reduces by independent components.
+/// The rule `smaller-cluster` accuses a part of every class, clean ones too: to judge a whole data set take `preset: recommended`, name the
+/// `suspects`, or decide by `relative-size` or `silhouette`. After arXiv 1811.03728, which reduces by independent components.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ActivationClustering(pub Composition);
@@ -32,11 +32,20 @@ impl Plugin for ActivationClustering {
     }
 
     fn presets() -> Vec<Preset> {
-        vec![Preset {
+        let published = Preset {
             name: "as-published",
             summary: "what the code of Heatmap Clustering's thesis runs under this name: it clusters logits.",
             fields: json!({ "represent": { "use": "activations", "layer": "logits" } }),
-        }]
+        };
+        let recommended = Preset {
+            name: "recommended",
+            summary: "clusters by density; what they have in common is added to images of other classes; accuses nobody without that evidence.",
+            fields: json!({
+                "cluster": { "use": "hdbscan", "min-cluster-size": 20 },
+                "decide": { "use": "shift" },
+            }),
+        };
+        vec![published, recommended]
     }
 
     fn example() -> Self {

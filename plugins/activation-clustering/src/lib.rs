@@ -7,7 +7,7 @@
 //! It assumes that poison is the smaller part and lies apart. It cannot see poison that is rare in its class, where the split
 //! follows something else, or poison that an adaptive attack has blended in. The paper reduces by independent components;
 //! this, like most implementations, by principal ones. The code of the Heatmap Clustering thesis clusters logits under this
-//! name.
+//! name. The preset `recommended` trusts no size: it asks the net what a cluster has in common does to other images, and may accuse nobody.
 //!
 //! A preset of [`bezoar_clustering::Composition`]:
 //!

@@ -106,52 +106,15 @@ impl CentroidDistance {
 
 #[cfg(test)]
 mod tests {
-    use bezoar_core::{Batch, Classifier, Clustering, FeatureSource, ImageSet, ImageShape, Suspect, Trainer};
+    use bezoar_core::{Clustering, FeatureSource, ImageSet, ImageShape, Suspect};
 
     use super::*;
-
-    /// The decision asks no net.
-    struct Nobody;
-
-    impl Trainer for Nobody {
-        fn train(&self, _: &ImageSet) -> Result<Arc<dyn Classifier>> {
-            Err(Error::request("never asked"))
-        }
-    }
-
-    impl Classifier for Nobody {
-        fn input(&self) -> ImageShape {
-            ImageShape { height: 1, width: 1, channels: 1 }
-        }
-
-        fn classes(&self) -> usize {
-            2
-        }
-
-        fn layers(&self) -> Vec<String> {
-            Vec::new()
-        }
-
-        fn penultimate(&self) -> String {
-            String::new()
-        }
-
-        fn logits(&self, _: &Batch) -> Result<Features> {
-            Err(Error::request("never asked"))
-        }
-
-        fn activations(&self, _: &Batch, _: &str) -> Result<Features> {
-            Err(Error::request("never asked"))
-        }
-
-        fn as_any(&self) -> &dyn std::any::Any {
-            self
-        }
-    }
+    use crate::stand_in::StandIn;
 
     /// What is decided of class 0, whose rows come first, when class 1 lies around 10.
     fn decide(own: &[f32], clusters: &[u32]) -> Decided {
-        let shape = Nobody.input();
+        let shape = ImageShape { height: 1, width: 1, channels: 1 };
+        let net = StandIn { shape, classes: 2, class: |_: &[u8]| unreachable!("the decision asks no net") };
         let edits = (0..own.len() + 3).map(|row| bezoar_core::Edit {
             sample: bezoar_core::Sample { id: row.to_string(), label: u32::from(row >= own.len()), path: String::new() },
             image: bezoar_core::Image::new(shape, vec![0]).unwrap(),
@@ -159,7 +122,7 @@ mod tests {
         let images = ImageSet::from_images(vec!["80".into(), "50".into()], edits.collect()).unwrap();
         let features = Features::new(vec![1], [own, &[9.0, 10.0, 11.0]].concat()).unwrap();
         let sources: Vec<Arc<dyn FeatureSource>> = vec![Arc::new(features.clone())];
-        let suspect = Suspect { images: &images, model: &Nobody, features: &sources, trainer: &Nobody };
+        let suspect = Suspect { images: &images, model: &net, features: &sources, trainer: &net };
         let rows: Vec<usize> = (0..own.len()).collect();
         let clustering = Clustering::of(clusters.iter().copied().map(Some).collect());
         let origin = Some(ClassOrigin { suspect: &suspect, class: 0, rows: &rows });

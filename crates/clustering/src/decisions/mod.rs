@@ -1,13 +1,15 @@
 //! Plugins that say which clusters of a class are poison.
 //!
 //! `smaller-cluster`, `relative-size`, `silhouette` and `fisher` trust the largest cluster and judge the others by features alone.
-//! `centroid-distance` compares with other classes, `causal` asks the net: these two trust no cluster for its size. Noise belongs to no
+//! `centroid-distance` compares with other classes, `causal` and `shift` ask the net: these trust no cluster for its size. Noise belongs to no
 //! cluster and is not accused, unless `causal` finds a trigger in it.
 
 mod causal;
 mod centroid_distance;
 mod fisher;
+mod hosts;
 mod relative_size;
+mod shift;
 mod silhouette;
 mod smaller_cluster;
 
@@ -15,6 +17,7 @@ pub use causal::Causal;
 pub use centroid_distance::CentroidDistance;
 pub use fisher::Fisher;
 pub use relative_size::RelativeSize;
+pub use shift::Shift;
 pub use silhouette::Silhouette;
 pub use smaller_cluster::SmallerCluster;
 

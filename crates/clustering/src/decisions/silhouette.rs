@@ -68,7 +68,6 @@ mod tests {
         Silhouette::example().decide(&Context::quiet(0), &class).unwrap()
     }
 
-    /// The Adversarial Robustness Toolbox calls the small cluster of such a class clean and keeps nothing of the large one.
     #[test]
     fn of_180_and_20_images_the_20_are_accused_and_the_180_kept() {
         assert_eq!(decide(0.5, 180, 20).flagged, [vec![false; 180], vec![true; 20]].concat());

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::trial::{Effect, Trial};
+use super::hosts::chance;
 use super::{percent, spare};
 
 /// Accuses images of which small squares turn images of other classes into theirs: it asks the net what a trigger would do.
@@ -51,7 +52,7 @@ impl Plugin for Causal {
     const NAME: &'static str = "causal";
 
     fn defaults() -> Value {
-        json!({ "windows": { "use": "strongest-window", "count": 4 }, "hosts": 8, "natural": 0.25, "level": 0.05 })
+        json!({ "windows": { "use": "strongest-window", "count": 4 }, "hosts": 8, "natural": 0.35, "level": 0.05 })
     }
 
     fn example() -> Self {
@@ -157,70 +158,18 @@ impl Causal {
     }
 }
 
-/// Bound on the chance that the mean of `trials` independent values between 0 and 1 is at least `mean`, if each has the mean `expected`
-/// (Hoeffding 1963, theorem 1).
-fn chance(mean: f64, expected: f64, trials: usize) -> f64 {
-    if mean <= expected {
-        return 1.0;
-    }
-    let part = |of: f64, to: f64| if of > 0.0 { of * (of / to).ln() } else { 0.0 };
-    (-(trials as f64) * (part(mean, expected) + part(1.0 - mean, 1.0 - expected))).exp()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::any::Any;
-
-    use bezoar_core::{Batch, ClassOrigin, Classifier, Clustering, FeatureSource, Features, ImageSet, ImageShape, Suspect, Trainer};
-    use proptest::prelude::*;
-
     use super::*;
+    use crate::stand_in::StandIn;
+    use bezoar_core::{ClassOrigin, Classifier, Clustering, FeatureSource, Features, ImageSet, ImageShape, Suspect};
 
     const SHAPE: ImageShape = ImageShape { height: 6, width: 6, channels: 1 };
 
     /// Takes images for what their upper left pixel says; but those of the given classes that have a white pixel for class 0.
-    struct Backdoored(&'static [u8]);
-
-    impl Trainer for Backdoored {
-        fn train(&self, _: &ImageSet) -> Result<Arc<dyn Classifier>> {
-            Err(Error::request("never asked"))
-        }
-    }
-
-    impl Classifier for Backdoored {
-        fn input(&self) -> ImageShape {
-            SHAPE
-        }
-
-        fn classes(&self) -> usize {
-            3
-        }
-
-        fn layers(&self) -> Vec<String> {
-            Vec::new()
-        }
-
-        fn penultimate(&self) -> String {
-            String::new()
-        }
-
-        fn logits(&self, batch: &Batch) -> Result<Features> {
-            let turns = |image: &[u8]| self.0.contains(&image[0]) && image.contains(&255);
-            let class = |image: &[u8]| if turns(image) { 0 } else { usize::from(image[0]) };
-            let scores = batch.pixels.chunks_exact(SHAPE.len()).flat_map(|image| {
-                let class = class(image);
-                (0..3).map(move |other| f32::from(u8::from(other == class)))
-            });
-            Features::new(vec![3], scores.collect())
-        }
-
-        fn activations(&self, _: &Batch, layer: &str) -> Result<Features> {
-            Err(Error::request(format!("no layer {layer}")))
-        }
-
-        fn as_any(&self) -> &dyn Any {
-            self
-        }
+    fn backdoored(turned: &'static [u8]) -> StandIn<impl Fn(&[u8]) -> usize + Send + Sync + 'static> {
+        let class = move |image: &[u8]| if turned.contains(&image[0]) && image.contains(&255) { 0 } else { usize::from(image[0]) };
+        StandIn { shape: SHAPE, classes: 3, class }
     }
 
     /// The net obeys on images of all classes.
@@ -242,7 +191,12 @@ mod tests {
         ImageSet::from_images(["a", "b", "c"].map(str::to_owned).into(), edits.collect()).unwrap()
     }
 
-    fn decide(net: &Backdoored, images: &ImageSet, windows: Features, labels: &[Option<u32>]) -> Result<Decided> {
+    fn decide(
+        net: &StandIn<impl Fn(&[u8]) -> usize + Send + Sync + 'static>,
+        images: &ImageSet,
+        windows: Features,
+        labels: &[Option<u32>],
+    ) -> Result<Decided> {
         let clustered = Features::new(vec![1], vec![0.0; images.len()]).unwrap();
         let features: Vec<Arc<dyn FeatureSource>> = vec![Arc::new(clustered.clone()), Arc::new(windows)];
         let suspect = Suspect { images, model: net, features: &features, trainer: net };
@@ -297,7 +251,7 @@ mod tests {
     #[test]
     fn squares_that_turn_images_of_any_class_are_accused_however_many() {
         for (poisoned, labels) in [(5, clusters(&[5, 15])), (17, clusters(&[17, 3])), (20, clusters(&[20])), (20, vec![None; 20])] {
-            let found = decide(&Backdoored(ANY), &images(poisoned, 0), windows(60), &labels).unwrap();
+            let found = decide(&backdoored(ANY), &images(poisoned, 0), windows(60), &labels).unwrap();
             assert_eq!(found.flagged, [vec![true; poisoned], vec![false; 20 - poisoned]].concat(), "{}", found.reason);
             assert!(found.p_value.unwrap() < 1e-4);
         }
@@ -305,14 +259,14 @@ mod tests {
 
     #[test]
     fn squares_that_turn_one_class_alone_are_accused_by_what_lies_below() {
-        let found = decide(&Backdoored(&[2]), &images(6, 2), windows(60), &clusters(&[6, 14])).unwrap();
+        let found = decide(&backdoored(&[2]), &images(6, 2), windows(60), &clusters(&[6, 14])).unwrap();
         assert_eq!(found.flagged, [vec![true; 6], vec![false; 14]].concat(), "{}", found.reason);
     }
 
     #[test]
     fn stragglers_are_found_and_so_is_the_rest_of_a_cluster_of_poison() {
         let labels = [clusters(&[6]), vec![None, Some(1)], vec![Some(0), Some(0)], vec![Some(1); 10]].concat();
-        let found = decide(&Backdoored(ANY), &images(8, 1), windows(60), &labels).unwrap();
+        let found = decide(&backdoored(ANY), &images(8, 1), windows(60), &labels).unwrap();
         assert_eq!(found.flagged, [vec![true; 10], vec![false; 10]].concat(), "{}", found.reason);
         let expected = "10 images accused; squares of the 8 images of cluster 1 of 2 turn 75.0 % of the images of other classes that they are tried on";
         assert_eq!(found.reason, expected);
@@ -328,15 +282,15 @@ mod tests {
     fn images_whose_trigger_is_outshone_are_found_by_the_others() {
         let squares = (0..60).flat_map(|row| if row < 6 { [3.0, 3.0, 1.0, 1.0] } else { [5.0, 0.0, 1.0, 1.0] });
         let windows = Features::new(vec![1, 4], squares.collect()).unwrap();
-        for net in [Backdoored(ANY), Backdoored(&[2])] {
-            let found = decide(&net, &images(9, 2), windows.clone(), &clusters(&[6, 14])).unwrap();
+        for turned in [ANY, &[2]] {
+            let found = decide(&backdoored(turned), &images(9, 2), windows.clone(), &clusters(&[6, 14])).unwrap();
             assert_eq!(found.flagged, [vec![true; 9], vec![false; 11]].concat(), "{}", found.reason);
         }
     }
 
     #[test]
     fn a_clean_class_is_spared_whatever_its_clusters() {
-        let found = decide(&Backdoored(ANY), &images(0, 0), windows(60), &clusters(&[17, 3])).unwrap();
+        let found = decide(&backdoored(ANY), &images(0, 0), windows(60), &clusters(&[17, 3])).unwrap();
         assert_eq!((found.flagged, found.p_value), (vec![false; 20], Some(1.0)));
         assert_eq!(
             found.reason,
@@ -346,7 +300,7 @@ mod tests {
 
     #[test]
     fn one_image_is_no_evidence_but_has_the_score() {
-        let found = decide(&Backdoored(ANY), &images(1, 1), windows(60), &clusters(&[1, 19])).unwrap();
+        let found = decide(&backdoored(ANY), &images(1, 1), windows(60), &clusters(&[1, 19])).unwrap();
         assert_eq!(found.flagged, [false; 20]);
         assert!((found.p_value.unwrap() - 0.3).abs() < 1e-9, "one of one, in ten clean ones; of three groups the best");
         let scores = found.scores.unwrap();
@@ -355,7 +309,7 @@ mod tests {
 
     #[test]
     fn what_it_cannot_judge_it_refuses_or_spares() {
-        let net = Backdoored(ANY);
+        let net = backdoored(ANY);
         let no_windows = Features::new(vec![2], vec![0.0; 120]).unwrap();
         assert!(decide(&net, &images(5, 0), no_windows, &clusters(&[20])).unwrap_err().to_string().contains("not of [count, 4]"));
         let features = Features::new(vec![1], vec![0.0; 4]).unwrap();
@@ -365,20 +319,5 @@ mod tests {
         let only_class = images(5, 0).select(&(0..20).collect::<Vec<_>>());
         let found = decide(&net, &only_class, windows(20), &clusters(&[5, 15])).unwrap();
         assert_eq!(found.reason, "the other classes have too few images to paste onto");
-    }
-
-    proptest! {
-        /// The bound is one on the binomial distribution too, whose tail is known.
-        #[test]
-        fn the_bound_holds_for_coins(trials in 1..60_usize, expected in 0.02..0.98_f64, hits in 0..60_usize) {
-            let hits = hits.min(trials);
-            let probability = |k: usize| {
-                let ways: f64 = (0..k).map(|i| (trials - i) as f64 / (i + 1) as f64).product();
-                ways * expected.powi(k as i32) * (1.0 - expected).powi((trials - k) as i32)
-            };
-            let tail: f64 = (hits..=trials).map(probability).sum();
-            let bound = chance(hits as f64 / trials as f64, expected, trials);
-            prop_assert!(bound >= tail * (1.0 - 1e-9) && bound <= 1.0, "{bound} and {tail}");
-        }
     }
 }

@@ -7,6 +7,7 @@ use std::collections::btree_map::Entry;
 use bezoar_core::{Batch, ClassOrigin, Context, Error, Features, ImageShape, Result, highest};
 use rand::seq::IndexedRandom;
 
+use super::super::hosts;
 use super::squares::Square;
 
 /// What the squares of an image do.
@@ -84,7 +85,7 @@ impl<'a> Trial<'a> {
     ///
     /// # Errors
     /// When the windows are none, or the net cannot be asked.
-    pub(super) fn new(cx: &Context, origin: ClassOrigin<'a>, hosts: usize) -> Result<Option<Self>> {
+    pub(super) fn new(cx: &Context, origin: ClassOrigin<'a>, count: usize) -> Result<Option<Self>> {
         let [_, windows] = origin.suspect.features else {
             return Err(Error::request("the decision `causal` was given no windows"));
         };
@@ -93,11 +94,8 @@ impl<'a> Trial<'a> {
             return Err(Error::request(format!("`windows` gives rows of {:?}, not of [count, 4]", windows.shape()))
                 .with_help("name `{ use: strongest-window }` there"));
         }
-        let images = origin.suspect.images;
-        let others: Vec<usize> = (0..images.len()).filter(|&row| images.label(row) != origin.class).collect();
-        let mut trial = Self { origin, windows, hosts, others: Vec::new() };
-        trial.others = trial.pool(cx, "any class", &others)?;
-        Ok((trial.others.len() >= hosts).then_some(trial))
+        let others = hosts::drawn(cx, &origin, "any class", &hosts::of_other_classes(&origin), POOL * count)?;
+        Ok((others.len() >= count).then_some(Self { origin, windows, hosts: count, others }))
     }
 
     /// What the squares of each image of the class do. `done` hears how many were tried.
@@ -133,13 +131,16 @@ impl<'a> Trial<'a> {
         let mut spots: Vec<(Spot, usize)> = found.into_iter().collect();
         spots.sort_by_key(|&(_, images)| Reverse(images));
         for (spot, _) in spots.into_iter().take(SPOTS) {
-            let pool = spot.below.map_or_else(|| Ok(self.others.clone()), |class| self.pool_of(cx, class))?;
-            let squares = [spot.square];
+            let pool =
+                spot.below.map_or_else(|| Ok(self.others.clone()), |class| hosts::of_class(cx, &self.origin, class, POOL * self.hosts))?;
+            let squares = [spot.square.clone()];
             for rows in without.chunks(CHUNK) {
                 cx.check()?;
                 let chunk = self.chunk(rows.to_vec())?;
+                let tried = self.shown_below(&chunk, &spot)?;
                 let drawn = |row: usize| pool.sample(&mut cx.rng(&format!("hosts for the search of {row}")), self.hosts).copied().collect();
-                let hosts: Vec<Vec<usize>> = rows.iter().map(|&row| drawn(row)).collect();
+                let hosts: Vec<Vec<usize>> =
+                    rows.iter().zip(tried).map(|(&row, tried)| if tried { drawn(row) } else { Vec::new() }).collect();
                 let (turned, _) = self.turned(&chunk, &hosts, |_| &squares)?;
                 for (&row, turned) in rows.iter().zip(turned) {
                     effects[row].share = effects[row].share.max(turned);
@@ -147,6 +148,16 @@ impl<'a> Trial<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the net sees the spot's class in an image once the spot is covered; all do where it turns any class.
+    fn shown_below(&self, chunk: &Chunk, spot: &Spot) -> Result<Vec<bool>> {
+        let Some(below) = spot.below else { return Ok(vec![true; chunk.rows.len()]) };
+        let mut covered = chunk.images.clone();
+        for image in covered.pixels.chunks_exact_mut(covered.shape.len()) {
+            spot.square.cover(image, chunk.images.shape);
+        }
+        Ok(self.ask(&covered)?.iter().map(|answer| answer.class == below).collect())
     }
 
     fn chunk(&self, rows: Vec<usize>) -> Result<Chunk> {
@@ -157,22 +168,6 @@ impl<'a> Trial<'a> {
     /// The squares of an image of the class, the strongest first.
     fn squares(&self, row: usize, shape: ImageShape) -> Vec<Square> {
         self.windows.row(row).chunks_exact(4).map(|window| Square::new(window, shape)).collect()
-    }
-
-    /// Hosts of one class.
-    fn pool_of(&self, cx: &Context, class: u32) -> Result<Vec<usize>> {
-        self.pool(cx, &format!("class {class}"), &self.origin.suspect.images.rows_of(class))
-    }
-
-    /// Hosts to draw from: some of these rows of the set, without those that the net takes for the class as they are.
-    fn pool(&self, cx: &Context, name: &str, rows: &[usize]) -> Result<Vec<usize>> {
-        let drawn: Vec<usize> = rows.sample(&mut cx.rng(&format!("hosts of {name}")), POOL * self.hosts).copied().collect();
-        let mut pool = Vec::with_capacity(drawn.len());
-        for rows in drawn.chunks(4 * CHUNK) {
-            let answers = self.ask(&self.origin.suspect.images.batch(rows)?)?;
-            pool.extend(rows.iter().zip(answers).filter(|(_, answer)| answer.class != self.origin.class).map(|(&row, _)| row));
-        }
-        Ok(pool)
     }
 
     /// Where covering an image's strongest square makes the net see another class, the share of hosts of that class that the square turns
@@ -188,7 +183,7 @@ impl<'a> Trial<'a> {
         for (at, (before, after)) in before.iter().zip(&after).enumerate() {
             if before.class == self.origin.class && after.class != self.origin.class {
                 if let Entry::Vacant(unknown) = pools.entry(after.class) {
-                    unknown.insert(self.pool_of(cx, after.class)?);
+                    unknown.insert(hosts::of_class(cx, &self.origin, after.class, POOL * self.hosts)?);
                 }
                 let row = chunk.rows[at];
                 let hosts = pools[&after.class].sample(&mut cx.rng(&format!("hosts for the exchange of {row}")), self.hosts);
