@@ -2,13 +2,14 @@
 
 mod attacks;
 mod calibration;
+mod clusterers;
 mod clustering;
 mod collapse;
-mod detection;
 mod gromov;
 mod localisation;
 mod peers;
 mod pipelines;
+mod recommended;
 mod study;
 
 use std::fs;
@@ -28,7 +29,8 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["attacks", "shifted", options @ ..] => study::run(&attacks::SHIFTED, options),
         ["attacks", "paper-net", options @ ..] => study::run(&attacks::PAPER_NET, options),
         ["attacks", options @ ..] => study::run(&attacks::COMPACT, options),
-        ["recommended", options @ ..] => study::run(&detection::RECOMMENDED, options),
+        ["clusterers", options @ ..] => study::run(&clusterers::CLUSTERERS, options),
+        ["recommended", options @ ..] => study::run(&recommended::RECOMMENDED, options),
         ["gromov", options @ ..] => gromov::run(options),
         ["calibration", options @ ..] => calibration::run(options),
         ["collapse", options @ ..] => collapse::run(options),
@@ -39,8 +41,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
             if kernels == ExitCode::SUCCESS { pipelines::run(&[]) } else { Ok(kernels) }
         }
         _ => bail!(
-            "usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..] | attacks [shifted | paper-net] {} | recommended {} | \
+            "usage: cargo xtask bench [kernels | pipelines [--set PATH=VALUE..] | attacks [shifted | paper-net] {} | clusterers {} | recommended {} | \
              {} | {} | {} | {} | {} | {}]",
+            study::USAGE,
             study::USAGE,
             study::USAGE,
             peers::USAGE,

@@ -43,6 +43,8 @@ pub(super) enum Figure {
     Attacked(&'static str, &'static str),
     /// A measurement of a detector over the whole set, in percent.
     Whole(&'static str, &'static str),
+    /// AUROC, TPR and TNR of the detector at a place of the pipeline's list, over the attacked classes.
+    Rates(usize),
     /// The classes whose p-values a detector finds below 0.05.
     Significant(&'static str),
     /// The attack success in the thesis.
@@ -195,6 +197,11 @@ impl Run {
             Figure::Net(metric) => self.percent(metric, None, "all"),
             Figure::Attacked(detector, metric) => self.percent(metric, Some(detector), attacked),
             Figure::Whole(detector, metric) => self.percent(metric, Some(detector), "all"),
+            Figure::Rates(place) => {
+                let detector = list(&self.metrics["detectors"]).get(place).and_then(|found| found["detector"].as_str());
+                let rate = |metric| self.percent(metric, detector, attacked).trim_end_matches('0').trim_end_matches('.').to_owned();
+                format!("{} · {} / {}", rate("auroc"), rate("tpr"), rate("tnr"))
+            }
             Figure::Significant(detector) => {
                 let classes = self.significant(detector);
                 if classes.is_empty() { "none".to_owned() } else { classes.join(", ") }
