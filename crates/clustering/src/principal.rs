@@ -1,11 +1,12 @@
 use bezoar_core::{Error, Features, Result};
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, ColRef, Mat, MatRef, Par, Side};
-use ndarray::{Array2, Axis};
+use ndarray::{Array1, Array2, Axis};
 use rayon::prelude::*;
 
 use crate::canonical::canonical_order;
 use crate::matrix;
+use crate::mean::mean;
 use crate::neighbours::{ranges, times};
 
 /// Variances below this part of the largest are rounding errors of `f32` rows, not directions.
@@ -21,7 +22,7 @@ const LARGE: usize = 1 << 22;
 const WIDE: usize = 1024;
 
 /// Rows whose products are summed in single precision.
-const BLOCK: usize = 256;
+const BLOCK: usize = 1024;
 
 /// Parts that are summed one by one and then together: fixed, so that threads change nothing.
 const PARTS: usize = 8;
@@ -94,65 +95,62 @@ fn point_to_the_peak(directions: &mut Array2<f64>) {
 /// The same from products in single precision, summed up in double precision: variances are right to six digits.
 fn of_many(features: &Features, order: &[usize], dimensions: usize) -> Result<PrincipalComponents> {
     let (count, width) = (features.len(), features.width());
-    let part = count.div_ceil(PARTS);
-    let sums = ranges(count, part).into_par_iter().map(|rows| {
-        let mut sum = vec![0.0_f64; width];
-        for &row in &order[rows] {
-            sum.iter_mut().zip(features.row(row)).for_each(|(sum, &value)| *sum += f64::from(value));
-        }
-        sum
-    });
-    let mean: Vec<f64> = total(sums.collect()).into_iter().map(|sum| sum / count as f64).collect();
-    let centred = |rows: &[usize]| -> Vec<f32> {
-        let mut values = vec![0.0; rows.len() * width];
+    // Moved by about their mean, so that little cancels; what is left of it is taken from the sums.
+    let some = order.iter().take(BLOCK).map(|&row| features.row(row));
+    let origin: Vec<f32> = mean(some).into_iter().map(|value| value as f32).collect();
+    let moved = |rows: &[usize], values: &mut Vec<f32>| {
+        values.resize(rows.len() * width, 0.0);
         for (to, &row) in values.chunks_exact_mut(width).zip(rows) {
-            to.iter_mut().zip(features.row(row)).zip(&mean).for_each(|((to, &value), mean)| *to = (f64::from(value) - mean) as f32);
+            to.iter_mut().zip(features.row(row)).zip(&origin).for_each(|((to, value), origin)| *to = value - origin);
         }
-        values
     };
-    let products = ranges(count, part).into_par_iter().map(|rows| {
-        let (mut sum, mut product) = (vec![0.0_f64; width * width], Mat::<f32>::zeros(width, width));
+    let products_and_sums = ranges(count, count.div_ceil(PARTS)).into_par_iter().map(|rows| {
+        let (mut products, mut sums) = (vec![0.0_f64; width * width], vec![0.0_f64; width]);
+        let (mut values, mut product) = (Vec::new(), Mat::<f32>::zeros(width, width));
         for block in order[rows].chunks(BLOCK) {
-            let values = centred(block);
+            moved(block, &mut values);
+            let mut sum = vec![0.0_f32; width];
+            values.chunks_exact(width).for_each(|row| sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value));
+            sums.iter_mut().zip(sum).for_each(|(sums, sum)| *sums += f64::from(sum));
             let values = MatRef::from_row_major_slice(&values, block.len(), width);
             let lower = BlockStructure::TriangularLower;
             let all = BlockStructure::Rectangular;
             triangular::matmul(&mut product, lower, Accum::Replace, values.transpose(), all, values, all, 1.0, Par::Seq);
             for column in 0..width {
                 let product = product.col(column).try_as_col_major().map(ColRef::as_slice).unwrap_or_default();
-                let sum = &mut sum[column * width..(column + 1) * width];
-                sum[column..].iter_mut().zip(&product[column..]).for_each(|(sum, &product)| *sum += f64::from(product));
+                let products = &mut products[column * width..(column + 1) * width];
+                products[column..].iter_mut().zip(&product[column..]).for_each(|(sum, &product)| *sum += f64::from(product));
             }
         }
-        sum
+        [products, sums]
     });
-    let products = total(products.collect());
-    let products = Array2::from_shape_fn((width, width), |(row, column)| products[row.min(column) * width + row.max(column)]);
+    let [products, sums] =
+        products_and_sums.collect::<Vec<_>>().into_iter().reduce(|[a, b], [c, d]| [plus(a, &c), plus(b, &d)]).unwrap_or_default();
+    let off: Vec<f64> = sums.into_iter().map(|sum| sum / count as f64).collect();
+    let centred = |row: usize, column: usize| products[row.min(column) * width + row.max(column)] - count as f64 * off[row] * off[column];
+    let products = Array2::from_shape_fn((width, width), |(row, column)| centred(row, column));
     let freedom = count.saturating_sub(1).max(1) as f64;
     let total_variance = products.diag().sum() / freedom;
     let (values, vectors) = eigen(&products)?;
     let found = values.iter().take(dimensions).take_while(|&&value| value > 0.0 && value > NO_VARIANCE_OF_MANY * values[0]).count();
     let mut directions = vectors.slice_move(ndarray::s![.., ..found]);
     point_to_the_peak(&mut directions);
+    let middle = Array1::from(off).dot(&directions);
     let directions: Vec<f32> = directions.t().iter().map(|&value| value as f32).collect();
     let mut coordinates = vec![0.0; count * found];
-    coordinates.par_chunks_mut((BLOCK * found).max(1)).enumerate().for_each(|(number, coordinates)| {
-        let rows: Vec<usize> = (number * BLOCK..number * BLOCK + coordinates.len() / found).collect();
-        let mut products = Vec::new();
-        times(&centred(&rows), &directions, width, &mut products);
-        coordinates.iter_mut().zip(products).for_each(|(to, from)| *to = f64::from(from));
+    coordinates.par_chunks_mut((BLOCK * found).max(1)).enumerate().for_each_init(Default::default, |(values, products), (number, to)| {
+        let rows: Vec<usize> = (number * BLOCK..number * BLOCK + to.len() / found).collect();
+        moved(&rows, values);
+        times(values, &directions, width, products);
+        to.iter_mut().zip(products).zip(middle.iter().cycle()).for_each(|((to, from), middle)| *to = f64::from(*from) - middle);
     });
     let variances = values[..found].iter().map(|value| value / freedom).collect();
     Ok(PrincipalComponents { variances, total_variance, coordinates })
 }
 
-/// The sums of the parts, entry by entry, in order.
-fn total(parts: Vec<Vec<f64>>) -> Vec<f64> {
-    let add = |mut total: Vec<f64>, part: Vec<f64>| {
-        total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
-        total
-    };
-    parts.into_iter().reduce(add).unwrap_or_default()
+fn plus(mut sums: Vec<f64>, more: &[f64]) -> Vec<f64> {
+    sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+    sums
 }
 
 /// Eigenvalues of a symmetric matrix, largest first, and their vectors as columns.
