@@ -39,9 +39,9 @@ impl Plugin for ActivationClustering {
         };
         let recommended = Preset {
             name: "recommended",
-            summary: "clusters by density; what they have in common is added to images of other classes; accuses nobody without that evidence.",
+            summary: "two ellipsoids; what one has in common is added to images of other classes; accuses nobody without that evidence.",
             fields: json!({
-                "cluster": { "use": "hdbscan", "min-cluster-size": 20 },
+                "cluster": { "use": "gaussian-mixture", "k": 2 },
                 "decide": { "use": "shift" },
             }),
         };
