@@ -204,7 +204,11 @@ impl Run {
             }
             Figure::Significant(detector) => {
                 let classes = self.significant(detector);
-                if classes.is_empty() { "none".to_owned() } else { classes.join(", ") }
+                match classes.len() {
+                    0 => "none".to_owned(),
+                    1..=3 => classes.join(", "),
+                    many => format!("{many} classes"),
+                }
             }
             Figure::Thesis => thesis.map_or_else(|| "–".to_owned(), |value| format!("{value:.2}")),
             Figure::Seconds => {
