@@ -8,9 +8,25 @@ const CHUNK: usize = 256;
 
 /// At most `count` of these rows of the set, drawn, without those that the net takes for the suspect class as they are.
 pub(super) fn drawn(cx: &Context, origin: &ClassOrigin<'_>, name: &str, rows: &[usize], count: usize) -> Result<Vec<usize>> {
-    let drawn: Vec<usize> = rows.sample(&mut cx.rng(&format!("hosts of {name}")), count).copied().collect();
-    let mut hosts = Vec::with_capacity(drawn.len());
-    for rows in drawn.chunks(CHUNK) {
+    seen_otherwise(origin, &sample(cx, name, rows, count))
+}
+
+/// At most `each` images of every other class, drawn so.
+pub(super) fn of_each_class(cx: &Context, origin: &ClassOrigin<'_>, each: usize) -> Result<Vec<usize>> {
+    let images = origin.suspect.images;
+    let others = (0..images.classes().len() as u32).filter(|&class| class != origin.class);
+    let drawn: Vec<usize> = others.flat_map(|class| sample(cx, &format!("class {class}"), &images.rows_of(class), each)).collect();
+    seen_otherwise(origin, &drawn)
+}
+
+fn sample(cx: &Context, name: &str, rows: &[usize], count: usize) -> Vec<usize> {
+    rows.sample(&mut cx.rng(&format!("hosts of {name}")), count).copied().collect()
+}
+
+/// These rows without those that the net takes for the suspect class.
+fn seen_otherwise(origin: &ClassOrigin<'_>, rows: &[usize]) -> Result<Vec<usize>> {
+    let mut hosts = Vec::with_capacity(rows.len());
+    for rows in rows.chunks(CHUNK) {
         let logits = origin.suspect.model.logits(&origin.suspect.images.batch(rows)?)?;
         hosts.extend(rows.iter().zip(logits.rows()).filter(|(_, logits)| highest(logits) as u32 != origin.class).map(|(&row, _)| row));
     }
@@ -26,36 +42,4 @@ pub(super) fn of_class(cx: &Context, origin: &ClassOrigin<'_>, class: u32, count
 pub(super) fn of_other_classes(origin: &ClassOrigin<'_>) -> Vec<usize> {
     let images = origin.suspect.images;
     (0..images.len()).filter(|&row| images.label(row) != origin.class).collect()
-}
-
-/// Bound on the chance that the mean of `trials` independent values between 0 and 1 is at least `mean`, if each has the mean `expected`
-/// (Hoeffding 1963, theorem 1).
-pub(super) fn chance(mean: f64, expected: f64, trials: usize) -> f64 {
-    if mean <= expected {
-        return 1.0;
-    }
-    let part = |of: f64, to: f64| if of > 0.0 { of * (of / to).ln() } else { 0.0 };
-    (-(trials as f64) * (part(mean, expected) + part(1.0 - mean, 1.0 - expected))).exp()
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        /// The bound is one on the binomial distribution too, whose tail is known.
-        #[test]
-        fn the_bound_holds_for_coins(trials in 1..60_usize, expected in 0.02..0.98_f64, hits in 0..60_usize) {
-            let hits = hits.min(trials);
-            let probability = |k: usize| {
-                let ways: f64 = (0..k).map(|i| (trials - i) as f64 / (i + 1) as f64).product();
-                ways * expected.powi(k as i32) * (1.0 - expected).powi((trials - k) as i32)
-            };
-            let tail: f64 = (hits..=trials).map(probability).sum();
-            let bound = chance(hits as f64 / trials as f64, expected, trials);
-            prop_assert!(bound >= tail * (1.0 - 1e-9) && bound <= 1.0, "{bound} and {tail}");
-        }
-    }
 }

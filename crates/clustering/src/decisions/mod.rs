@@ -6,6 +6,7 @@
 
 mod causal;
 mod centroid_distance;
+mod chance;
 mod fisher;
 mod hosts;
 mod relative_size;
@@ -21,7 +22,7 @@ pub use shift::Shift;
 pub use silhouette::Silhouette;
 pub use smaller_cluster::SmallerCluster;
 
-use bezoar_core::{ClusteredClass, Decided};
+use bezoar_core::{ClassOrigin, ClusteredClass, Decided, Error, Result};
 
 /// Accuses the clusters beside the largest whose share of the class is at most `at_most`.
 fn accuse_small_clusters(class: &ClusteredClass<'_>, at_most: f64) -> Decided {
@@ -45,6 +46,14 @@ fn accuse_small_clusters(class: &ClusteredClass<'_>, at_most: f64) -> Decided {
         format!("{clusters} of {} clusters accused: {accused} of {rows} images, {share}", sizes.len())
     };
     Decided { flagged, reason, p_value: None, scores: None }
+}
+
+/// Where a class comes from, for a decision that asks the net.
+fn origin<'a>(class: &ClusteredClass<'a>, decision: &str) -> Result<ClassOrigin<'a>> {
+    class.origin.ok_or_else(|| {
+        Error::request(format!("the decision `{decision}` asks the net, and was given features alone"))
+            .with_help("decide by what looks at features, such as `relative-size`")
+    })
 }
 
 /// Accuses nobody.

@@ -1,14 +1,14 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use bezoar_core::{ClassOrigin, ClusteredClass, Context, Decided, Decision, Error, Features, Plugin, Result, highest, register};
+use bezoar_core::{ClassOrigin, ClusteredClass, Context, Decided, Decision, Features, Plugin, Result, highest, register};
 use ndarray::{Array1, Array2, Axis};
 use rand::seq::IndexedRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::hosts::{self, chance};
-use super::{percent, spare};
+use super::chance::chance;
+use super::{hosts, origin, percent, spare};
 use crate::{matrix, principal_components};
 
 /// Accuses clusters whose images have something in common that turns images of other classes into theirs: what triggers that fill the image do.
@@ -101,11 +101,10 @@ impl Decision for Shift {
     }
 
     fn decide(&self, cx: &Context, class: &ClusteredClass<'_>) -> Result<Decided> {
-        let origin = class.origin.ok_or_else(|| {
-            Error::request("the decision `shift` asks the net, and was given features alone")
-                .with_help("decide by what looks at features, such as `relative-size`")
-        })?;
-        let hosts = self.hosts(cx, &origin)?;
+        let origin = origin(class, Self::NAME)?;
+        // As many of each class: what classes have in common that look alike shall not count for much.
+        let others = origin.suspect.images.classes().len().saturating_sub(1).max(1);
+        let hosts = hosts::of_each_class(cx, &origin, self.hosts.div_ceil(others))?;
         if hosts.is_empty() {
             return Ok(spare(class, "there is no image of another class to add anything to"));
         }
@@ -122,9 +121,9 @@ impl Decision for Shift {
             let name = format!("cluster {} of {clusters}", cluster + 1);
             let (own, rest) = (of_set(own), of_set(rest));
             let difference = Difference::between(cx, &origin, &name, &own, &rest, self.directions)?;
-            let turned = difference.turned(&origin, &hosts)?;
+            let turned = difference.turned(&origin, &hosts, 1.0)?;
             let some: Vec<usize> = own.sample(&mut cx.rng(&format!("images of {name}")), self.hosts).copied().collect();
-            let leave = 1.0 - difference.opposite().turned(&origin, &some)?;
+            let leave = 1.0 - difference.turned(&origin, &some, -1.0)?;
             let p_value = (chance(turned, self.natural, hosts.len()) * f64::from(clusters)).min(1.0);
             shifts.push(Shifted { name, difference, turned, leave, p_value });
         }
@@ -139,20 +138,6 @@ impl Decision for Shift {
             format!("what {} has in common turns {} of the images of other classes that it is added to", found.name, percent(found.turned));
         let scores = parts.into_iter().map(|part| found.turned * part).collect();
         Ok(Decided { flagged, reason, p_value: Some(found.p_value), scores: Some(scores) })
-    }
-}
-
-impl Shift {
-    /// Images of other classes, as many of each: what classes have in common that look alike shall not count for much.
-    fn hosts(&self, cx: &Context, origin: &ClassOrigin<'_>) -> Result<Vec<usize>> {
-        let classes = origin.suspect.images.classes().len() as u32;
-        let each = self.hosts.div_ceil(classes.saturating_sub(1).max(1) as usize);
-        let mut hosts = Vec::with_capacity(self.hosts);
-        for class in (0..classes).filter(|&class| class != origin.class) {
-            cx.check()?;
-            hosts.extend(hosts::of_class(cx, origin, class, each)?);
-        }
-        Ok(hosts)
     }
 }
 
@@ -195,23 +180,19 @@ impl Difference {
         Ok(Self { pixels, rest: rest_mean })
     }
 
-    fn opposite(&self) -> Self {
-        Self { pixels: -&self.pixels, rest: self.rest.clone() }
-    }
-
-    /// The share of `hosts` that the net takes for the class with the difference added.
-    fn turned(&self, origin: &ClassOrigin<'_>, hosts: &[usize]) -> Result<f64> {
+    /// The share of these images that the net takes for the class with so many times the difference added.
+    fn turned(&self, origin: &ClassOrigin<'_>, rows: &[usize], times: f64) -> Result<f64> {
         let mut turned = 0;
-        for rows in hosts.chunks(CHUNK) {
+        for rows in rows.chunks(CHUNK) {
             let mut batch = origin.suspect.images.batch(rows)?;
             for image in batch.pixels.chunks_exact_mut(self.pixels.len()) {
                 for (pixel, difference) in image.iter_mut().zip(&self.pixels) {
-                    *pixel = (f64::from(*pixel) + difference).round().clamp(0.0, 255.0) as u8;
+                    *pixel = (f64::from(*pixel) + times * difference).round().clamp(0.0, 255.0) as u8;
                 }
             }
             turned += origin.suspect.model.logits(&batch)?.rows().filter(|logits| highest(logits) as u32 == origin.class).count();
         }
-        Ok(turned as f64 / hosts.len() as f64)
+        Ok(turned as f64 / rows.len() as f64)
     }
 
     /// How much of the difference each image of the class has, 0 to 1.

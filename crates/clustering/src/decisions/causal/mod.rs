@@ -3,14 +3,14 @@ mod trial;
 
 use std::sync::Arc;
 
-use bezoar_core::{ClusteredClass, Context, Decided, Decision, Error, Part, Plugin, Representation, Result, register};
+use bezoar_core::{ClusteredClass, Context, Decided, Decision, Part, Plugin, Representation, Result, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::trial::{Effect, Trial};
-use super::hosts::chance;
-use super::{percent, spare};
+use super::chance::chance;
+use super::{origin, percent, spare};
 
 /// Accuses images of which small squares turn images of other classes into theirs: it asks the net what a trigger would do.
 ///
@@ -76,10 +76,7 @@ impl Decision for Causal {
     }
 
     fn decide(&self, cx: &Context, class: &ClusteredClass<'_>) -> Result<Decided> {
-        let origin = class.origin.ok_or_else(|| {
-            Error::request("the decision `causal` asks the net, and was given features alone")
-                .with_help("decide by what looks at features, such as `relative-size`")
-        })?;
+        let origin = origin(class, Self::NAME)?;
         let Some(trial) = Trial::new(cx, origin, self.hosts)? else {
             return Ok(spare(class, "the other classes have too few images to paste onto"));
         };
@@ -160,9 +157,10 @@ impl Causal {
 
 #[cfg(test)]
 mod tests {
+    use bezoar_core::{ClassOrigin, Classifier, Clustering, Error, FeatureSource, Features, ImageSet, ImageShape, Suspect};
+
     use super::*;
     use crate::stand_in::StandIn;
-    use bezoar_core::{ClassOrigin, Classifier, Clustering, FeatureSource, Features, ImageSet, ImageShape, Suspect};
 
     const SHAPE: ImageShape = ImageShape { height: 6, width: 6, channels: 1 };
 
