@@ -42,7 +42,7 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
         let settings = [*work, rows.as_str(), *width];
         let program =
             |path, before: &[&str]| Program { path, arguments: [before, &settings].concat().into_iter().map(str::to_owned).collect() };
-        let bench = ["bench", "--quiet", "--manifest-path", &manifest, "--package", "bezoar-clustering", "--bench", "rates", "--"];
+        let bench = ["bench", "--quiet", "--manifest-path", &manifest, "--workspace", "--bench", "rates", "--"];
         let (ours, peer) = (program(std::path::PathBuf::clone(&cargo), &bench), program(python.clone(), &[&script]));
         let measured: Vec<[Value; 2]> = (0..rounds).map(|_| Ok([ours.run()?, peer.run()?])).collect::<Result<_>>()?;
         let number = |line: &Value, field: &str| line[field].as_f64().with_context(|| format!("no {field} in {line}"));

@@ -64,7 +64,7 @@ fn peer(python: &Path, epsilon: &str, pairs: &str, file: &Path) -> Result<Value>
 
 fn ours(arguments: &[&str]) -> Result<Value> {
     let mut bench = Command::new("cargo");
-    bench.current_dir(crate::root()).args(["bench", "--quiet", "--package", "bezoar-transport", "--bench", "gromov", "--"]).args(arguments);
+    bench.current_dir(crate::root()).args(["bench", "--quiet", "--workspace", "--bench", "gromov", "--"]).args(arguments);
     line(&mut bench)
 }
 
