@@ -10,6 +10,7 @@ use bezoar_transport::Space;
 use bezoar_transport::gromov::{Barycentre, Embedding, Fast, KMeans, Solver, k_means};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 const RANK: usize = 64;
 
@@ -23,8 +24,8 @@ fn main() {
     }
 }
 
-/// Seconds for each pair of the file's first heatmap with the others, heatmaps to costs, one pair after the other as the peer computes them.
-/// The file has a heatmap a line, values apart by commas.
+/// Seconds for each pair of the file's first heatmap with the others, heatmaps to costs, on all cores: ours are busy with a pair each, the
+/// peer's with parts of one. The file has a heatmap a line, values apart by commas.
 fn pairs(epsilon: f64, file: &Path) {
     let spaces: Vec<Space> = match std::fs::read_to_string(file) {
         Ok(text) => {
@@ -33,9 +34,9 @@ fn pairs(epsilon: f64, file: &Path) {
         Err(_) => heatmaps(5),
     };
     let compute = || -> Vec<f64> {
-        let mut solver = Solver::new(Fast::new(epsilon)).expect("a positive epsilon");
-        let embeddings: Vec<Embedding> = spaces.iter().map(|space| Embedding::of(space, RANK).expect("points of the plane")).collect();
-        embeddings[1..].iter().map(|other| solver.distance(&embeddings[0], other).value).collect()
+        let solver = || Solver::new(Fast::new(epsilon)).expect("a positive epsilon");
+        let embeddings = embedded(&spaces);
+        embeddings[1..].par_iter().map_init(solver, |solver, other| solver.distance(&embeddings[0], other).value).collect()
     };
     let values = compute();
     let start = Instant::now();
@@ -49,10 +50,7 @@ fn pairs(epsilon: f64, file: &Path) {
 fn clusters(epsilon: f64, number: usize) {
     let spaces = heatmaps(number);
     let start = Instant::now();
-    let embeddings: Vec<Embedding> = {
-        use rayon::prelude::*;
-        spaces.par_iter().map(|space| Embedding::of(space, RANK).expect("points of the plane")).collect()
-    };
+    let embeddings = embedded(&spaces);
     let embedded = start.elapsed().as_secs_f64();
     let settings = KMeans { clusters: 2, centre: Barycentre::between_assignments(epsilon), iterations: 20, restart: false };
     let found = k_means(&embeddings, &settings, &mut ChaCha8Rng::seed_from_u64(0), &|_| true).expect("enough heatmaps");
@@ -70,6 +68,10 @@ fn clusters(epsilon: f64, number: usize) {
     println!(
         r#"{{"by": "bezoar", "epsilon": {epsilon}, "heatmaps": {number}, "s": {seconds}, "s_embeddings": {embedded}, "iterations": {iterations}, "sizes": {sizes:?}, "spread": {spread:?}}}"#
     );
+}
+
+fn embedded(spaces: &[Space]) -> Vec<Embedding> {
+    spaces.par_iter().map(|space| Embedding::of(space, RANK).expect("points of the plane")).collect()
 }
 
 fn square(values: &[f32]) -> Space {

@@ -1,3 +1,5 @@
+use pulp::{Arch, Simd, WithSimd};
+
 use crate::vector::LANES;
 use crate::{Error, Result};
 
@@ -58,7 +60,8 @@ impl Space {
             let [y, x] = points[index];
             return Err(Error::Point { index, y, x });
         }
-        let diameter = points.iter().enumerate().flat_map(|(i, &a)| points[..i].iter().map(move |&b| euclid(a, b))).fold(0.0, f64::max);
+        let squares = points.iter().enumerate().flat_map(|(i, &a)| points[..i].iter().map(move |&b| squared(a, b)));
+        let diameter = squares.fold(0.0, f64::max).sqrt();
         if diameter > 0.0 {
             points.iter_mut().flatten().for_each(|x| *x /= diameter);
         }
@@ -124,7 +127,7 @@ impl Space {
     pub fn distances(&self) -> Vec<f64> {
         match &self.geometry {
             Geometry::Matrix(distances) => distances.clone(),
-            Geometry::Plane(points, _) => points.iter().flat_map(|&a| points.iter().map(move |&b| euclid(a, b))).collect(),
+            Geometry::Plane(points, _) => Arch::new().dispatch(BetweenAll(points)),
         }
     }
 
@@ -150,30 +153,80 @@ impl Space {
 
 /// The mean of each row of a matrix.
 pub(crate) fn mean_rows(rows: &[f64], weights: &[f64]) -> Vec<f64> {
-    rows.chunks_exact(weights.len()).map(|row| mean(row, weights)).collect()
-}
-
-/// The mean of values with these weights.
-pub(crate) fn mean(values: &[f64], weights: &[f64]) -> f64 {
-    let products = values.chunks(LANES).zip(weights.chunks(LANES));
-    let sums = products.fold([0.0; LANES], |mut sums: [f64; LANES], (values, weights)| {
-        for ((sum, value), weight) in sums.iter_mut().zip(values).zip(weights) {
-            *sum += value * weight;
-        }
-        sums
-    });
-    sums.into_iter().sum()
+    Arch::new().dispatch(MeanRows { rows, weights, of: |value| value })
 }
 
 /// The mean of the squares of a matrix.
 pub(crate) fn mean_square(rows: &[f64], weights: &[f64]) -> f64 {
-    let squares = |row: &[f64]| -> f64 { mean(&row.iter().map(|value| value * value).collect::<Vec<_>>(), weights) };
-    mean(&rows.chunks_exact(weights.len()).map(squares).collect::<Vec<_>>(), weights)
+    mean(&Arch::new().dispatch(MeanRows { rows, weights, of: |value| value * value }), weights)
+}
+
+/// The mean of values with these weights.
+#[inline(always)]
+pub(crate) fn mean(values: &[f64], weights: &[f64]) -> f64 {
+    mean_of(values, weights, |value| value)
+}
+
+/// The mean of what a function makes of values with these weights.
+#[inline(always)]
+fn mean_of(values: &[f64], weights: &[f64], of: impl Fn(f64) -> f64) -> f64 {
+    let mut sums = [0.0; LANES];
+    for (values, weights) in values.chunks(LANES).zip(weights.chunks(LANES)) {
+        for ((sum, &value), weight) in sums.iter_mut().zip(values).zip(weights) {
+            *sum += of(value) * weight;
+        }
+    }
+    sums.into_iter().sum()
+}
+
+/// The mean of what a function makes of each row's values.
+struct MeanRows<'a, F> {
+    rows: &'a [f64],
+    weights: &'a [f64],
+    of: F,
+}
+
+impl<F: Fn(f64) -> f64 + Copy> WithSimd for MeanRows<'_, F> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Vec<f64> {
+        let mut means = vec![0.0; self.rows.len() / self.weights.len()];
+        for (mean, row) in means.iter_mut().zip(self.rows.chunks_exact(self.weights.len())) {
+            *mean = mean_of(row, self.weights, self.of);
+        }
+        means
+    }
+}
+
+/// The distances between points of the plane, row after row.
+struct BetweenAll<'a>(&'a [[f64; 2]]);
+
+impl WithSimd for BetweenAll<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Vec<f64> {
+        let points = self.0;
+        let [ys, xs] = [0, 1].map(|axis| points.iter().map(|point| point[axis]).collect::<Vec<f64>>());
+        let mut distances = vec![0.0; points.len() * points.len()];
+        for (row, &[y, x]) in distances.chunks_exact_mut(points.len()).zip(points) {
+            for ((distance, &other_y), &other_x) in row.iter_mut().zip(&ys).zip(&xs) {
+                *distance = squared([y, x], [other_y, other_x]).sqrt();
+            }
+        }
+        distances
+    }
 }
 
 fn euclid(a: [f64; 2], b: [f64; 2]) -> f64 {
+    squared(a, b).sqrt()
+}
+
+#[inline(always)]
+fn squared(a: [f64; 2], b: [f64; 2]) -> f64 {
     let (y, x) = (a[0] - b[0], a[1] - b[1]);
-    (y * y + x * x).sqrt()
+    y * y + x * x
 }
 
 fn probabilities(mut weights: Vec<f64>) -> Result<Vec<f64>> {

@@ -1,7 +1,5 @@
 //! Clustering beside scikit-learn and hdbscan: ours and theirs in turn, on the same made rows.
 
-use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
@@ -15,11 +13,14 @@ pub(super) const USAGE: &str = "clustering [--rounds N] [--rows N] [--what WHAT]
 
 const SECTION: Section = Section { name: "clustering", made_by: "cargo xtask bench clustering" };
 
+/// The page of docs that has the section.
+const PAGE: &str = "benchmarks.md";
+
 const WORK: [&str; 3] = ["k-means", "pca", "hdbscan"];
 
 const WIDTHS: [&str; 2] = ["128", "512"];
 
-/// Measures what the options ask for. All of it becomes the page's section, a part of it is printed.
+/// Measures what the options ask for; other rows of the page stay as they are.
 pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
     let mut rest: Vec<String> = options.iter().map(ToString::to_string).collect();
     let mut take = |name, default: &str| Ok::<_, anyhow::Error>(bezoar::take_option(&mut rest, name)?.unwrap_or_else(|| default.into()));
@@ -34,41 +35,50 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
     let cargo = std::env::var_os("CARGO").map_or_else(|| "cargo".into(), Into::into);
     let manifest = crate::root().join("Cargo.toml").display().to_string();
     let script = crate::root().join("bench/peers/clustering_rates.py").display().to_string();
-    let mut table =
-        "| what | rows | ours, s | peer, s | ratio | least–greatest | memory, MB | peer's |\n|---|---|---:|---:|---:|---:|---:|---:|\n"
-            .to_owned();
-    let mut programs = BTreeSet::new();
-    for (work, width) in &asked {
+    let page = crate::root().join("docs").join(PAGE);
+    let old = std::fs::read_to_string(&page).with_context(|| page.display().to_string())?;
+    let kept = |(work, width): &(&str, &str)| {
+        let start = format!("| {work} | {rows} x {width} |");
+        SECTION.content(&old).map(|content| content.lines().find(|line| line.starts_with(&start)).map(|line| format!("{line}\n")))
+    };
+    let every: Vec<(&str, &str)> = WORK.iter().flat_map(|work| WIDTHS.iter().map(|width| (*work, *width))).collect();
+    let mut table: Vec<Option<String>> = every.iter().map(kept).collect::<Result<_>>()?;
+    for (place, (work, width)) in every.iter().enumerate().filter(|(_, one)| asked.contains(one)) {
         let settings = [*work, rows.as_str(), *width];
         let program =
             |path, before: &[&str]| Program { path, arguments: [before, &settings].concat().into_iter().map(str::to_owned).collect() };
         let bench = ["bench", "--quiet", "--manifest-path", &manifest, "--workspace", "--bench", "rates", "--"];
         let (ours, peer) = (program(std::path::PathBuf::clone(&cargo), &bench), program(python.clone(), &[&script]));
         let measured: Vec<[Value; 2]> = (0..rounds).map(|_| Ok([ours.run()?, peer.run()?])).collect::<Result<_>>()?;
-        let number = |line: &Value, field: &str| line[field].as_f64().with_context(|| format!("no {field} in {line}"));
-        let seconds: Vec<[f64; 2]> =
-            measured.iter().map(|[ours, peer]| Ok([number(peer, "seconds")?, number(ours, "seconds")?])).collect::<Result<_>>()?;
-        let Summary { values: [theirs, own], ratio, least, greatest } = Summary::of(&seconds);
-        let [memory, peers] = [0, 1].map(|at| measured[0][at]["peak_bytes"].as_f64().unwrap_or_default() / 1e6);
-        let row = format!(
-            "| {work} | {rows} x {width} | {own:.2} | {theirs:.2} | {ratio:.1}x | {least:.1}–{greatest:.1} | {memory:.0} | {peers:.0} |"
-        );
+        let row = row(work, &format!("{rows} x {width}"), &measured)?;
         println!("{row}  quality {} and {}", measured[0][0]["quality"], measured[0][1]["quality"]);
-        writeln!(table, "{row}")?;
-        programs.extend(measured.iter().flatten().map(|line| line["by"].as_str().unwrap_or("?").to_owned()));
+        table[place] = Some(row + "\n");
+        super::write(PAGE, &SECTION, &section(&table))?;
     }
-    if asked.len() < WORK.len() * WIDTHS.len() {
-        println!("this is a part of docs/benchmarks.md, which stays as it was");
-        return Ok(ExitCode::SUCCESS);
-    }
-    let command: String = options.iter().map(|option| format!(" {option}")).collect();
-    let content = format!(
-        "\nMeasured by `{}{command}` on {}: {}.\n\
-         {rounds} rounds of ours and the peer's in turn, each in a process of its own, on rows of 20 made clusters. The ratio is the median of\n\
-         the rounds' ratios, beside the least and the greatest; the bar is 1x and the aim 3x.\n\n{table}\n",
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A row of the table from its rounds, ours and the peer's.
+fn row(work: &str, rows: &str, measured: &[[Value; 2]]) -> Result<String> {
+    let number = |line: &Value, field: &str| line[field].as_f64().with_context(|| format!("no {field} in {line}"));
+    let seconds: Vec<[f64; 2]> =
+        measured.iter().map(|[ours, peer]| Ok([number(peer, "seconds")?, number(ours, "seconds")?])).collect::<Result<_>>()?;
+    let Summary { values: [theirs, own], ratio, least, greatest } = Summary::of(&seconds);
+    let [memory, peers] = [0, 1].map(|at| measured[0][at]["peak_bytes"].as_f64().unwrap_or_default() / 1e6);
+    let (peer, rounds) = (measured[0][1]["by"].as_str().unwrap_or("?"), measured.len());
+    Ok(format!(
+        "| {work} | {rows} | {peer} | {rounds} | {own:.2} | {theirs:.2} | {ratio:.1}x | {least:.1}–{greatest:.1} | {memory:.0} | {peers:.0} |"
+    ))
+}
+
+fn section(rows: &[Option<String>]) -> String {
+    format!(
+        "\nMeasured by `{}` on {}: so many rounds of ours and the peer's in turn, each in a process of its own, on rows of 20 made clusters.\n\
+         The ratio is the median of the rounds' ratios, beside the least and the greatest; the bar is 1x and the aim 3x.\n\n\
+         | what | rows | peer | rounds | ours, s | peer, s | ratio | least–greatest | memory, MB | peer's |\n\
+         |---|---|---|---:|---:|---:|---:|---:|---:|---:|\n{}\n",
         SECTION.made_by,
         super::machine(),
-        Vec::from_iter(programs).join(", "),
-    );
-    super::write("benchmarks.md", &SECTION, &content)
+        rows.iter().flatten().map(String::as_str).collect::<String>(),
+    )
 }

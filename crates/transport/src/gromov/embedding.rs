@@ -2,6 +2,7 @@ use std::f64::consts::PI;
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par, Side};
+use pulp::{Arch, Simd, WithSimd};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -43,7 +44,6 @@ impl Embedding {
     ///
     /// # Errors
     /// When the distances are not of negative type, or `rank` is 0.
-    #[expect(clippy::missing_panics_doc, reason = "the columns of a matrix are contiguous")]
     pub fn of(space: &Space, rank: usize) -> Result<Self> {
         if rank == 0 {
             return Err(Error::Setting { name: "rank", value: 0.0, range: "at least 1" });
@@ -55,14 +55,7 @@ impl Embedding {
         let (mean, square) = (mean(&eccentricities, weights), mean_square(&distances, weights));
         let roots: Vec<f64> = weights.iter().map(|weight| weight.sqrt()).collect();
         let mut centred = Mat::zeros(points, points);
-        for ((column, distances), (&c, &root)) in
-            centred.col_iter_mut().zip(distances.chunks_exact(points)).zip(eccentricities.iter().zip(&roots))
-        {
-            let column = column.try_as_col_major_mut().expect("columns of a matrix are contiguous").as_slice_mut();
-            for ((to, &distance), (&other, &root_of_other)) in column.iter_mut().zip(distances).zip(eccentricities.iter().zip(&roots)) {
-                *to = (0.5 * (c + other - mean - distance) * root * root_of_other) as f32;
-            }
-        }
+        Arch::new().dispatch(Centre { distances: &distances, eccentricities: &eccentricities, mean, roots: &roots, to: &mut centred });
         let sketched = rank + SPARE;
         let (values, directions) = if 2 * sketched >= points {
             let exact = Mat::from_fn(points, points, |i, j| f64::from(centred[(i, j)]));
@@ -77,10 +70,13 @@ impl Embedding {
         let kept = values.iter().take(rank).take_while(|&&value| value > least).count();
         let columns = 1 + kept;
         let mut rows = vec![0.0; points * columns];
-        for (point, row) in rows.chunks_exact_mut(columns).enumerate() {
-            row[0] = (eccentricities[point] - mean) as f32;
-            for (direction, coordinate) in row[1..].iter_mut().enumerate() {
-                *coordinate = (directions[(point, direction)] * values[direction].sqrt() / roots[point]) as f32;
+        for (row, eccentricity) in rows.chunks_exact_mut(columns).zip(&eccentricities) {
+            row[0] = (eccentricity - mean) as f32;
+        }
+        for (direction, value) in values[..kept].iter().enumerate() {
+            let (deviation, along) = (value.sqrt(), directions.col(direction));
+            for ((row, &coordinate), root) in rows.chunks_exact_mut(columns).zip(along.iter()).zip(&roots) {
+                row[1 + direction] = (coordinate * deviation / root) as f32;
             }
         }
         Ok(Self { weights: weights.to_vec(), rows, columns, rank: kept, variance: values[..kept].iter().sum(), moments: (mean, square) })
@@ -118,6 +114,32 @@ impl Embedding {
     }
 }
 
+/// Writes the double-centred distances, each with the roots of both points' weights.
+struct Centre<'a> {
+    distances: &'a [f64],
+    eccentricities: &'a [f64],
+    mean: f64,
+    roots: &'a [f64],
+    to: &'a mut Mat<f32>,
+}
+
+impl WithSimd for Centre<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { distances, eccentricities, mean, roots, to } = self;
+        let columns = to.col_iter_mut().zip(distances.chunks_exact(roots.len())).zip(eccentricities.iter().zip(roots));
+        for ((column, distances), (&own, &root)) in columns {
+            let column = column.try_as_col_major_mut().expect("columns of a matrix are contiguous").as_slice_mut();
+            let rows = column.iter_mut().zip(distances).zip(eccentricities).zip(roots);
+            for (((to, &distance), &other), &root_of_other) in rows {
+                *to = (0.5 * (own + other - mean - distance) * root * root_of_other) as f32;
+            }
+        }
+    }
+}
+
 /// Columns that nearly span the leading directions: waves over the plane, the longest first; anything where there is no plane.
 fn guess(space: &Space, roots: &[f64], columns: usize) -> Mat<f32> {
     let Some((places, _)) = space.places() else {
@@ -134,7 +156,13 @@ fn guess(space: &Space, roots: &[f64], columns: usize) -> Mat<f32> {
         let values = places.iter().map(|place| place[axis]);
         let (low, high) = values.clone().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
         let scale = if high > low { PI / (high - low) } else { 0.0 };
-        (0..counts).map(|count| values.clone().map(|x| (count as f64 * scale * (x - low)).cos()).collect()).collect()
+        let mut waves: Vec<Vec<f64>> = vec![vec![1.0; places.len()], values.map(|x| (scale * (x - low)).cos()).collect()];
+        for count in 2..counts {
+            // cos nx = 2 cos x cos (n - 1)x - cos (n - 2)x
+            let (before, last) = (&waves[count - 2], &waves[count - 1]);
+            waves.push(waves[1].iter().zip(last).zip(before).map(|((base, last), before)| 2.0 * base * last - before).collect());
+        }
+        waves
     };
     let (vertical, horizontal) = (along(0), along(1));
     Mat::from_fn(roots.len(), columns, |point, column| {
