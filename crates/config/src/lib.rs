@@ -7,6 +7,7 @@
 //!
 //! - [`Source`] is a text under a name; a [`Span`] is a piece of it.
 //! - [`parse`] makes a [`Node`] of it: JSON's values, each with its source and span. [`to_yaml`] is the way back.
+//! - [`expand`] makes a tree of each combination of values that `matrix:` asks for.
 //! - [`set`] changes one value, as `--set attack.share=0.05` asks; [`whole_assignment`] is how it should have asked.
 //! - [`validate`] checks a tree against a JSON Schema and finds all mistakes.
 //! - [`deserialize`] makes any [`serde::Deserialize`] type of a tree. A field of type [`Node`] gets its part of the tree as
@@ -40,6 +41,7 @@
 mod deserialize;
 mod diagnostic;
 mod emit;
+mod matrix;
 mod node;
 mod parse;
 mod render;
@@ -52,6 +54,7 @@ mod validate;
 pub use deserialize::deserialize;
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use emit::to_yaml;
+pub use matrix::{Cell, MATRIX, expand};
 pub use node::{Entry, Map, Node, Value};
 pub use parse::parse;
 pub use set::{set, whole_assignment};

@@ -36,7 +36,7 @@ pub fn set(root: &mut Node, assignment: &str) -> Result<(), Diagnostics> {
             let dotted = path.replace('[', ".").replace(']', "");
             return Err(error(span, "items of lists stand behind a dot").help(format!("write `--set {dotted}={value}`")).into());
         }
-        steps.push((key, span));
+        steps.push((key, Some(span)));
         start = span.end + 1;
     }
     if value.trim().is_empty() {
@@ -58,7 +58,8 @@ pub fn whole_assignment(node: &Node, first: &str) -> Option<String> {
     (!field.contains('.')).then(|| format!("{OPTION}'{path}={{ {first}, {field}: {value} }}'"))
 }
 
-fn assign(node: &mut Node, path: &[(&str, Span)], source: &Source, value: Node) -> Result<(), Diagnostics> {
+/// Sets the value at a path of keys, each with its place in `source`.
+pub(crate) fn assign(node: &mut Node, path: &[(&str, Option<Span>)], source: &Source, value: Node) -> Result<(), Diagnostics> {
     let [(key, span), rest @ ..] = path else {
         *node = value;
         return Ok(());
@@ -79,9 +80,9 @@ fn assign(node: &mut Node, path: &[(&str, Span)], source: &Source, value: Node) 
         Value::Map(map) => match map.get_mut(key) {
             Some(child) if !rest.is_empty() => assign(child, rest, source, value),
             _ => {
-                let mut child = Node { value: Value::Null, span: Some(*span), source: source.clone() };
+                let mut child = Node { value: Value::Null, span: *span, source: source.clone() };
                 assign(&mut child, rest, source, value)?;
-                map.insert(*key, Some(*span), child);
+                map.insert(*key, *span, child);
                 Ok(())
             }
         },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 
-use bezoar_config::{Diagnostics, Node, Source, deserialize, parse, set, to_yaml, validate};
+use bezoar_config::{Diagnostics, Node, Source, deserialize, expand, parse, set, to_yaml, validate};
 use insta::assert_snapshot;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
@@ -252,6 +252,30 @@ fn assignments() {
         let mut node = parse(&source("name: a\nattack: { share: 0.15 }\ndetect: [{}, {}]\n")).unwrap();
         let checked = set(&mut node, assignment).and_then(|()| check_node(node.without("detect")));
         entry(&mut page, assignment, &checked.expect_err(assignment));
+    }
+    assert_snapshot!(page);
+}
+
+#[test]
+fn matrices() {
+    let mut page = String::new();
+    for matrix in [
+        "[1, 2]",
+        "3",
+        "{}",
+        "{ seed: [] }",
+        "{ attack..share: [0.1] }",
+        "{ name.first: [a, b] }",
+        "{ detect.2.k: [3] }",
+        "{ attack.share: [0.1, 0.2], exclude: { attack.share: 0.1 } }",
+        "{ attack.share: [0.1, 0.2], exclude: [{ atack.share: 0.1 }] }",
+        "{ attack.share: [0.1, 0.2], exclude: [{ attack.share: 0.3 }] }",
+        "{ attack.share: [0.1], exclude: [{ attack.share: 0.1 }] }",
+        "{ attack.share: [0.1], include: [0.2] }",
+        &format!("{{ a: &many [{}], b: *many, c: *many, d: *many, e: *many, f: *many }}", "x, ".repeat(60)),
+    ] {
+        let text = format!("name: a\nattack: {{ share: 0.15 }}\ndetect: [{{}}, {{}}]\nmatrix: {matrix}\n");
+        entry(&mut page, &text, &expand(&parse(&source(&text)).unwrap()).expect_err(matrix));
     }
     assert_snapshot!(page);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bezoar_config::{Map, Node, Source, Value, deserialize, parse, set, suggest, to_yaml, validate};
+use bezoar_config::{Map, Node, Source, Value, deserialize, expand, parse, set, suggest, to_yaml, validate};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -158,6 +158,46 @@ proptest! {
         if !["/a", "/a/b"].contains(&pointer.as_str()) {
             prop_assert_eq!(after.pointer("/a/b/x"), Some(&json!(1)));
         }
+    }
+
+    #[test]
+    fn a_matrix_is_the_product_of_its_lists_without_what_it_excludes(
+        (a, b, seeds) in (vec(0_i64..5, 1..4), vec(0_i64..5, 1..4), vec(0_i64..5, 1..4)), without in (0_i64..5, 0_i64..5), further in vec(0_i64..9, 1..4)
+    ) {
+        let meets = |a: i64, b: i64| (a, b) == without;
+        let excluded = a.iter().any(|&a| b.iter().any(|&b| meets(a, b)));
+        let exclude = if excluded { json!([{ "x.a": without.0, "x.b": without.1 }]) } else { json!([]) };
+        let file = json!({
+            "x": { "a": -1, "kept": true }, "seed": -1,
+            "matrix": { "x.a": a, "x.b": b, "seed": seeds, "exclude": exclude, "include": [{ "x.a": further }, { "seed": 77 }] },
+        });
+        let cells: Vec<Json> = expand(&Node::from_json(file.clone())).unwrap().iter().map(|cell| cell.node.to_json()).collect();
+        let mut expected = Vec::new();
+        for &a in &a {
+            for &b in b.iter().filter(|&&b| !meets(a, b)) {
+                expected.extend(seeds.iter().map(|seed| json!({ "x": { "a": a, "kept": true, "b": b }, "seed": seed })));
+            }
+        }
+        expected.extend(further.iter().map(|a| json!({ "x": { "a": a, "kept": true }, "seed": -1 })));
+        expected.push(json!({ "x": { "a": -1, "kept": true }, "seed": 77 }));
+        let mut distinct: Vec<Json> = Vec::new();
+        for cell in expected {
+            if !distinct.contains(&cell) {
+                distinct.push(cell);
+            }
+        }
+        prop_assert_eq!(cells, distinct);
+    }
+
+    #[test]
+    fn settings_name_what_a_cell_is(values in vec(0_i64..5, 1..4)) {
+        let file = Node::from_json(json!({ "k": 0, "matrix": { "k": values } }));
+        for cell in expand(&file).unwrap() {
+            prop_assert_eq!(cell.settings.len(), 1);
+            prop_assert_eq!((&cell.settings[0].0[..], cell.settings[0].1.to_json()), ("k", cell.node.to_json()["k"].clone()));
+        }
+        let plain = file.without("matrix");
+        prop_assert_eq!(expand(&plain).unwrap()[0].node.to_json(), plain.to_json());
     }
 
     #[test]
