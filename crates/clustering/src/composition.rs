@@ -1,6 +1,6 @@
 use bezoar_core::{
-    ClassOrigin, ClassRef, ClusteredClass, Clusterer, Context, Decision, Detector, Error, ImageSet, Part, Representation, Result, Suspect,
-    Transform, Verdict,
+    ClassOrigin, ClassRef, ClusteredClass, Clusterer, Context, Decided, Decision, Detector, Error, ImageSet, Part, Representation, Result,
+    Suspect, Transform, Verdict,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -70,12 +70,13 @@ impl Composition {
         }
         let silhouette = silhouette(&features, &clustering);
         let origin = Some(ClassOrigin { suspect, class: class.label, rows: class.rows });
-        let decided = self.decide.decide(cx, &ClusteredClass { features: &features, clustering: &clustering, silhouette, origin })?;
+        let mut decided = self.decide.decide(cx, &ClusteredClass { features: &features, clustering: &clustering, silhouette, origin })?;
         if decided.flagged.len() != features.len() {
             let problem = format!("the decision `{}` judged {} of {} rows", self.decide.name(), decided.flagged.len(), features.len());
             return Err(Error::request(problem));
         }
-        let scores = decided.scores.unwrap_or_else(|| distance_to_bulk(&features, &clustering));
-        Ok(Finding { scores, flagged: decided.flagged, statistic: silhouette, p_value: decided.p_value, reason: decided.reason })
+        let scores = decided.scores.take().unwrap_or_else(|| distance_to_bulk(&features, &clustering));
+        let Decided { flagged, p_value, reason, .. } = decided;
+        Ok(Finding { scores, flagged, clusters: clustering.labels, statistic: silhouette, p_value, reason })
     }
 }

@@ -39,6 +39,8 @@ pub struct Finding {
     pub scores: Vec<f64>,
     /// The accused images of the class.
     pub flagged: Vec<bool>,
+    /// The cluster of each image of the class, none for noise; empty where the detector does not cluster.
+    pub clusters: Vec<Option<u32>>,
     /// How much the class looks poisoned.
     pub statistic: Option<f64>,
     /// Chance of such evidence in a clean class, where the detector knows it.
@@ -104,7 +106,7 @@ impl Scan<'_> {
         let scan = |(class, rows): &(u32, Vec<usize>)| {
             cx.check()?;
             let finding = if let Some(reason) = self.reason_to_skip(*class, rows.len(), suspects.as_deref()) {
-                Finding { scores: Vec::new(), flagged: Vec::new(), statistic: None, p_value: None, reason }
+                Finding { scores: Vec::new(), flagged: Vec::new(), clusters: Vec::new(), statistic: None, p_value: None, reason }
             } else {
                 let class_cx = cx.stage(&format!("class {class}"));
                 let class = Class { features: source.select(rows)?, label: *class, rows, images };
@@ -120,7 +122,11 @@ impl Scan<'_> {
             correct(&mut findings, level);
         }
         for ((class, rows), finding) in classes.into_iter().zip(findings) {
-            let Finding { scores, flagged, statistic, p_value, reason } = finding;
+            let Finding { scores, flagged, clusters, statistic, p_value, reason } = finding;
+            if !clusters.is_empty() {
+                verdict.clusters.resize(images.len(), None);
+                rows.iter().zip(clusters).for_each(|(&row, cluster)| verdict.clusters[row] = cluster);
+            }
             for ((row, score), flagged) in rows.into_iter().zip(scores).zip(flagged) {
                 verdict.scores[row] = Some(score);
                 verdict.flagged[row] = flagged;
@@ -167,7 +173,8 @@ mod tests {
     use super::*;
 
     fn finding(p_value: f64) -> Finding {
-        Finding { scores: vec![1.0], flagged: vec![true], statistic: None, p_value: Some(p_value), reason: "found".to_owned() }
+        let (scores, flagged, reason) = (vec![1.0], vec![true], "found".to_owned());
+        Finding { scores, flagged, clusters: Vec::new(), statistic: None, p_value: Some(p_value), reason }
     }
 
     #[test]

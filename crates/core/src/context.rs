@@ -30,6 +30,12 @@ impl Context {
         Self::new(seed, Device::Cpu, Arc::new(Silent), Cancel::default())
     }
 
+    /// The context of another run with the same progress and cancellation.
+    #[must_use]
+    pub fn of_run(&self, seed: u64, device: Device) -> Self {
+        Self { seed, stage: String::new(), device, ..self.clone() }
+    }
+
     /// The context of a stage or a part of it; its random streams are its own.
     #[must_use]
     pub fn stage(&self, name: &str) -> Self {

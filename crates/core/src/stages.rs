@@ -1,9 +1,11 @@
 //! One object-safe trait a stage of the pipeline. Each is a [`Kind`] of plugin.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Batch, Context, FeatureSource, Features, GroundTruth, ImageSet, ImageShape, Kind, Pairwise, Part, Result, Verdict, highest};
@@ -29,7 +31,7 @@ impl Splits {
 }
 
 /// Images in each split.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Counts {
     /// Training images.
@@ -70,7 +72,7 @@ impl std::fmt::Display for Counts {
 }
 
 /// An image that was left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Skipped {
     /// The file, or the table and its row.
     pub path: String,
@@ -409,7 +411,7 @@ pub struct Outcome {
 }
 
 /// One number of a result.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Measurement {
     /// What was measured, such as `tpr` or `attack-success`.
     pub metric: String,
@@ -422,7 +424,7 @@ pub struct Measurement {
 }
 
 /// The samples that a measurement covers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// The whole set.
@@ -433,10 +435,20 @@ pub enum Scope {
     Class(String),
 }
 
+/// Puts a net that was trained anew to the tests of a run.
+pub trait Retrial: Sync {
+    /// What the net that the run's recipe makes of `images` says of the clean test images, and of the triggered ones if there was an attack. The
+    /// run's own images give what the run found.
+    ///
+    /// # Errors
+    /// When training fails or is cancelled. Nets that were trained before are not trained again.
+    fn predictions(&self, images: &ImageSet) -> Result<(Predictions, Option<Predictions>)>;
+}
+
 /// Scores a run, against the truth where it is known.
 pub trait Metric: Send + Sync {
     /// The figures, in the order in which they should be shown.
-    fn measure(&self, outcome: &Outcome) -> Result<Vec<Measurement>>;
+    fn measure(&self, cx: &Context, outcome: &Outcome, retrial: &dyn Retrial) -> Result<Vec<Measurement>>;
 }
 
 /// A finished run, for reports.
@@ -449,6 +461,10 @@ pub struct Report<'a> {
     pub timings: &'a [(String, f64)],
     /// The pipeline with all defaults filled in, as YAML.
     pub resolved: &'a str,
+    /// What became of the relevance that each representation shares out, by its name; see [`Representation::balance`].
+    pub balances: &'a BTreeMap<String, serde_json::Value>,
+    /// What it ran on, in words.
+    pub machine: &'a str,
 }
 
 /// Writes a finished run for people or programs to read.

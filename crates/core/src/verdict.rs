@@ -1,3 +1,4 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a detector says of a training set. Scores come first; flags are one rule's reading of them.
@@ -7,6 +8,10 @@ pub struct Verdict {
     pub scores: Vec<Option<f64>>,
     /// Whether each sample is accused, in row order.
     pub flagged: Vec<bool>,
+    /// The cluster of each sample within its class, in row order; none for noise and for classes that were not scanned. Empty where the
+    /// detector does not cluster.
+    #[serde(default)]
+    pub clusters: Vec<Option<u32>>,
     /// Each class, ascending.
     pub classes: Vec<ClassVerdict>,
     /// What the detector was told beyond data and model.
@@ -14,7 +19,7 @@ pub struct Verdict {
 }
 
 /// What a detector says of a class.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClassVerdict {
     /// The label.
     pub class: u32,
@@ -29,7 +34,7 @@ pub struct ClassVerdict {
 }
 
 /// Something that a detector was told beyond data and model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Input {
     /// Such as `share` or `suspects`.
     pub name: String,
@@ -40,7 +45,7 @@ pub struct Input {
 }
 
 /// Where a detector's input comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// Worked out from data and model.
@@ -54,6 +59,6 @@ pub enum Origin {
 impl Verdict {
     /// A verdict that scores and accuses nothing yet.
     pub fn empty(samples: usize) -> Self {
-        Self { scores: vec![None; samples], flagged: vec![false; samples], classes: Vec::new(), inputs: Vec::new() }
+        Self { scores: vec![None; samples], flagged: vec![false; samples], clusters: Vec::new(), classes: Vec::new(), inputs: Vec::new() }
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bezoar_core::{Measurement, Metric, Outcome, Plugin, Predictions, Result, Role, Scope, register};
+use bezoar_core::{Context, Measurement, Metric, Outcome, Plugin, Predictions, Result, Retrial, Role, Scope, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,7 @@ impl Plugin for AttackSuccess {
 register!(AttackSuccess);
 
 impl Metric for AttackSuccess {
-    fn measure(&self, outcome: &Outcome) -> Result<Vec<Measurement>> {
+    fn measure(&self, _: &Context, outcome: &Outcome, _: &dyn Retrial) -> Result<Vec<Measurement>> {
         let of_net = |metric: &str, scope, value| Measurement { metric: metric.to_owned(), detector: None, scope, value };
         let mut measurements = vec![of_net("accuracy", Scope::All, share_as_expected(&outcome.test, |_| true))];
         let Some(truth) = &outcome.truth else { return Ok(measurements) };
@@ -71,7 +71,7 @@ impl Metric for AttackSuccess {
 }
 
 /// The share of some rows that the net takes for what is expected; none of no rows.
-fn share_as_expected(predictions: &Predictions, is_meant: impl Fn(usize) -> bool) -> Option<f64> {
+pub(crate) fn share_as_expected(predictions: &Predictions, is_meant: impl Fn(usize) -> bool) -> Option<f64> {
     let rows: Vec<usize> = (0..predictions.expected.len()).filter(|row| is_meant(*row)).collect();
     let as_expected = rows.iter().filter(|row| predictions.expected[**row] == predictions.predicted[**row]).count();
     (!rows.is_empty()).then(|| as_expected as f64 / rows.len() as f64)

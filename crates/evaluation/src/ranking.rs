@@ -25,6 +25,24 @@ pub fn roc_auc(samples: &[(f64, bool)]) -> Option<f64> {
     (pairs > 0).then(|| half_wins as f64 / (2 * pairs) as f64)
 }
 
+/// The ROC curve from `[0, 0]` to `[1, 1]`: the false and the true positive rate at each threshold that tells scores apart. None unless there are
+/// positives and negatives.
+pub fn roc_curve(samples: &[(f64, bool)]) -> Option<Vec<[f64; 2]>> {
+    let positives = samples.iter().filter(|sample| sample.1).count();
+    let negatives = samples.len() - positives;
+    if positives == 0 || negatives == 0 {
+        return None;
+    }
+    let (mut hits, mut alarms) = (0, 0);
+    let mut curve = vec![[0.0; 2]];
+    for (positive, negative) in steps(samples) {
+        hits += positive;
+        alarms += negative;
+        curve.push([alarms as f64 / negatives as f64, hits as f64 / positives as f64]);
+    }
+    Some(curve)
+}
+
 /// Area under the precision-recall curve as a step function: the mean over all positives of the precision at their score. None without
 /// positives.
 pub fn average_precision(samples: &[(f64, bool)]) -> Option<f64> {
@@ -35,6 +53,34 @@ pub fn average_precision(samples: &[(f64, bool)]) -> Option<f64> {
         sum += positive as f64 * positives as f64 / seen as f64;
     }
     (positives > 0).then(|| sum / positives as f64)
+}
+
+/// The largest true positive rate at a threshold that accuses at most the share `fpr` of the negatives. Equal scores stand on one side of every
+/// threshold, and nothing is interpolated. None unless there are both.
+pub fn true_positive_rate_at(samples: &[(f64, bool)], fpr: f64) -> Option<f64> {
+    let positives = samples.iter().filter(|sample| sample.1).count();
+    let negatives = samples.len() - positives;
+    let (mut hits, mut alarms) = (0, 0);
+    for (positive, negative) in steps(samples) {
+        if (alarms + negative) as f64 > fpr * negatives as f64 {
+            break;
+        }
+        hits += positive;
+        alarms += negative;
+    }
+    (positives > 0 && negatives > 0).then(|| hits as f64 / positives as f64)
+}
+
+/// The share of positives among the `k` highest scores; of equal scores at the edge, each is taken as often as the others. None of fewer than
+/// `k` samples.
+pub fn precision_at(samples: &[(f64, bool)], k: usize) -> Option<f64> {
+    let (mut hits, mut left) = (0.0, k);
+    for (positive, negative) in steps(samples) {
+        let taken = left.min(positive + negative);
+        hits += positive as f64 * taken as f64 / (positive + negative) as f64;
+        left -= taken;
+    }
+    (k > 0 && left == 0).then(|| hits / k as f64)
 }
 
 #[cfg(test)]
@@ -65,11 +111,43 @@ mod tests {
     }
 
     #[test]
+    fn the_curve_takes_equal_scores_in_one_step() {
+        let samples = [(3.0, true), (2.0, true), (2.0, false), (1.0, false)];
+        assert_eq!(roc_curve(&samples), Some(vec![[0.0, 0.0], [0.0, 0.5], [0.5, 1.0], [1.0, 1.0]]));
+        assert_eq!([roc_curve(&[(1.0, true)]), roc_curve(&[(1.0, false)])], [None, None]);
+    }
+
+    #[test]
     fn the_two_zeros_are_one_score() {
         assert_eq!(roc_auc(&[(0.0, true), (-0.0, false)]), Some(0.5));
     }
 
+    #[test]
+    fn a_threshold_keeps_equal_scores_together() {
+        let samples = [(3.0, true), (2.0, true), (2.0, false), (1.0, true), (1.0, false), (0.0, false)];
+        assert_eq!(
+            [0.0, 0.3, 0.4, 0.7, 1.0].map(|fpr| true_positive_rate_at(&samples, fpr)),
+            [1.0, 1.0, 2.0, 3.0, 3.0].map(|hits| Some(hits / 3.0))
+        );
+        assert_eq!([1, 2, 3, 6].map(|k| precision_at(&samples, k)), [Some(1.0), Some(0.75), Some(2.0 / 3.0), Some(0.5)]);
+        assert_eq!([0, 7].map(|k| precision_at(&samples, k)), [None; 2]);
+        assert_eq!(true_positive_rate_at(&[(1.0, true)], 0.1), None);
+    }
+
     proptest! {
+        #[test]
+        fn more_false_alarms_never_find_less(samples in samples(), (a, b) in (0.0..1.0_f64, 0.0..1.0_f64)) {
+            let found = [a.min(b), a.max(b), 1.0].map(|fpr| true_positive_rate_at(&samples, fpr));
+            prop_assert!(found[0] <= found[1] && [None, Some(1.0)].contains(&found[2]));
+        }
+
+        #[test]
+        fn precision_of_all_is_the_share_of_positives_and_bounded_before(samples in samples(), k in 1..40_usize) {
+            let positives = samples.iter().filter(|sample| sample.1).count() as f64;
+            prop_assert!(precision_at(&samples, samples.len()).is_none_or(|all| (all - positives / samples.len() as f64).abs() < 1e-12));
+            prop_assert!(precision_at(&samples, k).is_none_or(|share| (0.0..=(positives / k as f64).min(1.0) + 1e-12).contains(&share)));
+        }
+
         #[test]
         fn the_area_is_the_share_of_pairs_in_order(samples in samples()) {
             let (mut half_wins, mut pairs) = (0, 0);
@@ -81,6 +159,14 @@ mod tests {
             }
             let naive = (pairs > 0).then(|| f64::from(half_wins) / f64::from(2 * pairs));
             prop_assert_eq!(roc_auc(&samples), naive);
+        }
+
+        #[test]
+        fn the_area_is_what_lies_under_the_curve(samples in samples()) {
+            let slab = |step: &[[f64; 2]]| (step[1][0] - step[0][0]) * f64::midpoint(step[0][1], step[1][1]);
+            let under = roc_curve(&samples).map(|curve| curve.windows(2).map(slab).sum::<f64>());
+            prop_assert_eq!(under.is_some(), roc_auc(&samples).is_some());
+            prop_assert!(under.zip(roc_auc(&samples)).is_none_or(|(under, area)| (under - area).abs() < 1e-12));
         }
 
         #[test]

@@ -38,7 +38,7 @@ impl SpectralSignatures {
             flagged[row] = true;
         }
         let reason = format!("the {accused} highest scores of {rows}: {} times the given share of {}", self.multiplier, self.share);
-        Ok(Finding { scores, flagged, statistic, p_value: None, reason })
+        Ok(Finding { scores, flagged, clusters: Vec::new(), statistic, p_value: None, reason })
     }
 }
 

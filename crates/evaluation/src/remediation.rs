@@ -1,0 +1,126 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bezoar_core::{Context, Measurement, Metric, Outcome, Plugin, Predictions, Result, Retrial, Scope, register};
+use rand::seq::index;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::attack_success::share_as_expected;
+
+/// What is left of the backdoor once the accused images are removed and the net is trained again: what a detector is for.
+///
+/// For each detector, `accuracy-after` on the clean test images and, with an attack, `attack-success-after` on the triggered ones; beside them
+/// what removing as many images at random gives (`accuracy-after-random`, `attack-success-after-random`), and for the net as such what removing
+/// exactly the poison gives (`accuracy-after-perfect`, `attack-success-after-perfect`). `accuracy-lost` is by how much the accuracy on a class
+/// fell, for each class of the test images; over the whole set, it is the most that any class lost. A detector that accuses nobody leaves the net
+/// as it is.
+///
+/// Each filter costs a training, or two for a detector; trained nets stay in the cache.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Remediation {}
+
+impl Plugin for Remediation {
+    type Kind = dyn Metric;
+    const NAME: &'static str = "remediation";
+
+    fn example() -> Self {
+        Self {}
+    }
+
+    fn build(self) -> Result<Arc<dyn Metric>> {
+        Ok(Arc::new(self))
+    }
+}
+
+register!(Remediation);
+
+impl Metric for Remediation {
+    fn measure(&self, cx: &Context, outcome: &Outcome, retrial: &dyn Retrial) -> Result<Vec<Measurement>> {
+        let trial = Trial { outcome, retrial };
+        let mut measurements = Vec::new();
+        if let Some(truth) = &outcome.truth {
+            let poison: Vec<bool> = (0..truth.roles.len()).map(|row| truth.is_poison(row)).collect();
+            measurements.extend(figures("-perfect", None, trial.without(&poison)?.as_ref()));
+        }
+        for detection in &outcome.detections {
+            let detector = Some(detection.detector.as_str());
+            let flagged = &detection.verdict.flagged;
+            let filtered = trial.without(flagged)?;
+            measurements.extend(figures("", detector, filtered.as_ref()));
+            let random = trial.without(&drawn(cx, flagged, &detection.detector))?;
+            measurements.extend(figures("-random", detector, random.as_ref()));
+            if let Some(Tests { clean, .. }) = &filtered {
+                measurements.extend(accuracy_lost(outcome, detector, clean));
+            }
+        }
+        Ok(measurements)
+    }
+}
+
+/// What a net says of the test images.
+struct Tests {
+    clean: Predictions,
+    triggered: Option<Predictions>,
+}
+
+/// A run that can be repeated without some images.
+struct Trial<'a> {
+    outcome: &'a Outcome,
+    retrial: &'a dyn Retrial,
+}
+
+impl Trial<'_> {
+    /// The tests of a net trained without some of the images; none where fewer than two classes are left to learn.
+    fn without(&self, removed: &[bool]) -> Result<Option<Tests>> {
+        let kept: Vec<usize> = (0..removed.len()).filter(|&row| !removed[row]).collect();
+        let classes: BTreeSet<u32> = kept.iter().map(|&row| self.outcome.images.label(row)).collect();
+        let (clean, triggered) = match classes.len() {
+            0 | 1 => return Ok(None),
+            _ if kept.len() == removed.len() => (self.outcome.test.clone(), self.outcome.triggered.clone()),
+            _ => self.retrial.predictions(&self.outcome.images.select(&kept))?,
+        };
+        Ok(Some(Tests { clean, triggered }))
+    }
+}
+
+/// As many images as are flagged, drawn from all.
+fn drawn(cx: &Context, flagged: &[bool], detector: &str) -> Vec<bool> {
+    let count = flagged.iter().filter(|flagged| **flagged).count();
+    let mut drawn = vec![false; flagged.len()];
+    index::sample(&mut cx.rng(&format!("random filter beside {detector}")), flagged.len(), count)
+        .into_iter()
+        .for_each(|row| drawn[row] = true);
+    drawn
+}
+
+/// Accuracy and attack success of a net after a filter.
+fn figures(filter: &str, detector: Option<&str>, tests: Option<&Tests>) -> Vec<Measurement> {
+    let figure = |metric: &str, predictions: &Predictions| Measurement {
+        metric: format!("{metric}-after{filter}"),
+        detector: detector.map(str::to_owned),
+        scope: Scope::All,
+        value: share_as_expected(predictions, |_| true),
+    };
+    let Some(Tests { clean, triggered }) = tests else { return Vec::new() };
+    std::iter::once(figure("accuracy", clean)).chain(triggered.iter().map(|triggered| figure("attack-success", triggered))).collect()
+}
+
+/// By how much the accuracy on each class of the test images fell, after the most that any lost.
+fn accuracy_lost(outcome: &Outcome, detector: Option<&str>, after: &Predictions) -> Vec<Measurement> {
+    let before = &outcome.test;
+    let of_class = |predictions: &Predictions, label: u32| share_as_expected(predictions, |row| predictions.labels[row] == label);
+    let classes: BTreeSet<u32> = before.labels.iter().copied().collect();
+    let lost: Vec<(u32, f64)> =
+        classes.into_iter().filter_map(|label| Some((label, of_class(before, label)? - of_class(after, label)?))).collect();
+    let most = lost.iter().map(|(_, lost)| *lost).reduce(f64::max).map(|most| (Scope::All, most));
+    let scoped = lost.iter().map(|&(label, lost)| (Scope::Class(outcome.images.classes()[label as usize].clone()), lost));
+    let named = |(scope, value)| Measurement {
+        metric: "accuracy-lost".to_owned(),
+        detector: detector.map(str::to_owned),
+        scope,
+        value: Some(value),
+    };
+    most.into_iter().chain(scoped).map(named).collect()
+}

@@ -1,0 +1,274 @@
+use bezoar_core::{Context, Measurement, Scope};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Paired, Ranks, Summary, average_ranks, holm};
+
+/// The axis whose cells are repeats of each other.
+pub const SEED: &str = "seed";
+
+/// What detectors are compared by.
+const COMPARED: [(&str, Scope); 2] = [("auroc", Scope::Attacked), ("f1", Scope::All)];
+
+/// One cell of a study.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Cell {
+    /// Its value of each axis; empty where it does not set the axis.
+    pub settings: Vec<String>,
+    /// The folder of its run.
+    pub run: String,
+    /// Why there is no result; none where there is one.
+    pub problem: Option<String>,
+}
+
+/// The figures of a study.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Results {
+    /// Version of this format: 1.
+    pub version: u32,
+    /// The study's name.
+    pub name: String,
+    /// The paths that cells differ in.
+    pub axes: Vec<String>,
+    /// All cells, in the order of the matrix.
+    pub cells: Vec<Cell>,
+    /// Cells that differ in the seed alone, together.
+    pub groups: Vec<Group>,
+    /// Each two detectors over the cells in which the attack worked.
+    pub comparisons: Vec<Comparison>,
+    /// All detectors over these cells.
+    pub rankings: Vec<Ranking>,
+}
+
+/// The runs of one setting.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Group {
+    /// The value of each axis; that of the seed is empty.
+    pub settings: Vec<String>,
+    /// The finished runs, as positions in the list of cells.
+    pub cells: Vec<usize>,
+    /// What was measured over the whole set and over the attacked classes.
+    pub figures: Vec<Figure>,
+}
+
+/// A figure over the runs of a group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Figure {
+    /// What was measured.
+    pub metric: String,
+    /// Of which detector; none for figures of the net.
+    pub detector: Option<String>,
+    /// Over what.
+    pub scope: Scope,
+    /// Over the runs in which it is defined.
+    pub summary: Summary,
+}
+
+/// Two detectors over the same cells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Comparison {
+    /// What is compared.
+    pub metric: String,
+    /// Over what.
+    pub scope: Scope,
+    /// One detector.
+    pub first: String,
+    /// The other one.
+    pub second: String,
+    /// The first less the second.
+    pub paired: Paired,
+    /// The p-value, corrected for all pairs of detectors (Holm 1979).
+    pub corrected: f64,
+}
+
+/// How detectors rank over the same cells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Ranking {
+    /// What they are ranked by.
+    pub metric: String,
+    /// Over what.
+    pub scope: Scope,
+    /// The detectors.
+    pub detectors: Vec<String>,
+    /// Their ranks.
+    pub ranks: Ranks,
+}
+
+impl Results {
+    /// The figures of cells, each with its measurements if it is finished. Random draws come from `cx`, by what is measured, so that a further
+    /// cell changes no interval but those that it belongs to.
+    pub fn of(cx: &Context, name: &str, axes: &[String], cells: Vec<(Cell, Option<Vec<Measurement>>)>) -> Self {
+        let (cells, measured): (Vec<Cell>, Vec<Option<Vec<Measurement>>>) = cells.into_iter().unzip();
+        let working: Vec<&[Measurement]> = measured.iter().flatten().map(Vec::as_slice).filter(|run| !attack_failed(run)).collect();
+        Self {
+            version: 1,
+            name: name.to_owned(),
+            axes: axes.to_vec(),
+            groups: groups(cx, axes, &cells, &measured),
+            comparisons: COMPARED.iter().flat_map(|(metric, scope)| comparisons(cx, metric, scope, &working)).collect(),
+            rankings: COMPARED.iter().filter_map(|(metric, scope)| ranking(metric, scope, &working)).collect(),
+            cells,
+        }
+    }
+}
+
+fn groups(cx: &Context, axes: &[String], cells: &[Cell], measured: &[Option<Vec<Measurement>>]) -> Vec<Group> {
+    let mut groups: Vec<(Vec<String>, Vec<usize>)> = Vec::new();
+    for (at, cell) in cells.iter().enumerate() {
+        let settings: Vec<String> =
+            axes.iter().zip(&cell.settings).map(|(axis, value)| if axis == SEED { String::new() } else { value.clone() }).collect();
+        let finished = measured[at].is_some().then_some(at);
+        match groups.iter_mut().find(|(of, _)| *of == settings) {
+            Some((_, cells)) => cells.extend(finished),
+            None => groups.push((settings, finished.into_iter().collect())),
+        }
+    }
+    let figures = |settings: &[String], runs: &[usize]| {
+        let of_group: Vec<&Measurement> = runs.iter().filter_map(|&at| measured[at].as_ref()).flatten().collect();
+        let mut figures: Vec<Figure> = Vec::new();
+        for one in of_group.iter().filter(|one| !matches!(one.scope, Scope::Class(_))) {
+            let same = |metric: &str, detector: &Option<String>, scope: &Scope| {
+                (metric, detector, scope) == (&one.metric, &one.detector, &one.scope)
+            };
+            if figures.iter().any(|figure| same(&figure.metric, &figure.detector, &figure.scope)) {
+                continue;
+            }
+            let values: Vec<f64> = of_group
+                .iter()
+                .filter(|other| same(&other.metric, &other.detector, &other.scope))
+                .filter_map(|other| other.value)
+                .collect();
+            let mut rng = cx.rng(&format!("{settings:?} {} {:?} {:?}", one.metric, one.detector, one.scope));
+            figures.extend(Summary::of(&values, &mut rng).map(|summary| Figure {
+                metric: one.metric.clone(),
+                detector: one.detector.clone(),
+                scope: one.scope.clone(),
+                summary,
+            }));
+        }
+        figures
+    };
+    groups.into_iter().map(|(settings, cells)| Group { figures: figures(&settings, &cells), settings, cells }).collect()
+}
+
+/// A figure of a run; none where it is undefined or was not measured.
+fn value(run: &[Measurement], metric: &str, detector: Option<&str>, scope: &Scope) -> Option<f64> {
+    run.iter().find(|one| (one.metric.as_str(), one.detector.as_deref(), &one.scope) == (metric, detector, scope))?.value
+}
+
+/// Whether the backdoor did not take hold, so that detectors had nothing to find.
+fn attack_failed(run: &[Measurement]) -> bool {
+    let of_net = |metric| value(run, metric, None, &Scope::All);
+    of_net("attack-success").zip(of_net("attack-success-needed")).is_some_and(|(success, needed)| success < needed)
+}
+
+/// The detectors of which a figure is measured, in the order of the runs.
+fn detectors<'a>(metric: &str, scope: &Scope, runs: &[&'a [Measurement]]) -> Vec<&'a str> {
+    let mut detectors = Vec::new();
+    for one in runs.iter().flat_map(|run| run.iter()).filter(|one| one.metric == metric && one.scope == *scope && one.value.is_some()) {
+        if let Some(detector) = one.detector.as_deref().filter(|name| !detectors.contains(name)) {
+            detectors.push(detector);
+        }
+    }
+    detectors
+}
+
+fn comparisons(cx: &Context, metric: &str, scope: &Scope, runs: &[&[Measurement]]) -> Vec<Comparison> {
+    let detectors = detectors(metric, scope, runs);
+    let mut comparisons: Vec<Comparison> = Vec::new();
+    for (at, &first) in detectors.iter().enumerate() {
+        for &second in &detectors[at + 1..] {
+            let of = |detector, run: &[Measurement]| value(run, metric, Some(detector), scope);
+            let pairs: Vec<(f64, f64)> = runs.iter().filter_map(|run| of(first, run).zip(of(second, run))).collect();
+            let paired = Paired::of(&pairs, &mut cx.rng(&format!("{metric} {scope:?} {first} {second}")));
+            comparisons.extend(paired.map(|paired| Comparison {
+                metric: metric.to_owned(),
+                scope: scope.clone(),
+                first: first.to_owned(),
+                second: second.to_owned(),
+                paired,
+                corrected: paired.p_value,
+            }));
+        }
+    }
+    let corrected = holm(&comparisons.iter().map(|comparison| comparison.paired.p_value).collect::<Vec<_>>());
+    comparisons.iter_mut().zip(corrected).for_each(|(comparison, corrected)| comparison.corrected = corrected);
+    comparisons
+}
+
+fn ranking(metric: &str, scope: &Scope, runs: &[&[Measurement]]) -> Option<Ranking> {
+    let detectors = detectors(metric, scope, runs);
+    let all =
+        |run: &&[Measurement]| detectors.iter().map(|detector| value(run, metric, Some(detector), scope)).collect::<Option<Vec<f64>>>();
+    let ranks = average_ranks(&runs.iter().filter_map(all).collect::<Vec<_>>())?;
+    Some(Ranking { metric: metric.to_owned(), scope: scope.clone(), detectors: detectors.into_iter().map(str::to_owned).collect(), ranks })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_detector(metric: &str, detector: &str, scope: Scope, value: Option<f64>) -> Measurement {
+        Measurement { metric: metric.to_owned(), detector: Some(detector.to_owned()), scope, value }
+    }
+
+    /// Two shares with three seeds each, one of which did not finish.
+    fn results(first: f64) -> Results {
+        let cell = |share: &str, seed: usize, auroc: Option<f64>| {
+            let problem = auroc.is_none().then(|| "out of memory".to_owned());
+            let cell = Cell { settings: vec![share.to_owned(), seed.to_string()], run: format!("s-{share}-{seed}"), problem };
+            let measured = auroc.map(|auroc| {
+                vec![
+                    of_detector("auroc", "a", Scope::Attacked, Some(auroc)),
+                    of_detector("auroc", "b", Scope::Attacked, Some(0.5)),
+                    of_detector("auroc", "a", Scope::Class("stop".to_owned()), Some(0.0)),
+                    of_detector("tpr", "b", Scope::Attacked, None),
+                ]
+            });
+            (cell, measured)
+        };
+        let cells = vec![
+            cell("0.1", 0, Some(first)),
+            cell("0.1", 1, Some(0.9)),
+            cell("0.1", 2, None),
+            cell("0.2", 0, Some(1.0)),
+            cell("0.2", 1, Some(0.25)),
+            cell("0.2", 2, Some(0.75)),
+        ];
+        Results::of(&Context::quiet(0), "test", &["attack.share".to_owned(), SEED.to_owned()], cells)
+    }
+
+    #[test]
+    fn seeds_are_repeats_and_failed_cells_count_in_no_mean() {
+        let results = results(0.7);
+        let [tenth, fifth] = &results.groups[..] else { panic!("two shares") };
+        assert_eq!((&tenth.settings[..], &tenth.cells[..]), (&["0.1".to_owned(), String::new()][..], &[0, 1][..]));
+        let of_a = |group: &Group| group.figures.iter().find(|figure| figure.detector.as_deref() == Some("a")).unwrap().summary;
+        assert_eq!((of_a(tenth).runs, of_a(fifth).runs), (2, 3));
+        assert!((of_a(tenth).mean - 0.8).abs() < 1e-12 && (of_a(fifth).mean - 2.0 / 3.0).abs() < 1e-12);
+        let names: Vec<_> = fifth.figures.iter().map(|figure| figure.metric.as_str()).collect();
+        assert_eq!(names, ["auroc", "auroc"], "neither classes nor what is never defined");
+    }
+
+    #[test]
+    fn detectors_are_compared_over_the_cells_that_have_both() {
+        let results = results(0.7);
+        let [comparison] = &results.comparisons[..] else { panic!("{:?}", results.comparisons) };
+        assert_eq!((comparison.first.as_str(), comparison.second.as_str(), comparison.paired.runs), ("a", "b", 5));
+        assert!((comparison.paired.difference - 0.22).abs() < 1e-12);
+        assert_eq!(results.rankings[0].ranks.ranks, [1.2, 1.8]);
+    }
+
+    #[test]
+    fn a_cell_changes_no_interval_but_its_own() {
+        let (before, after) = (results(0.7), results(0.2));
+        assert_eq!(before.groups[1], after.groups[1]);
+        assert_ne!(before.groups[0].figures[0].summary.interval, after.groups[0].figures[0].summary.interval);
+    }
+}
