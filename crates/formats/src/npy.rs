@@ -21,17 +21,26 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Array> {
 
 /// The array as the bytes of a `.npy` file of version 1, in row-major order.
 pub fn encode(array: &Array) -> Vec<u8> {
-    let sizes: Vec<String> = array.shape().iter().map(ToString::to_string).collect();
+    [beginning(array.shape(), descr(array.values())), array.values().to_le_bytes()].concat()
+}
+
+/// The beginning of a `.npy` file of 32-bit floats of this shape; they follow it in row-major order, the least byte first.
+pub fn floats(shape: &[usize]) -> Vec<u8> {
+    beginning(shape, descr(&Values::F32(Vec::new())))
+}
+
+fn beginning(shape: &[usize], descr: &str) -> Vec<u8> {
+    let sizes: Vec<String> = shape.iter().map(ToString::to_string).collect();
     // A tuple of one needs a comma.
     let sizes = sizes.join(", ") + if sizes.len() == 1 { "," } else { "" };
-    let mut header = format!("{{'descr': '{}', 'fortran_order': False, 'shape': ({sizes}), }}", descr(array.values()));
+    let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({sizes}), }}");
     let start = MAGIC.len() + 4;
     let padded = (start + header.len() + 1).next_multiple_of(ALIGNMENT);
     header.extend(std::iter::repeat_n(' ', padded - start - header.len() - 1));
     header.push('\n');
     // 64 dimensions of at most 20 digits each stay below 2^16 characters.
     let length = (header.len() as u16).to_le_bytes();
-    [MAGIC, &[1, 0], &length, header.as_bytes(), &array.values().to_le_bytes()].concat()
+    [MAGIC, &[1, 0], &length, header.as_bytes()].concat()
 }
 
 fn array(bytes: &[u8]) -> Result<Array, String> {

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+use bezoar_clustering as _;
 use bezoar_core::{Context, Plugin};
 use bezoar_report::{Html, Parquet};
 

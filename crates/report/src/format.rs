@@ -1,5 +1,7 @@
 //! Numbers in words and digits, the same on the page and in the terminal.
 
+use bezoar_core::Role;
+
 /// Stands where a figure is undefined.
 pub(crate) const UNDEFINED: &str = "–";
 
@@ -41,6 +43,15 @@ pub(crate) fn number(value: f64) -> String {
         format!("{value:.decimals$}")
     } else {
         format!("{value:.3e}")
+    }
+}
+
+/// What an attack made of an image, in a word.
+pub(crate) fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Clean => "clean",
+        Role::Poison => "poison",
+        Role::Cover => "cover",
     }
 }
 

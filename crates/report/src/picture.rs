@@ -4,6 +4,7 @@ use bezoar_core::Image;
 use image::{DynamicImage, GrayImage, ImageBuffer, RgbImage};
 
 use crate::colormap::color;
+use crate::field::Field;
 
 /// An image as it is, in colours or in grey.
 pub fn photo(image: &Image) -> DynamicImage {
@@ -20,22 +21,8 @@ pub fn photo(image: &Image) -> DynamicImage {
 /// A row of features of this shape in colours, red above zero and blue below, scaled by its largest magnitude: `[H, W]` as it is,
 /// `[C, H, W]` summed over channels, others row by row.
 pub fn heatmap(shape: &[usize], row: &[f32]) -> RgbImage {
-    let (height, width) = match *shape {
-        [height, width] | [_, height, width] => (height, width),
-        _ => {
-            let width = (row.len() as f64).sqrt().ceil() as usize;
-            (row.len().div_ceil(width), width)
-        }
-    };
-    let mut values = vec![0.0_f32; height * width];
-    for channel in row.chunks(values.len()) {
-        for (sum, value) in values.iter_mut().zip(channel) {
-            *sum += if value.is_finite() { *value } else { 0.0 };
-        }
-    }
-    let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-    let scale = if largest > 0.0 { largest.recip() } else { 0.0 };
-    ImageBuffer::from_fn(width as u32, height as u32, |x, y| image::Rgb(color(values[y as usize * width + x as usize] * scale)))
+    let Field { height, width, values } = Field::of(shape, row).scaled();
+    ImageBuffer::from_fn(width as u32, height as u32, |x, y| image::Rgb(color(values[y as usize * width + x as usize])))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bezoar_core::{Context, Detection, Error, Outcome, Plugin, Report, Reporter, Result, Role, register};
+use bezoar_core::{Context, Detection, Error, Outcome, Plugin, Report, Reporter, Result, register};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int32Type};
 use parquet::errors::{ParquetError, Result as ParquetResult};
@@ -10,6 +10,8 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::format::role_name;
 
 const FILE: &str = "scores.parquet";
 
@@ -91,7 +93,7 @@ fn put_detection(group: &mut SerializedRowGroupWriter<'_, Vec<u8>>, outcome: &Ou
     put::<DoubleType>(group, &scores.iter().copied().flatten().collect::<Vec<_>>(), Some(&present))?;
     put::<BoolType>(group, &detection.verdict.flagged, None)?;
     let roles = outcome.truth.as_ref().map_or(&[][..], |truth| &truth.roles);
-    put_text(group, roles.iter().map(|&role| word(role)), Some(&vec![i16::from(outcome.truth.is_some()); samples.len()]))
+    put_text(group, roles.iter().map(|&role| role_name(role)), Some(&vec![i16::from(outcome.truth.is_some()); samples.len()]))
 }
 
 fn put_text<'a>(
@@ -107,12 +109,4 @@ fn put<T: DataType>(group: &mut SerializedRowGroupWriter<'_, Vec<u8>>, values: &
     let mut column = group.next_column()?.ok_or_else(|| ParquetError::General("more columns than the schema has".into()))?;
     column.typed::<T>().write_batch(values, present, None)?;
     column.close()
-}
-
-fn word(role: Role) -> &'static str {
-    match role {
-        Role::Clean => "clean",
-        Role::Poison => "poison",
-        Role::Cover => "cover",
-    }
 }

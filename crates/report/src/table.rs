@@ -4,6 +4,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::format::percent;
 use crate::grid::{Row, rows};
 use crate::metric::{Metric, Unit, failed, lookup, net, success_by_class};
+use crate::paint::{Paint, pad, printable};
 
 /// The columns where there is a truth to compare with, as far as they were measured.
 const WITH_TRUTH: &[&str] = &["acc", "tpr", "tnr", "fpr", "f1", "auroc", "auprc", "cover-flagged"];
@@ -94,41 +95,4 @@ fn by_detector<'a>(measurements: &'a [Measurement], columns: &[Metric<'_>]) -> V
         }
     }
     blocks
-}
-
-/// `text` with spaces up to `width` columns of the terminal.
-fn pad(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
-}
-
-/// Names come from files: nothing in them may steer the terminal.
-fn printable(name: &str) -> String {
-    name.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
-}
-
-/// Escape sequences, if wanted.
-struct Paint {
-    color: bool,
-}
-
-impl Paint {
-    fn wrap(&self, code: &str, text: &str) -> String {
-        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
-    }
-
-    fn bold(&self, text: &str) -> String {
-        self.wrap("1", text)
-    }
-
-    fn dim(&self, text: &str) -> String {
-        self.wrap("2", text)
-    }
-
-    fn warning(&self, text: &str) -> String {
-        if text.is_empty() { String::new() } else { self.wrap("1;31", text) }
-    }
-
-    fn best(&self, text: &str, best: bool) -> String {
-        if best { self.wrap("1;32", text) } else { text.to_owned() }
-    }
 }

@@ -7,16 +7,30 @@ use std::io::Cursor;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bezoar_core::{Error, Image, Result};
-use image::DynamicImage;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{DynamicImage, GrayImage, Luma};
+use maud::Render;
+use serde::Serialize;
 
-use crate::picture::{heatmap, photo};
+use crate::colormap::color;
+use crate::field::Field;
+use crate::picture::photo;
 
 /// Larger pictures are made smaller, to keep the page small.
 const LARGEST: u32 = 96;
 
-/// The name of a picture's CSS class.
-pub(super) type Picture = String;
+/// Colours of a heatmap: few enough to make files small, too many to see. Odd, so that zero has its own.
+const COLORS: u8 = 63;
+
+/// A picture of the page, by number. As text it is the name of its CSS class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Picture(usize);
+
+impl Render for Picture {
+    fn render_to(&self, buffer: &mut String) {
+        let _ = write!(buffer, "p{}", self.0);
+    }
+}
 
 /// All pictures of a page, each kept once however often it is shown.
 #[derive(Default)]
@@ -28,36 +42,68 @@ pub(super) struct Album {
 impl Album {
     /// An image as it is.
     pub(super) fn photo(&mut self, image: &Image) -> Result<Picture> {
-        self.add(photo(image))
+        let picture = shrunk(photo(image));
+        let mut png = Cursor::new(Vec::new());
+        let encoder = PngEncoder::new_with_quality(&mut png, CompressionType::Best, FilterType::Adaptive);
+        picture.write_with_encoder(encoder).map_err(failed)?;
+        Ok(self.add(png.into_inner()))
     }
 
     /// A row of features of this shape in colours, scaled by its largest magnitude: `[H, W]` as it is, `[C, H, W]` summed over
     /// the channels, anything else row by row in the squarest rectangle.
     pub(super) fn heatmap(&mut self, shape: &[usize], row: &[f32]) -> Result<Picture> {
-        self.add(heatmap(shape, row).into())
+        self.field(Field::of(shape, row))
     }
 
-    fn add(&mut self, picture: DynamicImage) -> Result<Picture> {
-        let small = if picture.width().max(picture.height()) > LARGEST { picture.thumbnail(LARGEST, LARGEST) } else { picture };
-        let mut png = Cursor::new(Vec::new());
-        let encoder = PngEncoder::new_with_quality(&mut png, CompressionType::Best, FilterType::Adaptive);
-        small.write_with_encoder(encoder).map_err(|error| Error::request(format!("a picture of the report: {error}")))?;
+    /// A field in colours, scaled by its largest magnitude.
+    pub(super) fn field(&mut self, field: Field) -> Result<Picture> {
+        let Field { height, width, values } = field.scaled();
+        let level = |value: f32| (f32::midpoint(value, 1.0) * f32::from(COLORS - 1)).round() as u8;
+        let levels = GrayImage::from_fn(width as u32, height as u32, |x, y| Luma([level(values[y as usize * width + x as usize])]));
+        Ok(self.add(indexed(&shrunk(levels.into()).into_luma8()).map_err(failed)?))
+    }
+
+    /// Bytes that a picture takes on average; none without pictures.
+    pub(super) fn mean_size(&self) -> Option<usize> {
+        self.pictures.keys().map(Vec::len).sum::<usize>().checked_div(self.pictures.len())
+    }
+
+    fn add(&mut self, png: Vec<u8>) -> Picture {
         let next = self.pictures.len();
-        Ok(class(*self.pictures.entry(png.into_inner()).or_insert(next)))
+        Picture(*self.pictures.entry(png).or_insert(next))
     }
 
     /// A rule for each picture.
     pub(super) fn stylesheet(&self) -> String {
         let mut css = String::new();
         for (png, &number) in &self.pictures {
-            let _ = writeln!(css, ".{}{{background-image:url(data:image/png;base64,{})}}", class(number), BASE64_STANDARD.encode(png));
+            let _ = writeln!(css, ".p{number}{{background-image:url(data:image/png;base64,{})}}", BASE64_STANDARD.encode(png));
         }
         css
     }
 }
 
-fn class(number: usize) -> Picture {
-    format!("p{number}")
+fn failed(error: impl std::fmt::Display) -> Error {
+    Error::request(format!("a picture of the report: {error}"))
+}
+
+fn shrunk(picture: DynamicImage) -> DynamicImage {
+    if picture.width().max(picture.height()) > LARGEST { picture.thumbnail(LARGEST, LARGEST) } else { picture }
+}
+
+/// Levels of the colour map as a PNG with a palette.
+fn indexed(levels: &GrayImage) -> Result<Vec<u8>, png::EncodingError> {
+    let palette: Vec<u8> = (0..COLORS).flat_map(|level| color(2.0 * f32::from(level) / f32::from(COLORS - 1) - 1.0)).collect();
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, levels.width(), levels.height());
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_palette(palette);
+    encoder.set_compression(png::Compression::High);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(levels)?;
+    writer.finish()?;
+    Ok(file)
 }
 
 /// What a heatmap of features of this shape shows, in words.
@@ -92,5 +138,13 @@ mod tests {
         let png = album.pictures.keys().next().unwrap();
         let small = image::load_from_memory(png).unwrap();
         assert_eq!((small.width(), small.height()), (96, 24));
+    }
+
+    #[test]
+    fn heatmaps_have_the_colours_of_the_map() {
+        let mut album = Album::default();
+        album.heatmap(&[1, 3], &[0.0, -4.0, 4.0]).unwrap();
+        let map = image::load_from_memory(album.pictures.keys().next().unwrap()).unwrap().into_rgb8();
+        assert_eq!(map.pixels().map(|pixel| pixel.0).collect::<Vec<_>>(), [color(0.0), color(-1.0), color(1.0)]);
     }
 }

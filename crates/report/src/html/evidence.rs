@@ -1,23 +1,27 @@
 //! Images beside what the detector saw of them.
 
-use std::collections::BTreeMap;
-
-use bezoar_core::{Context, Detection, Features, Origin, Outcome, Result, Role};
+use bezoar_core::{Context, Detection, Origin, Outcome, Result, Role};
 use maud::{Markup, html};
 
 use super::Html;
-use super::album::{Album, Picture, explain};
-use super::selection::{Group, Kind, groups, ranked};
-use super::words::{anchor, class_name, flag_mark, targets, truth_mark};
+use super::album::{Album, explain};
+use super::class_page::ClassPage;
+use super::data::Data;
+use super::words::{anchor, flag_mark, targets, truth_mark};
 use crate::colormap::gradient;
-use crate::format::{count, counted, number};
+use crate::format::counted;
 use crate::tally::Tally;
 
-pub(super) fn section(page: &Html, cx: &Context, outcome: &Outcome, album: &mut Album) -> Result<Markup> {
-    let evidence = Evidence { page, cx, outcome };
+/// Bytes of pictures for the marks on maps, beside what contact sheets show anyway. In the page they take a third more.
+const ALLOWANCE: usize = 6 << 20;
+
+pub(super) fn section<'a>(page: &'a Html, cx: &'a Context, outcome: &'a Outcome, album: &mut Album, data: &mut Data<'a>) -> Result<Markup> {
+    let mut evidence = Evidence { page, cx, outcome, allowance: 0 };
+    let maps: usize = outcome.detections.iter().map(|detection| evidence.classes(detection).len()).sum();
+    evidence.allowance = ALLOWANCE / maps.max(1);
     let mut detectors = Vec::new();
     for (at, detection) in outcome.detections.iter().enumerate() {
-        detectors.push(evidence.detector(at, detection, album)?);
+        detectors.push(evidence.detector(at, detection, album, data)?);
     }
     Ok(html! {
         section #evidence {
@@ -29,6 +33,7 @@ pub(super) fn section(page: &Html, cx: &Context, outcome: &Outcome, album: &mut 
                 "be flagged below others that are not."
             }
             (legend(outcome))
+            p.tools hidden { button type="button" #overlay aria-pressed="false" { "Lay heatmaps over images" } }
             @for detector in detectors { (detector) }
         }
     })
@@ -53,17 +58,20 @@ struct Evidence<'a> {
     page: &'a Html,
     cx: &'a Context,
     outcome: &'a Outcome,
+    /// Bytes that the map of each class may spend on pictures.
+    allowance: usize,
 }
 
-impl Evidence<'_> {
-    fn detector(&self, at: usize, detection: &Detection, album: &mut Album) -> Result<Markup> {
+impl<'a> Evidence<'a> {
+    fn detector(&self, at: usize, detection: &'a Detection, album: &mut Album, data: &mut Data<'a>) -> Result<Markup> {
         let outcome = self.outcome;
         let shown = self.classes(detection);
         let tallies = Tally::by_class(outcome, &detection.verdict);
-        let mut sheets = Vec::new();
+        let mut pages = Vec::new();
         for &class in &shown {
             let tally = tallies.get(class as usize).copied().unwrap_or_default();
-            sheets.push(self.sheet(detection, class, tally, album)?);
+            let page = ClassPage { page: self.page, cx: self.cx, outcome, detection, class, tally, allowance: self.allowance };
+            pages.push(page.section(album, data)?);
         }
         let targets = targets(outcome).len();
         Ok(html! {
@@ -82,7 +90,7 @@ impl Evidence<'_> {
                         "."
                     }
                 }
-                @for sheet in sheets { (sheet) }
+                @for page in pages { (page) }
                 @if shown.len() < targets {
                     p.note { "Shown are " (shown.len()) " of " (counted(targets, "attacked class")) "." }
                 }
@@ -103,41 +111,6 @@ impl Evidence<'_> {
         classes.truncate(self.page.classes);
         classes
     }
-
-    fn sheet(&self, detection: &Detection, class: u32, tally: Tally, album: &mut Album) -> Result<Markup> {
-        let outcome = self.outcome;
-        let ranked = ranked(&outcome.images.rows_of(class), &detection.verdict);
-        let truth = outcome.truth.as_ref();
-        let groups = groups(&ranked, &detection.verdict, truth, self.page.samples);
-        let tiles = Tiles::draw(self.cx, outcome, detection, &ranked, &groups, album)?;
-        let verdict = detection.verdict.classes.iter().find(|verdict| verdict.class == class);
-        Ok(html! {
-            section.class {
-                h4 { (class_name(outcome, class)) }
-                p {
-                    (counted(tally.samples, "image"))
-                    @if truth.is_some() {
-                        ", " (count(tally.poison)) " of them poison. Flagged " (count(tally.flagged)) ": "
-                        (counted(tally.hits, "hit")) " and " (counted(tally.false_alarms(), "false alarm")) ". Missed " (count(tally.misses())) "."
-                    } @else {
-                        ", flagged " (count(tally.flagged)) "."
-                    }
-                }
-                @if let Some(verdict) = verdict {
-                    p.note {
-                        @if let Some(statistic) = verdict.statistic { (verdict.statistic_name) " " (number(statistic)) " · " }
-                        @if let Some(p) = verdict.p_value { "p " (number(p)) " · " }
-                        (verdict.reason)
-                    }
-                }
-                @for group in &groups {
-                    h5 { (title(group.kind)) small { " " (count(group.rows.len())) " of " (count(group.total)) } }
-                    ul.sheet { @for &row in &group.rows { (tiles.tile(row)) } }
-                }
-                @if groups.is_empty() { p.note { "This detector has no scores for this class." } }
-            }
-        })
-    }
 }
 
 fn origin(origin: Origin) -> &'static str {
@@ -145,70 +118,5 @@ fn origin(origin: Origin) -> &'static str {
         Origin::Estimated => "estimated from data and model",
         Origin::Given => "given by the pipeline",
         Origin::Oracle => "taken from the ground truth",
-    }
-}
-
-fn title(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Highest => "Highest scores",
-        Kind::Misses => "Misses: poison that is not flagged",
-        Kind::FalseAlarms => "False alarms: flagged though not poison",
-        Kind::Hits => "Hits: flagged poison",
-        Kind::LeftAlone => "Rightly left alone",
-        Kind::Flagged => "Flagged",
-        Kind::NotFlagged => "Not flagged",
-        Kind::Middle => "From the middle",
-        Kind::Lowest => "Lowest scores",
-    }
-}
-
-/// The pictures of all images of a sheet.
-struct Tiles<'a> {
-    outcome: &'a Outcome,
-    detection: &'a Detection,
-    /// Position in the order by score, from 1, and pictures: the image, then one for each representation.
-    drawn: BTreeMap<usize, (usize, Vec<Picture>)>,
-}
-
-impl<'a> Tiles<'a> {
-    fn draw(
-        cx: &Context,
-        outcome: &'a Outcome,
-        detection: &'a Detection,
-        ranked: &[usize],
-        groups: &[Group],
-        album: &mut Album,
-    ) -> Result<Self> {
-        let wanted = |row: &usize| groups.iter().any(|group| group.rows.contains(row));
-        let (ranks, rows): (Vec<usize>, Vec<usize>) = ranked.iter().copied().enumerate().filter(|(_, row)| wanted(row)).unzip();
-        let features: Vec<Features> = detection.features.iter().map(|(_, source)| source.select(&rows)).collect::<Result<_>>()?;
-        let mut drawn = BTreeMap::new();
-        for (at, (&row, &rank)) in rows.iter().zip(&ranks).enumerate() {
-            cx.check()?;
-            let mut pictures = vec![album.photo(&outcome.images.image(row)?)?];
-            for features in &features {
-                pictures.push(album.heatmap(features.shape(), features.row(at))?);
-            }
-            drawn.insert(row, (rank + 1, pictures));
-        }
-        Ok(Self { outcome, detection, drawn })
-    }
-
-    fn tile(&self, row: usize) -> Markup {
-        let sample = &self.outcome.images.samples()[row];
-        let (rank, pictures) = &self.drawn[&row];
-        let flagged = self.detection.verdict.flagged[row];
-        let names = std::iter::once("image").chain(self.detection.features.iter().map(|(name, _)| name.as_str()));
-        html! {
-            li.tile.flagged[flagged] {
-                div.pictures { @for (picture, name) in pictures.iter().zip(names) { span class={ "picture " (picture) } role="img" aria-label={ (name) " of " (sample.id) } {} } }
-                p.caption {
-                    span.marks { @if let Some(truth) = &self.outcome.truth { (truth_mark(truth.roles[row])) } @if flagged { (flag_mark()) } }
-                    span.score { @if let Some(score) = self.detection.verdict.scores[row] { (number(score)) } }
-                    span.rank { "#" (count(*rank)) }
-                }
-                p.path title={ (sample.id) " · " (sample.path) } { bdi dir="ltr" { (sample.path) } }
-            }
-        }
     }
 }

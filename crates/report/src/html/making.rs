@@ -1,8 +1,10 @@
-//! How the result came about: time, images left out, the pipeline.
+//! How the result came about: version, machine, relevance, time, images left out, the pipeline.
 
-use bezoar_core::{Report, Skipped};
+use bezoar_core::{Report, Skipped, hex};
 use maud::{Markup, html};
+use sha2::{Digest, Sha256};
 
+use super::conservation;
 use crate::format::{counted, percent, seconds};
 
 /// More skipped images than these are counted, not listed.
@@ -12,6 +14,12 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
     html! {
         section #making {
             h2 { "How it was made" }
+            dl.facts {
+                div { dt { "Bezoar" } dd { (env!("CARGO_PKG_VERSION")) } }
+                div { dt { "Machine" } dd { (report.machine) } }
+                div { dt { "Digest of the pipeline" } dd title="SHA-256 of the resolved YAML below" { code { (hex(&Sha256::digest(report.resolved))) } } }
+            }
+            (conservation::section(report.balances))
             (timings(report.timings))
             (skipped(&report.outcome.skipped))
             details {

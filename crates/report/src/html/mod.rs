@@ -1,35 +1,49 @@
-//! The page. One file a section; [`selection`] chooses what to show, [`picture`] draws it.
+//! The page. One file a section; [`selection`] chooses what to show, [`album`] draws it, and [`script`] makes it answer to the reader.
 
 mod album;
 mod attack;
+mod average;
+mod class_page;
 mod classes;
+mod clusters;
+mod conservation;
+mod curves;
+mod data;
 mod evidence;
 mod figures;
 mod making;
+mod membership;
+mod scatter;
+mod script;
 mod selection;
+mod tiles;
+mod trigger;
 mod verdict;
 mod words;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bezoar_core::{Context, Plugin, Report, Reporter, Result, register};
+use bezoar_core::{Context, Part, Plugin, Report, Reporter, Result, Transform, register};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use album::Album;
+use curves::Curves;
+use data::Data;
 
 const FILE: &str = "report.html";
 
-/// Nothing is loaded from anywhere, nothing runs: a hostile text in the data could do nothing even if it were not escaped.
-const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-
 /// One page that shows what was found and why; it opens without a network.
 ///
-/// Writes `report.html`: the verdict in a sentence, the figures of net and detectors, and for each detector the images of the
-/// attacked classes beside their heatmaps, ordered by score, with truth and flag marked. Without an attack it shows the
-/// classes that each detector suspects most. Pictures are in the file itself, at most 96 pixels wide and high.
+/// Writes `report.html`: the verdict in a sentence, the figures of net and detectors, ROC curve and histogram of the scores, and for each
+/// detector the attacked classes: a map whose marks show their images, means over clusters, the trigger as recovered, and the images beside
+/// their heatmaps, ordered by score, with truth and flag marked. Without an attack it shows the classes that each detector suspects most.
+/// Pictures are in the file itself, at most 96 pixels wide and high. The page is whole without its script, which only makes it answer: point
+/// at a mark, select marks and list them, sort images, lay heatmaps over them.
+///
+/// The curves are also files of their own: `figures/NAME-roc.svg` and `figures/NAME-scores.svg` for the detector NAME.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Html {
@@ -41,6 +55,9 @@ pub struct Html {
     #[serde(default = "default_classes")]
     #[schemars(range(min = 1, max = 100))]
     pub classes: usize,
+    /// What places the images of a class on their map, by the detector's features; its first two dimensions count. `null` for no map.
+    #[serde(default = "default_embed")]
+    pub embed: Option<Part<dyn Transform>>,
 }
 
 fn default_samples() -> usize {
@@ -51,12 +68,17 @@ fn default_classes() -> usize {
     3
 }
 
+/// None where the plugin is not linked.
+fn default_embed() -> Option<Part<dyn Transform>> {
+    Part::from_json(serde_json::json!({ "use": "pca", "dimensions": 2 })).ok()
+}
+
 impl Plugin for Html {
     type Kind = dyn Reporter;
     const NAME: &'static str = "html";
 
     fn example() -> Self {
-        Self { samples: default_samples(), classes: default_classes() }
+        Self { samples: default_samples(), classes: default_classes(), embed: default_embed() }
     }
 
     fn build(self) -> Result<Arc<dyn Reporter>> {
@@ -68,22 +90,25 @@ register!(Html);
 
 impl Reporter for Html {
     fn write(&self, cx: &Context, report: &Report<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
-        let page = self.page(cx, report)?.into_string();
-        Ok(vec![crate::file::write(folder, FILE, page.as_bytes())?])
+        let curves = curves::draw(report.outcome);
+        let page = self.page(cx, report, &curves)?.into_string();
+        let mut files = vec![crate::file::write(folder, FILE, page.as_bytes())?];
+        files.extend(curves::write(&curves, folder)?);
+        Ok(files)
     }
 }
 
 impl Html {
-    fn page(&self, cx: &Context, report: &Report<'_>) -> Result<Markup> {
+    fn page(&self, cx: &Context, report: &Report<'_>, curves: &[Curves<'_>]) -> Result<Markup> {
         let outcome = report.outcome;
-        let mut album = Album::default();
-        let evidence = evidence::section(self, cx, outcome, &mut album)?;
+        let (mut album, mut data) = (Album::default(), Data::default());
+        let evidence = evidence::section(self, cx, outcome, &mut album, &mut data)?;
         Ok(html! {
             (DOCTYPE)
             html lang="en" {
                 head {
                     meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content=(POLICY);
+                    meta http-equiv="Content-Security-Policy" content=(script::policy());
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     meta name="referrer" content="no-referrer";
@@ -97,6 +122,7 @@ impl Html {
                     header { (verdict::section(report)) }
                     nav aria-label="Sections" {
                         a href="#figures" { "Figures" }
+                        @if !curves.is_empty() { a href="#curves" { "Scores" } }
                         @if outcome.truth.is_some() { a href="#attack" { "Attack" } }
                         @if !outcome.detections.is_empty() {
                             a href="#evidence" { "Evidence" }
@@ -106,6 +132,7 @@ impl Html {
                     }
                     main {
                         (figures::section(report))
+                        (curves::section(outcome, curves))
                         (attack::section(outcome))
                         @if !outcome.detections.is_empty() {
                             (evidence)
@@ -114,6 +141,7 @@ impl Html {
                         (making::section(report))
                     }
                     footer { p { "Bezoar " (env!("CARGO_PKG_VERSION")) } }
+                    (script::elements(&data)?)
                 }
             }
         })

@@ -42,6 +42,12 @@ pub(super) fn ranked(rows: &[usize], verdict: &Verdict) -> Vec<usize> {
     scored.into_iter().map(|(_, row)| row).collect()
 }
 
+/// At most `most` of the rows, evenly from first to last.
+pub(super) fn evenly(rows: &[usize], most: usize) -> Vec<usize> {
+    let count = most.min(rows.len());
+    (0..count).map(|at| rows[at * rows.len() / count]).collect()
+}
+
 /// Groups of a [`ranked`] class: the `samples` highest scores, some from the middle and the end, and some of each combination of
 /// flag and truth that there is. Without truth, combinations are flagged and not flagged.
 pub(super) fn groups(ranked: &[usize], verdict: &Verdict, truth: Option<&GroundTruth>, samples: usize) -> Vec<Group> {
@@ -99,6 +105,14 @@ mod tests {
     fn ranks_go_by_score_then_row_and_leave_out_what_has_none() {
         let verdict = verdict(&[Some(1.0), None, Some(3.0), Some(1.0)], &[false; 4]);
         assert_eq!(ranked(&[0, 1, 2, 3], &verdict), [2, 0, 3]);
+    }
+
+    #[test]
+    fn few_of_many_are_spread_evenly() {
+        let rows: Vec<usize> = (0..10).collect();
+        assert_eq!(evenly(&rows, 4), [0, 2, 5, 7]);
+        assert_eq!(evenly(&rows, 20), rows);
+        assert!(evenly(&rows, 0).is_empty() && evenly(&[], 4).is_empty());
     }
 
     #[test]

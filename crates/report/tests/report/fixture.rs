@@ -1,5 +1,6 @@
 //! A made-up run: discs on gradients, some with a yellow square, and heatmaps that see the square.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bezoar_core::{
@@ -28,11 +29,19 @@ pub(crate) struct Run {
     pub(crate) measurements: Vec<Measurement>,
     pub(crate) timings: Vec<(String, f64)>,
     pub(crate) resolved: String,
+    pub(crate) balances: BTreeMap<String, serde_json::Value>,
 }
 
 impl Run {
     pub(crate) fn report(&self) -> Report<'_> {
-        Report { outcome: &self.outcome, measurements: &self.measurements, timings: &self.timings, resolved: &self.resolved }
+        Report {
+            outcome: &self.outcome,
+            measurements: &self.measurements,
+            timings: &self.timings,
+            resolved: &self.resolved,
+            balances: &self.balances,
+            machine: "Some CPU @ 2.00GHz, 2 threads, linux x86_64",
+        }
     }
 }
 
@@ -59,7 +68,19 @@ pub(crate) fn attacked(images: usize, poison: usize) -> Run {
             .map(|(stage, seconds)| (stage.to_owned(), seconds))
             .to_vec(),
         resolved: "version: 1\nname: signs-sticker\nseed: 0\ndataset:\n  use: signs\nattack:\n  use: sticker\n  from: speed-limit-50\n  to: speed-limit-80\n  share: 0.15\n  size: 3\n".into(),
+        balances: balances(),
     }
+}
+
+/// Two layers' relevance.
+fn balances() -> BTreeMap<String, serde_json::Value> {
+    let layer = |name: &str, handed_on: f64, bias: f64| {
+        serde_json::json!({
+            "layer": name, "rule": { "use": "epsilon" }, "arrived": 64.0, "handed-on": handed_on, "bias": bias,
+            "epsilon": 63.5 - handed_on - bias, "lost": 0.5,
+        })
+    };
+    BTreeMap::from([("lrp".to_owned(), serde_json::json!([layer("conv", 55.0, 6.0), layer("dense", 61.0, 2.0)]))])
 }
 
 /// The same run without an attack.
@@ -144,7 +165,10 @@ fn heatmap_clustering(set: &ImageSet, truth: &GroundTruth) -> Detection {
         }
     }
     let features = Features::new(vec![SIDE, SIDE], values).unwrap();
-    detection("heatmap-clustering", set, truth, 0.5, "lrp", Arc::new(features))
+    let mut detection = detection("heatmap-clustering", set, truth, 0.5, "lrp", Arc::new(features));
+    let flagged = &detection.verdict.flagged;
+    detection.verdict.clusters = (0..set.len()).map(|row| (row % 17 != 0).then_some(u32::from(flagged[row]))).collect();
+    detection
 }
 
 fn activation_clustering(set: &ImageSet, truth: &GroundTruth) -> Detection {

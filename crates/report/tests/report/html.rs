@@ -1,21 +1,29 @@
 //! `report.html`: what it says, that it needs no network, and that no text from data is taken for markup.
 
-use bezoar_core::{Context, Edit, ImageSet, Plugin, Skipped};
+use bezoar_clustering as _;
+use bezoar_core::{Context, Plugin};
 use bezoar_report::Html;
 
-use crate::fixture;
+use crate::hostile::HOSTILE;
+use crate::{fixture, hostile};
 
 fn page(html: Html, run: &fixture::Run) -> String {
     let folder = tempfile::tempdir().unwrap();
     let files = html.build().unwrap().write(&Context::quiet(0), &run.report(), folder.path()).unwrap();
-    assert_eq!(files, [folder.path().join("report.html")]);
+    assert_eq!(files[0], folder.path().join("report.html"));
     std::fs::read_to_string(&files[0]).unwrap()
 }
 
-/// What remains of a page without style and tags, a line for each text; labels and titles are read out in brackets.
+/// A page before its script, and the data that the script gets.
+fn parts(page: &str) -> (&str, serde_json::Value) {
+    let (before, rest) = page.split_once("<script id=\"data\" type=\"application/json\">").unwrap();
+    (before, serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap())
+}
+
+/// What remains of a page without style, script and tags, a line for each text; labels and titles are read out in brackets.
 fn text(page: &str) -> String {
     let mut lines = Vec::new();
-    for piece in page.split('<').skip(1) {
+    for piece in parts(page).0.split('<').skip(1) {
         let (tag, text) = piece.split_once('>').unwrap();
         if tag.starts_with("style") {
             continue;
@@ -30,72 +38,69 @@ fn text(page: &str) -> String {
 
 #[test]
 fn an_attacked_run_reads_from_verdict_to_pipeline() {
-    insta::assert_snapshot!(text(&page(Html { samples: 3, classes: 1 }, &fixture::attacked(8, 3))));
+    insta::assert_snapshot!(text(&page(Html { samples: 3, classes: 1, ..Html::example() }, &fixture::attacked(8, 3))));
 }
 
 #[test]
 fn a_run_without_attack_shows_what_is_most_suspect() {
-    insta::assert_snapshot!(text(&page(Html { samples: 2, classes: 2 }, &fixture::unattacked(4))));
+    insta::assert_snapshot!(text(&page(Html { samples: 2, classes: 2, ..Html::example() }, &fixture::unattacked(4))));
 }
 
 #[test]
 fn the_page_asks_nobody_for_anything() {
     let page = page(Html::example(), &fixture::attacked(20, 5));
-    for outside in ["http://", "https://", "src=", "<script", "@import", "javascript:"] {
+    for outside in ["http://", "https://", "src=", "@import", "javascript:"] {
         assert!(!page.contains(outside), "{outside}");
     }
     assert!(page.match_indices("url(").all(|(at, _)| page[at..].starts_with("url(data:image/png;base64,")));
     assert!(page.match_indices("href=\"").all(|(at, _)| ["#", "data:,"].iter().any(|inside| page[at + 6..].starts_with(inside))));
-    assert!(page.contains("default-src 'none'"));
+    assert!(page.contains("default-src 'none'; script-src 'sha256-"));
+    assert_eq!(page.matches("<script").count(), 2, "the data and the page's own");
 }
 
 #[test]
 fn hostile_text_stays_text() {
-    const HOSTILE: &str = "</style></pre><script>alert('\"1&2\"')</script><img src=x onerror=alert(1)>";
-    let mut run = fixture::attacked(3, 2);
-    let outcome = &mut run.outcome;
-    let edits = outcome.images.samples().iter().enumerate().map(|(row, sample)| {
-        let mut sample = sample.clone();
-        sample.id = format!("{HOSTILE}{row}");
-        sample.path = format!("{HOSTILE}{row}");
-        Edit { sample, image: outcome.images.image(row).unwrap() }
-    });
-    let classes = (0..outcome.images.classes().len()).map(|class| format!("{HOSTILE}{class}")).collect();
-    outcome.images = ImageSet::from_images(classes, edits.collect()).unwrap();
-    outcome.name = HOSTILE.into();
-    outcome.facts = vec![(HOSTILE.into(), HOSTILE.into())];
-    outcome.skipped = vec![Skipped { path: HOSTILE.into(), problem: HOSTILE.into() }];
-    for detection in &mut outcome.detections {
-        detection.detector = HOSTILE.into();
-        detection.features[0].0 = HOSTILE.into();
-        for input in &mut detection.verdict.inputs {
-            (input.name, input.value) = (HOSTILE.into(), HOSTILE.into());
-        }
-        for class in &mut detection.verdict.classes {
-            (class.reason, class.statistic_name) = (HOSTILE.into(), HOSTILE.into());
-        }
-    }
-    for measurement in &mut run.measurements {
-        measurement.detector = measurement.detector.as_ref().map(|_| HOSTILE.to_owned());
-        measurement.metric.push_str(HOSTILE);
-    }
-    run.timings[0].0 = HOSTILE.into();
-    run.resolved = HOSTILE.into();
-
-    let page = page(Html::example(), &run);
-    let harmless = fixture::attacked(3, 2);
+    let whole = page(Html::example(), &hostile::run());
+    let (page, data) = parts(&whole);
+    let harmless = self::page(Html::example(), &fixture::attacked(3, 2));
+    let (harmless, _) = parts(&harmless);
     let escaped = HOSTILE.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     assert!(page.matches(&escaped).count() > 100);
     assert!(!page.contains("<script") && !page.contains("<img"));
     for tag in ["</style", "</pre", "</title"] {
-        assert_eq!(page.matches(tag).count(), self::page(Html::example(), &harmless).matches(tag).count(), "{tag}");
+        assert_eq!(page.matches(tag).count(), harmless.matches(tag).count(), "{tag}");
     }
     // An attribute that hostile text had broken out of would hold an unescaped quote.
     assert!(page.split('<').filter_map(|piece| piece.split('>').next()).all(|tag| tag.matches('"').count() % 2 == 0));
+    assert_eq!([whole.matches("<script").count(), whole.matches("</script").count()], [2; 2]);
+    let row = &data["plots"][0]["rows"][0];
+    assert_eq!(data["samples"][row.to_string()]["id"], format!("{HOSTILE}{row}"));
 }
 
 #[test]
-fn a_page_with_three_classes_a_detector_stays_small() {
-    let page = page(Html::example(), &fixture::unattacked(200));
-    assert!(page.len() < 5_000_000, "{} bytes", page.len());
+fn curves_are_files_with_safe_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = Html::example().build().unwrap().write(&Context::quiet(0), &hostile::run().report(), folder.path()).unwrap();
+    assert_eq!(files.len(), 5);
+    for file in &files[1..] {
+        assert_eq!(file.parent(), Some(folder.path().join("figures").as_path()));
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        assert!(name.bytes().all(|letter| letter.is_ascii_alphanumeric() || letter == b'-'), "{name}");
+        let svg = std::fs::read_to_string(file).unwrap();
+        assert!(svg.starts_with("<svg xmlns=") && !svg.contains("<script"));
+    }
+}
+
+#[test]
+fn a_page_without_a_map_is_whole() {
+    let page = page(Html { embed: None, ..Html::example() }, &fixture::attacked(8, 3));
+    let (page, data) = parts(&page);
+    assert_eq!(data["plots"].as_array().map(Vec::len), Some(0));
+    assert!(page.contains("class=\"tile") && !page.contains("data-plot"));
+}
+
+#[test]
+fn a_page_with_three_large_classes_a_detector_can_be_sent_by_mail() {
+    let page = page(Html::example(), &fixture::unattacked(2000));
+    assert!(page.len() < 15_000_000, "{} bytes", page.len());
 }

@@ -1,0 +1,229 @@
+//! One class as one detector saw it: its map, its clusters, the trigger, and contact sheets of its images.
+
+use bezoar_core::{ClassVerdict, Context, Detection, Features, Outcome, Result, Role};
+use maud::{Markup, html};
+
+use super::Html;
+use super::album::Album;
+use super::clusters::Groups;
+use super::data::{Data, Map, Plot};
+use super::membership::Membership;
+use super::scatter::{self, Mark, sample_mark};
+use super::selection::{Group, Kind, evenly, groups, ranked};
+use super::tiles::Tiles;
+use super::trigger;
+use super::words::class_name;
+use crate::field::is_spatial;
+use crate::format::{count, counted, number};
+use crate::tally::Tally;
+
+/// Images of a class that its map, its clusters and its trigger are made from, at most.
+const LOOKED_AT: usize = 4000;
+
+/// What the page of a class is made from.
+pub(super) struct ClassPage<'a> {
+    pub(super) page: &'a Html,
+    pub(super) cx: &'a Context,
+    pub(super) outcome: &'a Outcome,
+    pub(super) detection: &'a Detection,
+    pub(super) class: u32,
+    pub(super) tally: Tally,
+    /// Bytes that its map may spend on pictures which no contact sheet shows.
+    pub(super) allowance: usize,
+}
+
+impl<'a> ClassPage<'a> {
+    pub(super) fn section(&self, album: &mut Album, data: &mut Data<'a>) -> Result<Markup> {
+        let Self { outcome, detection, .. } = *self;
+        let verdict = &detection.verdict;
+        let ranked = ranked(&outcome.images.rows_of(self.class), verdict);
+        let groups = groups(&ranked, verdict, outcome.truth.as_ref(), self.page.samples);
+        let shown: Vec<usize> = groups.iter().flat_map(|group| &group.rows).copied().collect();
+        let mut tiles = Tiles::new(outcome, detection);
+        tiles.draw(self.cx, &shown, album)?;
+        let sheets = html! {
+            @if !groups.is_empty() { (order()) }
+            @for group in &groups { (sheet(group, &ranked, &tiles)) }
+            @if groups.is_empty() { p.note { "This detector has no scores for this class." } }
+        };
+        let rows = evenly(&ranked, LOOKED_AT);
+        let (map, findings) = match detection.features.first() {
+            Some((_, source)) if !rows.is_empty() => {
+                let features = source.select(&rows)?;
+                let findings = self.findings(&rows, &features, album)?;
+                (self.map(rows, features, ranked.len(), tiles, album, data)?, findings)
+            }
+            _ => (html! {}, html! {}),
+        };
+        Ok(html! { section.class { (self.facts()) (map) (findings) (sheets) } })
+    }
+
+    fn facts(&self) -> Markup {
+        let Self { outcome, tally, .. } = *self;
+        let verdict = self.detection.verdict.classes.iter().find(|verdict| verdict.class == self.class);
+        html! {
+            h4 { (class_name(outcome, self.class)) }
+            p {
+                (counted(tally.samples, "image"))
+                @if outcome.truth.is_some() {
+                    ", " (count(tally.poison)) " of them poison. Flagged " (count(tally.flagged)) ": "
+                    (counted(tally.hits, "hit")) " and " (counted(tally.false_alarms(), "false alarm")) ". Missed " (count(tally.misses())) "."
+                } @else {
+                    ", flagged " (count(tally.flagged)) "."
+                }
+            }
+            @if let Some(ClassVerdict { statistic, statistic_name, p_value, reason, .. }) = verdict {
+                p.note {
+                    @if let Some(statistic) = statistic { (statistic_name) " " (number(*statistic)) " · " }
+                    @if let Some(p) = p_value { "p " (number(*p)) " · " }
+                    (reason)
+                }
+            }
+        }
+    }
+
+    /// What clusters have in common, and the trigger.
+    fn findings(&self, rows: &[usize], features: &Features, album: &mut Album) -> Result<Markup> {
+        let Self { outcome, detection, .. } = *self;
+        let groups = Groups::of(self.cx, outcome, &detection.verdict, rows, features)?;
+        let means = groups.section(outcome.images.shape(), features, album)?;
+        let trigger = trigger::section(outcome, &detection.verdict, rows, features, album)?;
+        Ok(html! { div.findings-of-class { div { (trigger) } div { (means) } } })
+    }
+
+    /// The map of these rows, and what the script needs to know of it.
+    fn map(
+        &self,
+        rows: Vec<usize>,
+        features: Features,
+        of: usize,
+        mut tiles: Tiles<'a>,
+        album: &mut Album,
+        data: &mut Data<'a>,
+    ) -> Result<Markup> {
+        let Self { outcome, detection, .. } = *self;
+        let verdict = &detection.verdict;
+        let Some(embed) = &self.page.embed else { return Ok(html! {}) };
+        let Some(places) = scatter::places(&self.cx.stage("map"), &**embed, features)? else { return Ok(html! {}) };
+        let affordable = self.allowance / (album.mean_size().unwrap_or(1) * (1 + detection.features.len())).max(1);
+        tiles.draw(self.cx, &evenly(&rows, affordable), album)?;
+
+        let role = |row: usize| outcome.truth.as_ref().map_or(Role::Clean, |truth| truth.roles[row]);
+        let membership = |row: usize| Membership::of(verdict, row);
+        let mark = |(&row, &place)| Mark { place, role: role(row), flagged: verdict.flagged[row], membership: membership(row) };
+        let marks: Vec<Mark> = rows.iter().zip(&places).map(mark).collect();
+        let label = format!("The images of {} as {} sees them", class_name(outcome, self.class), detection.detector);
+        let drawing = scatter::draw(&label, &marks);
+        let legend = legend(outcome, &marks);
+        let shown = rows.len();
+        let plot = Plot {
+            x: places.iter().map(|place| place[0]).collect(),
+            y: places.iter().map(|place| place[1]).collect(),
+            scores: rows.iter().map(|&row| verdict.scores[row].map(number).unwrap_or_default()).collect(),
+            flagged: rows.iter().map(|&row| verdict.flagged[row]).collect(),
+            memberships: rows.iter().map(|&row| membership(row).name()).collect(),
+            maps: detection.features.iter().map(|(name, source)| Map { name, spatial: is_spatial(source.shape()) }).collect(),
+            pictures: tiles.into_pictures(),
+            rows,
+        };
+        let represented = &detection.features[0].0;
+        Ok(html! {
+            div.map data-plot=(data.add(outcome, plot)) {
+                figure {
+                    (drawing)
+                    (legend)
+                    figcaption {
+                        "Each mark is an image, placed by " (embed.name()) " of " (represented) ": near each other is what the detector sees as alike. "
+                        "The axes are stretched to the drawing."
+                        @if shown < of { " Shown are " (count(shown)) " of " (count(of)) ", evenly from the highest score to the lowest." }
+                    }
+                }
+                (inspector())
+            }
+        })
+    }
+}
+
+/// What the marks mean.
+fn legend(outcome: &Outcome, marks: &[Mark]) -> Markup {
+    let mut memberships: Vec<Membership> =
+        marks.iter().map(|mark| mark.membership).filter(|&other| other != Membership::Unclustered).collect();
+    memberships.sort_unstable();
+    let mut colors: Vec<(String, String)> = memberships.into_iter().map(|membership| (membership.class(), membership.legend())).collect();
+    colors.dedup();
+    let has = |role: Role| marks.iter().any(|mark| mark.role == role);
+    html! {
+        ul.legend aria-label="Marks" {
+            @for (class, name) in &colors { li { span.swatch.(class) {} (name) } }
+            @if outcome.truth.is_some() {
+                li { (sample_mark(Role::Clean, false)) "clean" }
+                @if has(Role::Poison) { li { (sample_mark(Role::Poison, false)) "poison" } }
+                @if has(Role::Cover) { li { (sample_mark(Role::Cover, false)) "cover" } }
+            }
+            li { (sample_mark(Role::Clean, true)) "flagged: outlined" }
+        }
+    }
+}
+
+/// What the script fills in: the image under the pointer, and those that are selected.
+fn inspector() -> Markup {
+    html! {
+        div.inspector hidden {
+            p.note.hint {
+                "Point at a mark to see its image; drag a rectangle to select, with Shift to add. By keyboard: focus the map, walk from score to "
+                "score with ← and →, select with Enter, and let go with Escape."
+            }
+            div.seen aria-live="polite" {
+                div.pictures {}
+                dl.facts { @for name in ["Id", "Path", "Score", "Flagged", "Cluster", "Truth"] { div { dt { (name) } dd data-fact=(name.to_lowercase()) {} } } }
+            }
+        }
+        div.selected hidden {
+            p.tools {
+                output { "Nothing is selected." }
+                button type="button" data-do="copy" disabled { "Copy ids" }
+                button type="button" data-do="clear" disabled { "Clear" }
+            }
+            div.scroll.list tabindex="0" role="region" aria-label="Selected images" hidden {
+                table {
+                    thead { tr { th scope="col" { "Id" } @for name in ["Image", "Path", "Score", "Flagged", "Truth"] { th.number[name == "Score"] scope="col" { (name) } } } }
+                    tbody {}
+                }
+            }
+        }
+    }
+}
+
+/// Buttons that sort the contact sheets of a class.
+fn order() -> Markup {
+    html! {
+        p.tools.order hidden {
+            span { "Order" }
+            button type="button" data-order="score" aria-pressed="true" { "by score" }
+            button type="button" data-order="id" aria-pressed="false" { "by id" }
+            button type="button" data-order="flagged" aria-pressed="false" { "flagged first" }
+        }
+    }
+}
+
+fn sheet(group: &Group, ranked: &[usize], tiles: &Tiles<'_>) -> Markup {
+    let rank = |row: usize| 1 + ranked.iter().position(|&other| other == row).unwrap_or_default();
+    html! {
+        h5 { (title(group.kind)) small { " " (count(group.rows.len())) " of " (count(group.total)) } }
+        ul.sheet { @for &row in &group.rows { (tiles.tile(row, rank(row))) } }
+    }
+}
+
+fn title(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Highest => "Highest scores",
+        Kind::Misses => "Misses: poison that is not flagged",
+        Kind::FalseAlarms => "False alarms: flagged though not poison",
+        Kind::Hits => "Hits: flagged poison",
+        Kind::LeftAlone => "Rightly left alone",
+        Kind::Flagged => "Flagged",
+        Kind::NotFlagged => "Not flagged",
+        Kind::Middle => "From the middle",
+        Kind::Lowest => "Lowest scores",
+    }
+}

@@ -1,0 +1,81 @@
+use bezoar_core::Scope;
+use bezoar_evaluation::repeats::{Group, Results};
+use maud::{Markup, html};
+
+use super::{axes, detectors, figure};
+use crate::chart::{Axis, Chart};
+use crate::metric::lookup;
+
+/// What is drawn over each axis.
+const DRAWN: [&str; 2] = ["auroc", "tpr"];
+
+pub(super) fn section(results: &Results) -> Markup {
+    let drawn: Vec<(usize, Vec<f64>)> = axes(results).into_iter().filter_map(|axis| Some((axis, numbers(results, axis)?))).collect();
+    html! {
+        section #axes {
+            h2 { "Over each axis" }
+            @if drawn.is_empty() { p.note { "No axis of this study has several numbers." } }
+            @else {
+                p.note { "Means over all settings with the same value, in percent of the attacked classes. " (legend(&detectors(&results.groups))) }
+                div.charts {
+                    @for (axis, values) in &drawn { @for metric in DRAWN { (chart(results, *axis, values, metric)) } }
+                }
+            }
+        }
+    }
+}
+
+/// The values of an axis, ascending, if all are numbers and there are several.
+fn numbers(results: &Results, axis: usize) -> Option<Vec<f64>> {
+    let mut values = Vec::new();
+    for group in results.groups.iter().filter(|group| !group.settings[axis].is_empty()) {
+        values.push(group.settings[axis].parse::<f64>().ok().filter(|value| value.is_finite())?);
+    }
+    values.sort_by(f64::total_cmp);
+    values.dedup();
+    (values.len() > 1).then_some(values)
+}
+
+fn legend(detectors: &[&str]) -> Markup {
+    html! {
+        @for (at, detector) in detectors.iter().enumerate() { span class={ "swatch cluster-" (colour(at)) } {} " " (detector) " " }
+    }
+}
+
+/// The number of a detector's colour among those that the stylesheet has for clusters; the first of these is for what does not stand out.
+fn colour(detector: usize) -> usize {
+    1 + detector % 7
+}
+
+fn chart(results: &Results, axis: usize, values: &[f64], metric: &str) -> Markup {
+    let name = &results.axes[axis];
+    let detectors = detectors(&results.groups);
+    let (from, to) = (values[0], values[values.len() - 1]);
+    let chart = Chart {
+        x: Axis { name, from, to, ticks: values.iter().map(|&value| (value, value.to_string())).collect() },
+        y: Axis {
+            name: lookup(metric).heading,
+            from: 0.0,
+            to: 1.0,
+            ticks: [0.0, 0.5, 1.0].map(|rate| (rate, format!("{:.0}", 100.0 * rate))).to_vec(),
+        },
+    };
+    let body = html! {
+        @for (at, detector) in detectors.iter().enumerate() {
+            path class={ "line series cluster-" (colour(at)) } d=(chart.line(&points(results, axis, values, metric, detector))) { title { (detector) } }
+        }
+    };
+    let label = format!("{} over {name}", lookup(metric).heading);
+    html! { figure { (chart.draw(&label, &body)) figcaption { b { (label) } } } }
+}
+
+/// The mean of a detector's figure at each value of an axis that has one.
+fn points(results: &Results, axis: usize, values: &[f64], metric: &str, detector: &str) -> Vec<[f64; 2]> {
+    let at = |value: f64| {
+        let here = |group: &&Group| group.settings[axis].parse::<f64>().is_ok_and(|own| own.total_cmp(&value).is_eq());
+        let means = results.groups.iter().filter(here).filter_map(|group| figure(group, metric, Some(detector), &Scope::Attacked));
+        let means: Vec<f64> = means.map(|figure| figure.summary.mean).collect();
+        (!means.is_empty()).then(|| [value, means.iter().sum::<f64>() / means.len() as f64])
+    };
+    values.iter().filter_map(|&value| at(value)).collect()
+}

@@ -1,0 +1,122 @@
+use bezoar_evaluation::repeats::{Ranking, Results};
+use maud::{Markup, html};
+
+use crate::format::{counted, number};
+use crate::metric::lookup;
+
+/// Differences below this p-value are marked.
+const LEVEL: f64 = 0.05;
+
+pub(super) fn section(results: &Results) -> Markup {
+    html! {
+        section #comparisons {
+            h2 { "Detectors compared" }
+            @if results.comparisons.is_empty() { p.note { "There are no two detectors to compare." } }
+            @else {
+                p.note {
+                    "Over the runs in which the attack worked. The difference is the first detector’s figure less the second’s, in points, with its 95\u{a0}% \
+                     bootstrap interval; p is that of Wilcoxon’s signed-rank test, corrected for all pairs (Holm)."
+                }
+                div.scroll tabindex="0" role="region" aria-label="Pairs of detectors" { (pairs(results)) }
+                div.charts { @for ranking in &results.rankings { (ranks(ranking)) } }
+            }
+        }
+    }
+}
+
+fn pairs(results: &Results) -> Markup {
+    html! {
+        table.figures {
+            thead { tr { @for name in ["Figure", "First", "Second", "Runs", "Difference", "p"] { th scope="col" { (name) } } } }
+            tbody {
+                @for one in &results.comparisons {
+                    tr {
+                        th scope="row" { (lookup(&one.metric).heading) }
+                        th scope="row" { (one.first) }
+                        th scope="row" { (one.second) }
+                        td { (one.paired.runs) }
+                        td {
+                            (points(one.paired.difference))
+                            @if let Some((low, high)) = one.paired.interval { " " small { (points(low)) " to " (points(high)) } }
+                        }
+                        td { @if one.corrected < LEVEL { strong.best { (number(one.corrected)) } } @else { (number(one.corrected)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A difference of rates in points.
+fn points(difference: f64) -> String {
+    format!("{:+.2}", 100.0 * difference)
+}
+
+const WIDTH: f64 = 360.0;
+const MARGIN: f64 = 24.0;
+const LINE: f64 = 18.0;
+const TOP: f64 = 44.0;
+
+/// A critical-difference diagram (Demšar 2006, figure 1): mean ranks along a line, and bars over detectors that do not differ.
+fn ranks(Ranking { metric, detectors, ranks, .. }: &Ranking) -> Markup {
+    let most = detectors.len() as f64;
+    let place = |rank: f64| MARGIN + (rank - 1.0) / (most - 1.0).max(1.0) * (WIDTH - 2.0 * MARGIN);
+    let mut order: Vec<usize> = (0..detectors.len()).collect();
+    order.sort_by(|&a, &b| ranks.ranks[a].total_cmp(&ranks.ranks[b]));
+    let sorted: Vec<f64> = order.iter().map(|&at| ranks.ranks[at]).collect();
+    let bars = ranks.critical_difference.map(|critical| alike(&sorted, critical)).unwrap_or_default();
+    let height = TOP + bars.len() as f64 * 6.0 + LINE * most + 8.0;
+    let label = format!("Mean ranks by {}", lookup(metric).heading);
+    html! {
+        figure {
+            svg.chart viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(label) {
+                title { (label) }
+                path.axis d={ "M" (MARGIN) " 24H" (WIDTH - MARGIN) } {}
+                @for rank in 1..=detectors.len() {
+                    path.axis d={ "M" (format!("{:.1}", place(rank as f64))) " 20V28" } {}
+                    text x=(format!("{:.1}", place(rank as f64))) y="14" text-anchor="middle" { (rank) }
+                }
+                @for (at, (first, last)) in bars.iter().enumerate() {
+                    path.line d={ "M" (format!("{:.1}", place(sorted[*first]) - 3.0)) " " (TOP - 10.0 + 6.0 * at as f64) "H" (format!("{:.1}", place(sorted[*last]) + 3.0)) } {}
+                }
+                @for (line, &at) in order.iter().enumerate() {
+                    @let (x, y) = (place(ranks.ranks[at]), TOP + bars.len() as f64 * 6.0 + LINE * (line as f64 + 0.5));
+                    @let left = x > WIDTH / 2.0;
+                    path.guide d={ "M" (format!("{x:.1}")) " 24V" (format!("{y:.1}")) } {}
+                    text x=(format!("{:.1}", if left { x - 4.0 } else { x + 4.0 })) y=(format!("{y:.1}")) text-anchor=(if left { "end" } else { "start" }) {
+                        (detectors[at]) " " (format!("{:.2}", ranks.ranks[at]))
+                    }
+                }
+            }
+            figcaption {
+                b { (label) } " over " (counted(ranks.runs, "run"))
+                @if let Some(critical) = ranks.critical_difference { "; below " (format!("{critical:.2}")) ", joined by a bar, they do not differ (Nemenyi, 5\u{a0}%)" }
+            }
+        }
+    }
+}
+
+/// The longest runs of ascending ranks whose ends lie nearer than the critical difference.
+fn alike(sorted: &[f64], critical: f64) -> Vec<(usize, usize)> {
+    let last_of = |first: usize| (first..sorted.len()).rev().find(|&last| sorted[last] - sorted[first] < critical).unwrap_or(first);
+    let mut bars: Vec<(usize, usize)> = Vec::new();
+    for first in 0..sorted.len() {
+        let last = last_of(first);
+        if last > first && bars.last().is_none_or(|(_, before)| last > *before) {
+            bars.push((first, last));
+        }
+    }
+    bars
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_join_what_does_not_differ_and_none_lies_within_another() {
+        assert_eq!(alike(&[1.0, 1.4, 2.1, 3.5], 1.0), [(0, 1), (1, 2)]);
+        assert_eq!(alike(&[1.0, 1.2, 1.4], 1.0), [(0, 2)]);
+        assert!(alike(&[1.0, 3.0], 1.0).is_empty());
+    }
+}

@@ -1,0 +1,97 @@
+//! `report.html` in Chromium, where there is one: it answers, says nothing on the console, and asks nobody for anything.
+
+use bezoar_clustering as _;
+use bezoar_core::{Context, Plugin};
+use bezoar_report::Html;
+
+use crate::devtools::{Browser, chromium};
+use crate::hostile::{self, HOSTILE};
+
+/// The place of the first map in the window, after it was brought there: left, top, right, bottom.
+const MAP: &str = "(() => { const map = document.querySelector('.map svg'); map.scrollIntoView({ behavior: 'instant', block: 'center' });
+    const { left, top, right, bottom } = map.getBoundingClientRect(); return [left, top, right, bottom]; })()";
+
+#[test]
+#[expect(clippy::print_stderr, reason = "whoever runs the tests wants to know which did nothing")]
+fn the_page_answers_and_stays_alone() {
+    let Some(program) = chromium() else {
+        eprintln!("skipped: no Chromium in the path; BEZOAR_CHROMIUM names one");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let files = Html::example().build().unwrap().write(&Context::quiet(0), &hostile::run().report(), folder.path()).unwrap();
+    let mut browser = Browser::start(&program);
+    browser.open(&files[0]);
+
+    texts_stay_texts(&mut browser);
+    a_rectangle_selects(&mut browser);
+    keys_select(&mut browser);
+    sheets_are_sorted(&mut browser);
+    heatmaps_lie_over_images(&mut browser);
+    nothing_was_said_or_asked(&browser);
+}
+
+fn texts_stay_texts(browser: &mut Browser) {
+    assert_eq!(browser.evaluate("document.querySelector('h1').textContent"), HOSTILE);
+    assert_eq!(browser.evaluate("document.querySelectorAll('script').length"), 2);
+    assert_eq!(browser.evaluate("document.querySelectorAll('img').length"), 0);
+    let shown = browser.evaluate("document.querySelector('[data-fact=path]').textContent");
+    assert!(shown.as_str().unwrap().starts_with(HOSTILE), "{shown}");
+}
+
+fn a_rectangle_selects(browser: &mut Browser) {
+    let place = browser.evaluate(MAP);
+    let [left, top, right, bottom] = [0, 1, 2, 3].map(|at| place[at].as_f64().unwrap());
+    browser.drag([left + 2.0, top + 2.0], [right - 2.0, bottom - 2.0]);
+    let ids = "[...document.querySelector('.map').querySelectorAll('tbody th')].map((id) => id.textContent)";
+    let all = browser.evaluate(ids);
+    assert_eq!(all.as_array().unwrap().len(), 5, "three images of the class, two poison ones: {all}");
+    assert!(all[0].as_str().unwrap().starts_with(HOSTILE));
+    assert_eq!(browser.evaluate("document.querySelector('.map output').textContent"), "5 selected.");
+
+    browser.drag([left + 1.0, top + 1.0], [left + 8.0, top + 8.0]);
+    assert_eq!(browser.evaluate(ids), serde_json::json!([]), "there is nothing in the corner");
+}
+
+fn keys_select(browser: &mut Browser) {
+    browser.evaluate("document.querySelector('.map svg').focus()");
+    for key in ["Home", "Enter", "ArrowRight", "ArrowRight", "Enter"] {
+        browser.press(key);
+    }
+    assert_eq!(browser.evaluate("document.querySelector('.map output').textContent"), "2 selected.");
+    assert!(browser.evaluate("document.querySelector('[data-fact=score]').textContent").as_str().unwrap().contains("#3 of 5"));
+    browser.press("Escape");
+    assert_eq!(browser.evaluate("document.querySelector('.map output').textContent"), "Nothing is selected.");
+}
+
+fn sheets_are_sorted(browser: &mut Browser) {
+    let order = |browser: &mut Browser, key: &str, what: &str| -> Vec<String> {
+        browser.evaluate(&format!("document.querySelector('[data-order={key}]').click()"));
+        let tiles = browser.evaluate(&format!("[...document.querySelector('.sheet').children].map((tile) => String({what}))"));
+        tiles.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    let ids = order(browser, "id", "tile.dataset.id");
+    assert!(ids.len() == 5 && ids.is_sorted(), "{ids:?}");
+    assert_eq!(order(browser, "score", "tile.dataset.rank"), ["1", "2", "3", "4", "5"]);
+    let flags = order(browser, "flagged", "!tile.classList.contains('flagged')");
+    assert!(flags.is_sorted() && flags.contains(&"false".to_owned()), "{flags:?}");
+}
+
+fn heatmaps_lie_over_images(browser: &mut Browser) {
+    let blend = "getComputedStyle(document.querySelector('.sheet .heatmap')).mixBlendMode";
+    assert_eq!(browser.evaluate(blend), "normal");
+    browser.evaluate("document.querySelector('#overlay').click()");
+    assert_eq!(browser.evaluate(blend), "multiply");
+}
+
+fn nothing_was_said_or_asked(browser: &Browser) {
+    const LOUD: [&str; 4] = ["Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded", "Page.javascriptDialogOpening"];
+    for event in &browser.events {
+        let method = event["method"].as_str().unwrap_or_default();
+        assert!(!LOUD.contains(&method), "{event}");
+        if method == "Network.requestWillBeSent" {
+            let asked = event["params"]["request"]["url"].as_str().unwrap();
+            assert!(asked.starts_with("data:") || (asked.starts_with("file://") && asked.ends_with("/report.html")), "{asked}");
+        }
+    }
+}
