@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use bezoar_core::Error;
 use clap::{Parser, Subcommand};
 
-use crate::terminal::Terminal;
+use crate::terminal::{Manner, Terminal};
 
 /// Finds poisoned training images.
 #[derive(Parser)]
@@ -33,6 +33,12 @@ struct Arguments {
     /// Where the results of runs go.
     #[arg(long, global = true, value_name = "DIR", env = "BEZOAR_RUNS", default_value = "runs")]
     runs: PathBuf,
+    /// Say results and errors, and nothing on the way.
+    #[arg(long, short, global = true, conflicts_with = "json_lines")]
+    quiet: bool,
+    /// Say everything as lines of JSON on stdout: begin, progress, end, note, result, error.
+    #[arg(long, global = true)]
+    json_lines: bool,
 }
 
 #[derive(Subcommand)]
@@ -45,8 +51,8 @@ enum Command {
     List(commands::list::List),
     /// Explain a plugin: what it does, its fields, an example, where its source is.
     Describe(commands::describe::Describe),
-    /// Print the JSON Schema of pipeline files, for editors.
-    Schema,
+    /// Print the JSON Schema of a kind of files.
+    Schema(commands::schema::Schema),
     /// List, fetch, verify or import data sets.
     Data(commands::data::Data),
     /// Explain arrays of images by layer-wise relevance propagation.
@@ -71,6 +77,14 @@ enum Command {
     Gallery(commands::gallery::Gallery),
     /// List the runs.
     Runs,
+    /// Say what a pipeline would do: its cells, the stages of each, what is there already, and what the rest will take.
+    Plan(commands::plan::Plan),
+    /// Write the report of a finished run or study again.
+    Report(commands::report::Report),
+    /// Set the figures of several runs side by side.
+    Compare(commands::compare::Compare),
+    /// Write a pipeline to start from.
+    Init(commands::init::Init),
     /// See or clear what finished stages left.
     Cache(commands::cache::Cache),
     /// Print the completions of a shell.
@@ -91,7 +105,11 @@ mod exit {
 pub fn main() -> ExitCode {
     bezoar_plugins::link();
     let arguments = Arguments::parse();
-    let terminal = Terminal::new();
+    let terminal = Terminal::new(match (arguments.quiet, arguments.json_lines) {
+        (_, true) => Manner::JsonLines,
+        (true, false) => Manner::Quiet,
+        (false, false) => Manner::Full,
+    });
     match arguments.run(&terminal) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -116,7 +134,7 @@ impl Arguments {
             Command::Check(check) => check.run(terminal),
             Command::List(list) => list.run(terminal),
             Command::Describe(describe) => describe.run(terminal),
-            Command::Schema => commands::schema::run(terminal),
+            Command::Schema(schema) => schema.run(terminal),
             Command::Data(data) => data.run(terminal),
             Command::Attribute(attribute) => attribute.run(terminal),
             Command::Infer(infer) => infer.run(terminal),
@@ -128,6 +146,10 @@ impl Arguments {
             Command::Poison(poison) => poison.run(terminal, &places),
             Command::Verify(verify) => verify.run(terminal),
             Command::Gallery(gallery) => gallery.run(terminal, &places),
+            Command::Plan(plan) => plan.run(terminal, &places),
+            Command::Report(report) => report.run(terminal, &places),
+            Command::Compare(compare) => compare.run(terminal),
+            Command::Init(init) => init.run(terminal),
             Command::Runs => commands::runs::run(terminal, &places),
             Command::Cache(cache) => cache.run(terminal, &places),
             Command::Completions(completions) => {

@@ -27,6 +27,30 @@ pub(crate) fn tell_apart(blocks: &[Value]) -> Vec<String> {
     names
 }
 
+/// Words for values that are set in one place, all different: blocks by their plugin, and where several have the same plugin, by the fields
+/// that they differ in.
+pub(crate) fn labels(values: &[Value]) -> Vec<String> {
+    let label = |value: &Value| {
+        let Some(plugin) = plugin(value) else { return short(value) };
+        let alike: Vec<&Value> = values.iter().filter(|other| self::plugin(other) == Some(plugin)).collect();
+        let fields = |block: &Value| {
+            let mut fields = Vec::new();
+            differences("", &serde_json::json!({ "use": plugin }), block, &mut fields);
+            fields
+        };
+        let of_all: Vec<Vec<(String, String)>> = alike.iter().map(|block| fields(block)).collect();
+        let differ = |field: &(String, String)| !of_all.iter().all(|others| others.contains(field));
+        let said: Vec<String> = fields(value).iter().filter(|field| differ(field)).map(|(key, value)| format!("{key}: {value}")).collect();
+        if said.is_empty() { plugin.to_owned() } else { format!("{plugin} ({})", said.join(", ")) }
+    };
+    let mut labels: Vec<String> = Vec::new();
+    for label in values.iter().map(label) {
+        let same = labels.iter().filter(|other| **other == label).count();
+        labels.push(if same == 0 { label } else { format!("{label} {}", same + 1) });
+    }
+    labels
+}
+
 fn plugin(block: &Value) -> Option<&str> {
     block["use"].as_str()
 }
@@ -108,6 +132,16 @@ mod tests {
                 "ac 2",
             ]
         );
+    }
+
+    #[test]
+    fn values_of_an_axis_are_told_by_what_they_differ_in() {
+        let sticker = |share: f64, size: u32| json!({ "use": "sticker", "share": share, "size": size });
+        let values =
+            [json!("none"), sticker(0.05, 3), sticker(0.15, 3), json!({ "use": "blended", "share": 0.1 }), json!(null), json!(0.5)];
+        assert_eq!(labels(&values), ["none", "sticker (share: 0.05)", "sticker (share: 0.15)", "blended", "none 2", "0.5"]);
+        let blocks = [sticker(0.1, 1), json!({ "use": "sticker", "share": 0.1, "trigger": { "use": "patch" } })];
+        assert_eq!(labels(&blocks), ["sticker (size: 1)", "sticker (trigger: patch)"]);
     }
 
     #[test]

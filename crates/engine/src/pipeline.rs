@@ -1,10 +1,11 @@
 use std::path::Path;
 
 use bezoar_config::{Diagnostics, Node, Source, deserialize, parse, set, to_yaml};
-use bezoar_core::{Attack, Dataset, Detector, Device, Error, Kind, Metric, Part, Registry, Reporter, Result};
+use bezoar_core::{Attack, Dataset, Detector, Device, Error, Kind, Metric, Part, Registry, Reporter, Result, hex};
 use bezoar_nn::{Architecture, TrainConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// One run from data to report, as `pipeline.yaml` says it.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -59,7 +60,7 @@ impl Pipeline {
     /// The pipeline in a file, with `assignments` such as `attack.share=0.05` carried out on it first.
     ///
     /// # Errors
-    /// All mistakes of the file at once, each with its place.
+    /// All mistakes of the file at once, each with its place; or that it is a study.
     pub fn read(path: &Path, assignments: &[String]) -> Result<Self> {
         Ok(Self::from_source(&Source::read(path)?, assignments)?)
     }
@@ -76,10 +77,29 @@ impl Pipeline {
         Self::from_node(&node)
     }
 
-    fn from_node(node: &Node) -> Result<Self, Diagnostics> {
+    pub(crate) fn from_node(node: &Node) -> Result<Self, Diagnostics> {
         let registry = Registry::global().map_err(|problem| bezoar_config::Diagnostic::new("no-registry", problem))?;
         Diagnostics::check(registry.check_fields(node, &Self::plain_schema()))?;
         deserialize(node)
+    }
+
+    /// A digest of all that a run depends on: the pipeline, the versions of its plugins, and what lies in the files that they read.
+    pub(crate) fn fingerprint(&self) -> Result<String> {
+        let representations = self.detect.iter().flat_map(|detector| detector.representations());
+        let contents = (
+            self.dataset.blame(self.dataset.fingerprint())?,
+            self.model.blame(self.model.fingerprint())?,
+            representations.map(|part| part.blame(part.fingerprint())).collect::<Result<Vec<_>>>()?,
+        );
+        let plugins = (
+            (self.dataset.identity(), self.attack.as_ref().map(Part::identity), self.model.identity()),
+            self.detect.iter().map(Part::identity).collect::<Vec<_>>(),
+            self.evaluate.iter().map(Part::identity).collect::<Vec<_>>(),
+            self.report.iter().map(Part::identity).collect::<Vec<_>>(),
+        );
+        let version = (env!("CARGO_PKG_VERSION"), bezoar_nn::FORMAT);
+        let all = serde_json::to_string(&(self.resolved()?, plugins, contents, version)).map_err(Error::request)?;
+        Ok(hex(&Sha256::digest(all)))
     }
 
     /// The schema of the file, in which plugin blocks only name their kind.

@@ -14,10 +14,10 @@ use serde_json::json;
 
 use crate::meter::Meter;
 use crate::names::tell_apart;
-use crate::stages::{StageCost, Stages, Suspicious, read_json, write_json};
+use crate::stages::{StageCost, Stages, Suspicious, Tests, read_json, write_json};
 use crate::store::Key;
-use crate::trainings::{Again, Recipe};
-use crate::{Pipeline, runs};
+use crate::trainings::{Again, Recipe, Tested};
+use crate::{Metrics, Pipeline, machine, runs};
 
 /// Images of which a representation's balance is drawn up.
 const AUDITED: usize = 64;
@@ -46,23 +46,50 @@ pub struct Finished {
     pub attacked: bool,
     /// Images that the reader left out.
     pub skipped: Vec<Skipped>,
+    /// Whether all of it was there before.
+    pub before: bool,
 }
 
-/// Runs `pipeline`, taking from the cache what is there.
+impl Finished {
+    fn of(folder: PathBuf, metrics: Metrics, stages: Vec<StageCost>, before: bool) -> Self {
+        let Metrics { measurements, images: counts, attack, skipped, .. } = metrics;
+        Self { folder, measurements, stages, counts, attacked: attack.is_some(), skipped, before }
+    }
+}
+
+/// Runs `pipeline`, taking from the cache what is there; nothing is done for a run that is finished.
 ///
 /// # Errors
 /// Whatever a stage reports. What was finished before stays in the cache, and training goes on from its last epoch.
 pub fn run(cx: &Context, pipeline: &Pipeline, places: &Places) -> Result<Finished> {
-    let resolved = pipeline.resolved()?;
-    let folder = runs::begin(&places.runs, pipeline, &resolved)?;
+    let folder = runs::Folder::open(cx, &places.runs, pipeline)?;
+    match folder.finished() {
+        Some((metrics, stages)) => Ok(Finished::of(folder.path.clone(), metrics, stages, true)),
+        None => run_in(cx, pipeline, places, &folder),
+    }
+}
+
+/// Runs `pipeline` though it be finished: its stages come from the cache, and its reports are written again.
+///
+/// # Errors
+/// As [`run`].
+pub fn report(cx: &Context, pipeline: &Pipeline, places: &Places) -> Result<Finished> {
+    let folder = runs::Folder::open(cx, &places.runs, pipeline)?;
+    run_in(cx, pipeline, places, &folder)
+}
+
+fn run_in(cx: &Context, pipeline: &Pipeline, places: &Places, folder: &runs::Folder) -> Result<Finished> {
+    folder.begin(pipeline)?;
     let mut run = Run::new(cx, pipeline, places)?;
     let (splits, poisoned) = run.data()?;
     for detector in &pipeline.detect {
         detector.blame(detector.check(&poisoned.train))?;
     }
     let (net_key, network) = run.train(&poisoned)?;
-    let (test, triggered) = run.stages.predict(&net_key, &network, &splits.test, poisoned.triggered.as_ref())?;
-    let (detection_keys, detections) = run.detect(&net_key, &network, &poisoned)?;
+    let tests = Tests { clean: &splits.test, triggered: poisoned.triggered.as_ref() };
+    let (tests_key, (test, triggered)) = run.stages.predict(&net_key, &network, &tests)?;
+    let again = Again { trainings: run.stages.trainings.clone(), recipe: run.recipe(), validation: poisoned.validation.clone() };
+    let (detection_keys, detections) = run.detect(&net_key, &network, &poisoned.train, &again)?;
 
     let outcome = Outcome {
         name: pipeline.name.clone(),
@@ -73,13 +100,14 @@ pub fn run(cx: &Context, pipeline: &Pipeline, places: &Places) -> Result<Finishe
         test,
         triggered,
         detections,
-        skipped: splits.skipped,
+        skipped: splits.skipped.clone(),
     };
-    let measurements = run.evaluate(&net_key, &detection_keys, &outcome)?;
+    let measurements = run.evaluate(&tests_key, &detection_keys, &outcome, &Tested { again, tests })?;
     let balances = std::mem::take(&mut run.balances);
-    let stages = run.report(&outcome, &measurements, &folder)?;
-    runs::finish(&folder, &outcome, &measurements, &balances, &stages)?;
-    Ok(Finished { folder, measurements, stages, counts: outcome.counts, attacked: outcome.truth.is_some(), skipped: outcome.skipped })
+    let stages = run.report(&outcome, &measurements, &balances, &folder.path)?;
+    let metrics = Metrics::of(&outcome, &measurements);
+    folder.finish(&metrics, &balances, &stages)?;
+    Ok(Finished::of(folder.path.clone(), metrics, stages, false))
 }
 
 /// A trained net and what it was trained on.
@@ -149,9 +177,7 @@ impl<'a> Run<'a> {
         self.stages.net("train", &self.recipe(), &data.train, data.validation.as_ref())
     }
 
-    fn detect(&mut self, net_key: &Key, net: &Network, data: &Suspicious) -> Result<(Vec<Key>, Vec<Detection>)> {
-        let images = &data.train;
-        let trainer = Again { trainings: self.stages.trainings.clone(), recipe: self.recipe(), validation: data.validation.clone() };
+    fn detect(&mut self, net_key: &Key, net: &Network, images: &ImageSet, trainer: &Again<'_>) -> Result<(Vec<Key>, Vec<Detection>)> {
         let (mut keys, mut detections) = (Vec::new(), Vec::new());
         let detectors = &self.pipeline.detect;
         let names = tell_apart(&detectors.iter().map(Part::block).collect::<Vec<_>>());
@@ -164,15 +190,11 @@ impl<'a> Run<'a> {
                 inputs.push(key.digest().to_owned());
                 features.push((name.clone(), source));
             }
-            let key = Key::new(
-                "detect",
-                &json!({ "detector": detector.identity(), "seed": self.stages.seed, "net": net_key.digest(), "features": inputs }),
-            );
+            let key = detect_key(detector, self.stages.seed, net_key, &inputs);
             let sources: Vec<_> = features.iter().map(|(_, source)| source.clone()).collect();
             // The stage's random streams must not depend on what other detectors there are; its name does.
             let entry = self.stages.stage(&format!("detect {}", detector.name()), &key, |cx, folder| {
-                let verdict =
-                    detector.blame(detector.detect(cx, &Suspect { images, model: net, features: &sources, trainer: &trainer }))?;
+                let verdict = detector.blame(detector.detect(cx, &Suspect { images, model: net, features: &sources, trainer }))?;
                 let said = [verdict.scores.len(), verdict.flagged.len()];
                 if said != [images.len(); 2] {
                     let problem = format!(
@@ -207,10 +229,7 @@ impl<'a> Run<'a> {
         part: &Part<dyn Representation>,
         name: &str,
     ) -> Result<(Key, Arc<dyn FeatureSource>)> {
-        let key = Key::new(
-            "represent",
-            &json!({ "format": 2, "representation": part.identity(), "seed": self.stages.seed, "net": net_key.digest() }),
-        );
+        let key = represent_key(part, self.stages.seed, net_key)?;
         let entry = self.stages.stage(&format!("represent {}", part.name()), &key, |cx, folder| {
             let mut writer = FeatureWriter::new(folder.join(FEATURES), images.len());
             part.blame(part.represent(cx, net, images, &mut |features| {
@@ -228,19 +247,19 @@ impl<'a> Run<'a> {
         Ok((key, Arc::new(FeatureFile::open(entry.folder.join(FEATURES))?)))
     }
 
-    fn evaluate(&mut self, net_key: &Key, detection_keys: &[Key], outcome: &Outcome) -> Result<Vec<Measurement>> {
+    fn evaluate(&mut self, tests_key: &Key, detection_keys: &[Key], outcome: &Outcome, retrial: &Tested<'_>) -> Result<Vec<Measurement>> {
         let metrics = &self.pipeline.evaluate;
         let inputs = json!({
             "metrics": metrics.iter().map(Part::identity).collect::<Vec<_>>(),
-            "net": net_key.digest(),
+            "tests": tests_key.digest(),
             "detections": detection_keys.iter().map(Key::digest).collect::<Vec<_>>(),
             "names": outcome.detections.iter().map(|detection| &detection.detector).collect::<Vec<_>>(),
             "truth": outcome.truth.is_some(),
         });
-        let entry = self.stages.stage("evaluate", &Key::new("evaluate", &inputs), |_, folder| {
+        let entry = self.stages.stage("evaluate", &Key::new("evaluate", &inputs), |cx, folder| {
             let mut measurements = Vec::new();
             for metric in metrics {
-                measurements.extend(metric.measure(outcome)?);
+                measurements.extend(metric.blame(metric.measure(cx, outcome, retrial))?);
             }
             write_json(folder, "measurements.json", &measurements)
         })?;
@@ -248,11 +267,18 @@ impl<'a> Run<'a> {
         read_json(&entry.folder, "measurements.json")
     }
 
-    fn report(mut self, outcome: &Outcome, measurements: &[Measurement], folder: &Path) -> Result<Vec<StageCost>> {
+    fn report(
+        mut self,
+        outcome: &Outcome,
+        measurements: &[Measurement],
+        balances: &BTreeMap<String, serde_json::Value>,
+        folder: &Path,
+    ) -> Result<Vec<StageCost>> {
         let meter = Meter::start();
         let timings: Vec<_> = self.stages.costs.iter().map(|stage| (stage.stage.clone(), stage.seconds)).collect();
         let resolved = self.pipeline.resolved_yaml()?;
-        let report = Report { outcome, measurements, timings: &timings, resolved: &resolved };
+        let machine = machine::describe();
+        let report = Report { outcome, measurements, timings: &timings, resolved: &resolved, balances, machine: &machine };
         for reporter in &self.pipeline.report {
             self.stages.cx.check()?;
             reporter.write(&self.stages.cx.stage("report"), &report, folder)?;
@@ -260,6 +286,19 @@ impl<'a> Run<'a> {
         self.stages.record("report", outcome.images.len(), meter.stop(), false);
         Ok(self.stages.costs)
     }
+}
+
+/// The key of a representation of a net's training images.
+pub(crate) fn represent_key(part: &Part<dyn Representation>, seed: u32, net: &Key) -> Result<Key> {
+    let content = part.blame(part.fingerprint())?;
+    let inputs = json!({ "format": 2, "representation": part.identity(), "content": content, "seed": seed, "net": net.digest() });
+    Ok(Key::new("represent", &inputs))
+}
+
+/// The key of a verdict on a net's training images; `features` are the digests of the representations that it looks at.
+pub(crate) fn detect_key(detector: &Part<dyn Detector>, seed: u32, net: &Key, features: &[String]) -> Key {
+    let inputs = json!({ "format": 2, "detector": detector.identity(), "seed": seed, "net": net.digest(), "features": features });
+    Key::new("detect", &inputs)
 }
 
 const FEATURES: &str = "features.safetensors";

@@ -1,21 +1,25 @@
 //! The folder of a run: what was asked, what came out, what it cost.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use bezoar_core::{Error, Measurement, Outcome, Result, hex};
-use serde_json::json;
+use bezoar_config::{Source, parse};
+use bezoar_core::{Context, Error, Result, hex};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::stages::read_json;
 use crate::store::{file_name, folders, write_whole};
-use crate::{Pipeline, StageCost};
+use crate::{Metrics, Pipeline, StageCost};
 
 const RESOLVED: &str = "resolved.yaml";
 const METRICS: &str = "metrics.json";
 const BALANCE: &str = "balance.json";
 const TIMINGS: &str = "timings.json";
+const LOCK: &str = "lock";
 
 /// A run as `bezoar runs` lists it.
 #[derive(Clone, Debug)]
@@ -48,49 +52,107 @@ pub fn name(run: &ListedRun) -> String {
     file_name(&run.folder)
 }
 
-/// Makes the run's folder, named after the pipeline and a digest of it. What an earlier try left there is out of date.
-pub(crate) fn begin(runs: &Path, pipeline: &Pipeline, resolved: &serde_json::Value) -> Result<PathBuf> {
-    let digest = hex(&Sha256::digest(resolved.to_string()));
-    let folder = runs.join(format!("{}-{}", pipeline.name, &digest[..8]));
-    fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
-    write_whole(&folder.join(RESOLVED), pipeline.resolved_yaml()?.as_bytes())?;
-    Ok(folder)
+/// The folder of a run under way. Nobody else works in it meanwhile.
+pub(crate) struct Folder {
+    pub(crate) path: PathBuf,
+    /// What the run depends on.
+    fingerprint: String,
+    /// Held until the folder is dropped.
+    _lock: File,
 }
 
-/// Writes what came out. The same pipeline on the same machine gives the same `metrics.json`, byte for byte; what varies
-/// from run to run is in `timings.json`, which comes last and says that the run is whole.
-pub(crate) fn finish(
-    folder: &Path,
-    outcome: &Outcome,
-    measurements: &[Measurement],
-    balances: &BTreeMap<String, serde_json::Value>,
-    stages: &[StageCost],
-) -> Result<()> {
-    let detectors: Vec<_> = outcome
-        .detections
-        .iter()
-        .map(
-            |detection| json!({ "detector": detection.detector, "inputs": detection.verdict.inputs, "classes": detection.verdict.classes }),
-        )
-        .collect();
-    let metrics = json!({
-        "version": 1,
-        "name": outcome.name,
-        "images": outcome.counts,
-        "classes": outcome.images.classes(),
-        "attack": outcome.facts.iter().cloned().collect::<BTreeMap<String, String>>(),
-        "measurements": measurements,
-        "detectors": detectors,
-        "skipped": outcome.skipped,
-    });
-    write_pretty(&folder.join(METRICS), &metrics)?;
-    if !balances.is_empty() {
-        write_pretty(&folder.join(BALANCE), &json!(balances))?;
+/// What `timings.json` says: what varies from run to run. It is written last, and says that the run is whole.
+#[derive(Serialize, Deserialize)]
+struct Timings {
+    fingerprint: String,
+    stages: Vec<StageCost>,
+}
+
+impl Folder {
+    /// The pipeline's folder, named after it and a digest of it, made if it is not there. Waits while another process works in it.
+    pub(crate) fn open(cx: &Context, runs: &Path, pipeline: &Pipeline) -> Result<Self> {
+        let path = runs.join(name_of(pipeline)?);
+        fs::create_dir_all(&path).map_err(|error| Error::io(&path, error))?;
+        let lock = lock(cx, &path)?;
+        Ok(Self { path, fingerprint: pipeline.fingerprint()?, _lock: lock })
     }
-    write_pretty(&folder.join(TIMINGS), &json!({ "stages": stages }))
+
+    /// What the run found and what its stages cost, if it came to its end with the same data, plugins and files.
+    pub(crate) fn finished(&self) -> Option<(Metrics, Vec<StageCost>)> {
+        finished_in(&self.path, &self.fingerprint)
+    }
+
+    /// Begins the run. What an earlier try left is out of date.
+    pub(crate) fn begin(&self, pipeline: &Pipeline) -> Result<()> {
+        let timings = self.path.join(TIMINGS);
+        match fs::remove_file(&timings) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(&timings, error)),
+            _ => write_whole(&self.path.join(RESOLVED), pipeline.resolved_yaml()?.as_bytes()),
+        }
+    }
+
+    /// Writes what came out.
+    pub(crate) fn finish(&self, metrics: &Metrics, balances: &BTreeMap<String, serde_json::Value>, stages: &[StageCost]) -> Result<()> {
+        write_pretty(&self.path.join(METRICS), metrics)?;
+        if !balances.is_empty() {
+            write_pretty(&self.path.join(BALANCE), balances)?;
+        }
+        let timings = Timings { fingerprint: self.fingerprint.clone(), stages: stages.to_vec() };
+        write_pretty(&self.path.join(TIMINGS), &timings)
+    }
 }
 
-fn write_pretty(path: &Path, value: &serde_json::Value) -> Result<()> {
+/// Keeps others from writing into a folder until it is dropped. Waits for whoever does.
+pub(crate) fn lock(cx: &Context, folder: &Path) -> Result<File> {
+    let path = folder.join(LOCK);
+    let lock = File::create(&path).map_err(|error| Error::io(&path, error))?;
+    if lock.try_lock().is_err() {
+        cx.note(&format!("another process works in {}; waiting for it", folder.display()));
+        lock.lock().map_err(|error| Error::io(&path, error))?;
+    }
+    Ok(lock)
+}
+
+/// Whether a pipeline's run is finished.
+pub(crate) fn is_finished(runs: &Path, pipeline: &Pipeline) -> Result<bool> {
+    Ok(finished_in(&runs.join(name_of(pipeline)?), &pipeline.fingerprint()?).is_some())
+}
+
+fn finished_in(folder: &Path, fingerprint: &str) -> Option<(Metrics, Vec<StageCost>)> {
+    let timings: Timings = read_json(folder, TIMINGS).ok().filter(|timings: &Timings| timings.fingerprint == fingerprint)?;
+    Some((metrics(folder).ok()?, timings.stages))
+}
+
+/// The name of a pipeline's folder.
+pub(crate) fn name_of(pipeline: &Pipeline) -> Result<String> {
+    let digest = hex(&Sha256::digest(pipeline.resolved()?.to_string()));
+    Ok(format!("{}-{}", pipeline.name, &digest[..8]))
+}
+
+/// The pipeline of a run, as it was run.
+///
+/// # Errors
+/// When the folder is no run's, or its plugins are not linked.
+pub fn pipeline(folder: &Path) -> Result<Pipeline> {
+    Pipeline::read(&folder.join(RESOLVED), &[])
+}
+
+/// What a finished run found.
+///
+/// # Errors
+/// When the folder holds no `metrics.json`, or another program's.
+pub fn metrics(folder: &Path) -> Result<Metrics> {
+    read_json(folder, METRICS)
+}
+
+/// The plugin of a finished run's net, and what the run's stages cost.
+pub(crate) fn costs(folder: &Path) -> Option<(String, Vec<StageCost>)> {
+    let timings: Timings = read_json(folder, TIMINGS).ok()?;
+    let resolved = parse(&Source::read(&folder.join(RESOLVED)).ok()?).ok()?;
+    Some((resolved.get("model")?.get("use")?.as_str()?.to_owned(), timings.stages))
+}
+
+pub(crate) fn write_pretty(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_vec_pretty(value).map_err(Error::request)?;
     text.push(b'\n');
     write_whole(path, &text)

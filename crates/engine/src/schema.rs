@@ -1,5 +1,6 @@
 //! The JSON Schema of pipeline files, for editors: the plain schema with every plugin's fields filled in.
 
+use bezoar_config::MATRIX;
 use bezoar_core::{KIND_KEY, Registration, Registry};
 use serde_json::{Map, Value, json};
 
@@ -21,7 +22,22 @@ pub fn schema(registry: &Registry) -> Value {
     definitions.sort_keys();
     root["$defs"] = definitions.into();
     root["title"] = "A Bezoar pipeline".into();
+    root["properties"][MATRIX] = matrix();
     root
+}
+
+/// The schema of a matrix, whose axes are paths of the pipeline.
+fn matrix() -> Value {
+    let combinations = |what: &str| json!({ "type": "array", "items": { "type": "object" }, "description": what });
+    json!({
+        "type": "object",
+        "description": "Makes a study of the pipeline: a run for each combination of values. An axis is a path, such as `attack.share`, with a list of values.",
+        "properties": {
+            "include": combinations("Further combinations: each of one value a path, or of a list of values, whose product it then is."),
+            "exclude": combinations("Combinations to leave out: the cells that have all of their values."),
+        },
+        "minProperties": 1,
+    })
 }
 
 /// The schema of a plugin's block. The definitions that it needs go to `definitions`, under names of its own.

@@ -83,8 +83,7 @@ impl<'a> Stages<'a> {
 
     /// The clean images.
     pub(crate) fn dataset(&mut self, dataset: &Part<dyn Dataset>) -> Result<(Key, Splits)> {
-        let content = dataset.blame(dataset.fingerprint())?;
-        let key = Key::new("dataset", &json!({ "dataset": dataset.identity(), "seed": self.seed, "content": content }));
+        let key = dataset_key(dataset, self.seed)?;
         let entry = self.stage("dataset", &key, |cx, folder| {
             let splits = dataset.blame(dataset.load(cx))?;
             write_images(&folder.join(TRAIN), &splits.train)?;
@@ -113,11 +112,7 @@ impl<'a> Stages<'a> {
         };
         let surrogate = attack.surrogate().map(|blocks| self.surrogate(attack, &blocks, splits)).transpose()?;
         let (surrogate_key, surrogate) = surrogate.unzip();
-        let mut inputs = json!({ "format": 2, "attack": attack.identity(), "seed": self.seed, "dataset": clean_key.digest() });
-        if let Some(key) = surrogate_key {
-            inputs["surrogate"] = key.digest().into();
-        }
-        let key = Key::new("attack", &inputs);
+        let key = attack_key(attack, self.seed, clean_key, surrogate_key.as_ref());
         let entry = self.stage("attack", &key, |cx, folder| {
             let surrogate = surrogate.as_ref().map(|net| net as &dyn Classifier);
             let Poisoned { train, truth, validation, triggered, facts } = attack.blame(attack.poison(cx, splits, surrogate))?;
@@ -128,9 +123,10 @@ impl<'a> Stages<'a> {
             write_json(folder, "truth.json", &(truth, validation_truth, triggered.targets, facts))
         })?;
         let (truth, validation_truth, targets, facts) = read_json(&entry.folder, "truth.json")?;
+        let (train, validation) = open_suspicious(&entry.folder)?;
         let poisoned = Suspicious {
-            train: open_images(&entry.folder.join(TRAIN))?,
-            validation: open_optional(&entry.folder, VALIDATION)?,
+            train,
+            validation,
             truth: Some(truth),
             validation_truth,
             triggered: Some(Triggered { images: open_images(&entry.folder.join(TRIGGERED))?, targets }),
@@ -142,8 +138,7 @@ impl<'a> Stages<'a> {
 
     /// The net that an attack works with, trained on the clean images.
     fn surrogate(&mut self, attack: &Part<dyn Attack>, blocks: &serde_json::Value, splits: &Splits) -> Result<(Key, Network)> {
-        let recipe: Recipe = serde_json::from_value(blocks.clone()).map_err(Error::request)?;
-        attack.blame(self.net("surrogate", &recipe, &splits.train, splits.validation.as_ref()))
+        attack.blame(self.net("surrogate", &Recipe::of(blocks)?, &splits.train, splits.validation.as_ref()))
     }
 
     /// A net trained on these images; `label` names it among the stages.
@@ -154,27 +149,75 @@ impl<'a> Stages<'a> {
     }
 
     /// What a net makes of the test images.
-    pub(crate) fn predict(
-        &mut self,
+    pub(crate) fn predict(&mut self, net_key: &Key, net: &Network, tests: &Tests<'_>) -> Result<(Key, (Predictions, Option<Predictions>))> {
+        let (key, entry, predictions) = tests.shown_to(&self.store, self.cx, net_key, net)?;
+        let images = tests.clean.len() + tests.triggered.map_or(0, |set| set.images.len());
+        self.record("predict", images, entry.cost, entry.reused);
+        Ok((key, predictions))
+    }
+}
+
+/// What nets are tested on.
+#[derive(Clone, Copy)]
+pub(crate) struct Tests<'a> {
+    pub(crate) clean: &'a ImageSet,
+    pub(crate) triggered: Option<&'a Triggered>,
+}
+
+impl Tests<'_> {
+    /// The key of what a net says of them.
+    pub(crate) fn key(&self, net_key: &Key) -> Result<Key> {
+        let triggered = self.triggered.map(|set| set.images.digest()).transpose()?;
+        Ok(Key::new("predict", &json!({ "format": 3, "net": net_key.digest(), "clean": self.clean.digest()?, "triggered": triggered })))
+    }
+
+    /// What a net says of them.
+    pub(crate) fn shown_to(
+        &self,
+        store: &Store,
+        cx: &Context,
         net_key: &Key,
         net: &Network,
-        test: &ImageSet,
-        triggered: Option<&Triggered>,
-    ) -> Result<(Predictions, Option<Predictions>)> {
-        let key = Key::new("predict", &json!({ "format": 2, "net": net_key.digest(), "test": test.digest()? }));
-        let entry = self.stage("predict", &key, |cx, folder| {
+    ) -> Result<(Key, Entry, (Predictions, Option<Predictions>))> {
+        let key = self.key(net_key)?;
+        let entry = store.stage(cx, "predict", &key, |cx, folder| {
             let net: &dyn Classifier = net;
-            let clean = Predictions { labels: labels(test), expected: labels(test), predicted: net.predict(cx, "test images", test)? };
-            let triggered = triggered.map(|set| {
+            let predicted = net.predict(cx, "test images", self.clean)?;
+            let clean = Predictions { labels: labels(self.clean), expected: labels(self.clean), predicted };
+            let triggered = self.triggered.map(|set| {
                 let predicted = net.predict(cx, "test images", &set.images)?;
                 Ok::<_, Error>(Predictions { labels: labels(&set.images), expected: set.targets.clone(), predicted })
             });
             write_json(folder, "predictions.json", &(clean, triggered.transpose()?))
         })?;
-        let images = test.len() + triggered.map_or(0, |set| set.images.len());
-        self.record("predict", images, entry.cost, entry.reused);
-        read_json(&entry.folder, "predictions.json")
+        let predictions = read_json(&entry.folder, "predictions.json")?;
+        Ok((key, entry, predictions))
     }
+}
+
+/// The key of a data set's images.
+pub(crate) fn dataset_key(dataset: &Part<dyn Dataset>, seed: u32) -> Result<Key> {
+    let content = dataset.blame(dataset.fingerprint())?;
+    Ok(Key::new("dataset", &json!({ "dataset": dataset.identity(), "seed": seed, "content": content })))
+}
+
+/// The key of what an attack makes of them.
+pub(crate) fn attack_key(attack: &Part<dyn Attack>, seed: u32, dataset: &Key, surrogate: Option<&Key>) -> Key {
+    let mut inputs = json!({ "format": 2, "attack": attack.identity(), "seed": seed, "dataset": dataset.digest() });
+    if let Some(surrogate) = surrogate {
+        inputs["surrogate"] = surrogate.digest().into();
+    }
+    Key::new("attack", &inputs)
+}
+
+/// The images that the net learns from and stops by, in the folder of a data set or an attack.
+pub(crate) fn open_suspicious(folder: &Path) -> Result<(ImageSet, Option<ImageSet>)> {
+    Ok((open_images(&folder.join(TRAIN))?, open_optional(folder, VALIDATION)?))
+}
+
+/// The test images in the folder of a data set.
+pub(crate) fn open_tests(folder: &Path) -> Result<ImageSet> {
+    open_images(&folder.join(TEST))
 }
 
 /// A net of one class is always right and has learnt nothing.

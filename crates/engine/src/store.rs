@@ -125,6 +125,12 @@ impl Store {
         Ok(Entry { folder, cost, reused: false })
     }
 
+    /// The folder of the entry for `key`, if it is there. Its files are not compared with their checksums.
+    pub(crate) fn find(&self, key: &Key) -> Option<PathBuf> {
+        let folder = self.root.join(key.stage).join(&key.digest);
+        folder.join(LIST).is_file().then_some(folder)
+    }
+
     /// The entry of one stage of a run, whose context is its own; nothing is begun once the run is cancelled.
     pub fn stage(&self, cx: &Context, label: &str, key: &Key, make: impl FnOnce(&Context, &Path) -> Result<()>) -> Result<Entry> {
         cx.check()?;

@@ -3,12 +3,12 @@
 use std::fs;
 use std::sync::Arc;
 
-use bezoar_core::{Classifier, Context, Error, ImageSet, Part, Result, Trainer};
+use bezoar_core::{Classifier, Context, Error, ImageSet, Part, Predictions, Result, Retrial, Trainer};
 use bezoar_nn::{Architecture, FORMAT, Network, TrainConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::stages::{read_json, write_json};
+use crate::stages::{Tests, read_json, write_json};
 use crate::store::{Entry, Key, Store};
 
 const NETWORK: &str = "network.safetensors";
@@ -19,6 +19,13 @@ const HISTORY: &str = "history.json";
 pub(crate) struct Recipe {
     pub(crate) model: Part<dyn Architecture>,
     pub(crate) train: TrainConfig,
+}
+
+impl Recipe {
+    /// That of a pipeline's fields `model` and `train`.
+    pub(crate) fn of(blocks: &serde_json::Value) -> Result<Self> {
+        serde_json::from_value(blocks.clone()).map_err(Error::request)
+    }
 }
 
 /// The nets of a run. The same images are known by their content, wherever they come from: a surrogate is the net of a run without an
@@ -44,13 +51,18 @@ impl<'a> Trainings<'a> {
         Ok(Self { cx, seed, store, device: format!("{:?}", bezoar_nn::device(cx.device())?.location()) })
     }
 
-    /// The net that this recipe makes of these images.
-    pub(crate) fn net(&self, recipe: &Recipe, images: &ImageSet, validation: Option<&ImageSet>) -> Result<Training> {
-        let Recipe { model, train } = recipe;
+    /// The key of the net that this recipe makes of these images.
+    pub(crate) fn key(&self, Recipe { model, train }: &Recipe, images: &ImageSet, validation: Option<&ImageSet>) -> Result<Key> {
         let content = model.blame(model.fingerprint())?;
         let data = [Some(images), validation].into_iter().flatten().map(ImageSet::digest).collect::<Result<Vec<_>>>()?;
         let inputs = json!({ "format": FORMAT, "model": model.identity(), "content": content, "train": train, "seed": self.seed, "device": self.device, "data": data });
-        let key = Key::new("train", &inputs);
+        Ok(Key::new("train", &inputs))
+    }
+
+    /// The net that this recipe makes of these images.
+    pub(crate) fn net(&self, recipe: &Recipe, images: &ImageSet, validation: Option<&ImageSet>) -> Result<Training> {
+        let Recipe { model, train } = recipe;
+        let key = self.key(recipe, images, validation)?;
         // The random streams of equal trainings are equal, whatever the nets are for.
         let entry = self.store.stage(self.cx, "train", &key, |cx, folder| {
             let checkpoints = folder.join("checkpoints");
@@ -75,5 +87,19 @@ pub(crate) struct Again<'a> {
 impl Trainer for Again<'_> {
     fn train(&self, images: &ImageSet) -> Result<Arc<dyn Classifier>> {
         Ok(Arc::new(self.trainings.net(&self.recipe, images, self.validation.as_ref())?.network))
+    }
+}
+
+/// Further nets, put to the tests of the run.
+pub(crate) struct Tested<'a> {
+    pub(crate) again: Again<'a>,
+    pub(crate) tests: Tests<'a>,
+}
+
+impl Retrial for Tested<'_> {
+    fn predictions(&self, images: &ImageSet) -> Result<(Predictions, Option<Predictions>)> {
+        let Again { trainings, recipe, validation } = &self.again;
+        let Training { key, network, .. } = trainings.net(recipe, images, validation.as_ref())?;
+        Ok(self.tests.shown_to(&trainings.store, trainings.cx, &key, &network)?.2)
     }
 }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use bezoar_core::Error;
-use bezoar_engine::Pipeline;
+use bezoar_engine::Study;
 use clap::Args;
 
 use crate::terminal::Terminal;
@@ -13,15 +13,22 @@ pub(crate) struct Check {
     /// Change a value of the file first, as `eval` would.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
-    /// Print the pipeline with all defaults filled in.
+    /// Print the pipeline with all defaults filled in; of a study, each cell's.
     #[arg(long)]
     resolved: bool,
 }
 
 impl Check {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<(), Error> {
-        let pipeline = Pipeline::read(&self.file, &self.set)?;
-        terminal.result(&if self.resolved { pipeline.resolved_yaml()? } else { format!("{}: no mistakes", self.file.display()) });
+        let study = Study::read(&self.file, &self.set)?;
+        if self.resolved {
+            for cell in &study.cells {
+                terminal.result(&cell.pipeline.resolved_yaml()?);
+            }
+            return Ok(());
+        }
+        let cells = if study.axes.is_empty() { String::new() } else { format!(", {} cells", study.cells.len()) };
+        terminal.result(&format!("{}: no mistakes{cells}", self.file.display()));
         Ok(())
     }
 }

@@ -1,8 +1,10 @@
 use std::path::PathBuf;
 
 use bezoar_core::{Cancel, Context, Error};
-use bezoar_engine::{Finished, Pipeline, Places, run};
+use bezoar_engine::{Conducted, Finished, Places, Study, run};
+use bezoar_report::write_study_page;
 use clap::Args;
+use serde_json::json;
 
 use crate::commands::cancel_on_interrupt;
 use crate::terminal::Terminal;
@@ -15,22 +17,62 @@ pub(crate) struct Eval {
     /// `--set detect.0.cluster.k=3`; values are YAML, as in `--set 'dataset.classes=[stop, yield]'`. May be given several times.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
+    /// Cells of a study to run at once [default: one for each four cores, as far as memory allows].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
 }
 
 impl Eval {
     pub(crate) fn run(self, terminal: &Terminal, places: &Places) -> Result<(), Error> {
-        let pipeline = Pipeline::read(&self.file, &self.set)?;
+        let study = Study::read(&self.file, &self.set)?;
         let cancel = Cancel::default();
         cancel_on_interrupt(&cancel)?;
-        let cx = Context::new(pipeline.seed.into(), pipeline.device, terminal.progress(), cancel);
-        let finished = run(&cx, &pipeline, places)?;
-        terminal.result(&summary(&finished, terminal.colors_results()));
-        Ok(())
+        let first = &study.cells[0].pipeline;
+        let cx = Context::new(first.seed.into(), first.device, terminal.progress(), cancel);
+        let color = terminal.colors_results();
+        if study.axes.is_empty() {
+            let finished = run(&cx, first, places)?;
+            terminal.outcome(
+                &summary(&finished, color),
+                || json!({ "folder": finished.folder, "before": finished.before, "measurements": finished.measurements }),
+            );
+            return Ok(());
+        }
+        let conducted = study.conduct(&cx, places, self.jobs.map(usize::from))?;
+        write_study_page(&conducted.results, &conducted.file, &conducted.folder)?;
+        terminal.outcome(
+            &study_summary(&conducted, color),
+            || json!({ "folder": conducted.folder, "before": conducted.before, "results": conducted.results }),
+        );
+        match conducted.results.cells.iter().filter(|cell| cell.problem.is_some()).count() {
+            0 => Ok(()),
+            failed => Err(Error::request(format!("{failed} of {} cells failed", study.cells.len()))
+                .with_help("mend what they say and run the study again: finished cells are kept")),
+        }
     }
+}
+
+fn study_summary(Conducted { folder, results, before, .. }: &Conducted, color: bool) -> String {
+    let mut text = bezoar_report::study_table(results, color);
+    for cell in &results.cells {
+        if let Some(problem) = &cell.problem {
+            text.push_str(&format!("\nfailed: {} ({}): {problem}\n", cell.run, cell.settings.join(", ")));
+        }
+    }
+    let all = results.cells.len();
+    text.push_str(&match all - before {
+        0 => format!("\nall {all} cells were finished before: nothing was left to do\n"),
+        new => format!("\n{all} cells, {new} of them new\n"),
+    });
+    text.push_str(&format!("\n{}\n", folder.display()));
+    text
 }
 
 fn summary(finished: &Finished, color: bool) -> String {
     let mut text = bezoar_report::table(&finished.measurements, color, 100);
+    if finished.before {
+        text.push_str("\nfinished before: nothing was left to do\n");
+    }
     text.push('\n');
     text.push_str(&costs(finished));
     text.push_str(&format!("\n{}\n", finished.counts.coverage()));

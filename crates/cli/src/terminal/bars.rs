@@ -1,62 +1,19 @@
-//! What the user sees: results on stdout, everything else on stderr. The only place that prints.
-
-#![expect(clippy::print_stderr, reason = "this is the one module that talks to the user")]
-
 use std::fmt;
-use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bezoar_core::{Error, Progress, Task};
+use bezoar_core::{Progress, Task};
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
-/// The user's terminal, or the file or pipe in its place.
-pub(crate) struct Terminal {
-    interactive: bool,
-    color: bool,
-}
+/// A bar for each task under way.
+pub(super) struct Bars(MultiProgress);
 
-impl Terminal {
-    pub(crate) fn new() -> Self {
-        let interactive = std::io::stderr().is_terminal();
-        Self { interactive, color: interactive && std::env::var_os("NO_COLOR").is_none() }
-    }
-
-    /// Whether results may be coloured.
-    pub(crate) fn colors_results(&self) -> bool {
-        self.color && std::io::stdout().is_terminal()
-    }
-
-    /// A result. A reader that has gone away, as with `| head`, is no error.
-    #[expect(clippy::unused_self, reason = "only who holds the terminal may print")]
-    pub(crate) fn result(&self, text: &str) {
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
-    }
-
-    /// An error, with how to mend it.
-    pub(crate) fn error(&self, error: &Error) {
-        match error {
-            Error::Config(mistakes) => eprintln!("{}", mistakes.render(self.color)),
-            Error::Cancelled => eprintln!("{error}"),
-            _ => {
-                let (red, end) = if self.color { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-                eprintln!("{red}error{end}: {error}");
-            }
-        }
-        if let Some(help) = error.help() {
-            eprintln!("help: {help}");
-        }
-    }
-
-    /// Progress bars on a terminal, plain lines without one.
-    pub(crate) fn progress(&self) -> Arc<dyn Progress> {
-        if self.interactive { Arc::new(Bars(MultiProgress::new())) } else { Arc::new(Lines) }
+impl Bars {
+    pub(super) fn new() -> Self {
+        Self(MultiProgress::new())
     }
 }
-
-struct Bars(MultiProgress);
 
 impl Progress for Bars {
     fn task(&self, label: &str, total: u64) -> Box<dyn Task> {
@@ -132,84 +89,10 @@ impl Drop for Bar {
     }
 }
 
-struct Lines;
-
-/// How often a long task says how far it is.
-const INTERVAL: Duration = Duration::from_secs(10);
-
-impl Progress for Lines {
-    fn task(&self, label: &str, total: u64) -> Box<dyn Task> {
-        let now = Instant::now();
-        Box::new(Line {
-            label: label.to_owned(),
-            total,
-            done: AtomicU64::new(0),
-            resumed: AtomicU64::new(0),
-            start: now,
-            said: Mutex::new(now),
-            remark: Mutex::default(),
-        })
-    }
-
-    fn note(&self, message: &str) {
-        eprintln!("note: {message}");
-    }
-}
-
-struct Line {
-    label: String,
-    total: u64,
-    done: AtomicU64,
-    resumed: AtomicU64,
-    start: Instant,
-    said: Mutex<Instant>,
-    remark: Mutex<String>,
-}
-
-impl Line {
-    fn say(&self, done: u64) {
-        let seconds = self.start.elapsed().as_secs_f64();
-        let just_done = done.saturating_sub(self.resumed.load(Ordering::Relaxed)).max(1);
-        let left = seconds / just_done as f64 * self.total.saturating_sub(done) as f64;
-        let remark = self.remark.lock().map(|remark| remark.clone()).unwrap_or_default();
-        let rest = if done < self.total { format!(", {left:.0} s to go") } else { format!(" in {seconds:.1} s") };
-        let separator = if remark.is_empty() { "" } else { "  " };
-        eprintln!("{}: {done}/{}{rest}{separator}{remark}", self.label, self.total);
-    }
-}
-
-impl Task for Line {
-    fn advance(&self, steps: u64) {
-        let done = self.done.fetch_add(steps, Ordering::Relaxed) + steps;
-        if let Ok(mut said) = self.said.try_lock()
-            && said.elapsed() >= INTERVAL
-        {
-            *said = Instant::now();
-            self.say(done);
-        }
-    }
-
-    fn resume(&self, steps: u64) {
-        self.done.fetch_add(steps, Ordering::Relaxed);
-        self.resumed.fetch_add(steps, Ordering::Relaxed);
-    }
-
-    fn remark(&self, text: &str) {
-        if let Ok(mut remark) = self.remark.lock() {
-            text.clone_into(&mut remark);
-        }
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        self.say(self.done.load(Ordering::Relaxed));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::sync::Mutex;
 
     use indicatif::{ProgressDrawTarget, TermLike};
 

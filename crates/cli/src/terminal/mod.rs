@@ -1,0 +1,121 @@
+//! What the user sees: results on stdout, everything else on stderr; or all of it as lines of JSON on stdout. The only place that prints.
+
+#![expect(clippy::print_stderr, reason = "this is the one module that talks to the user")]
+
+mod bars;
+mod events;
+mod lines;
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+
+use bezoar_core::{Error, Progress, Task};
+use serde_json::{Value, json};
+
+use bars::Bars;
+use events::Events;
+use lines::Lines;
+
+/// How much is said, and to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Results, progress and notes, for people.
+    Full,
+    /// Results and errors alone.
+    Quiet,
+    /// Everything, for programs.
+    JsonLines,
+}
+
+/// The user's terminal, or the file or pipe in its place.
+pub(crate) struct Terminal {
+    manner: Manner,
+    interactive: bool,
+    color: bool,
+}
+
+impl Terminal {
+    pub(crate) fn new(manner: Manner) -> Self {
+        let interactive = std::io::stderr().is_terminal();
+        let color = interactive && manner != Manner::JsonLines && std::env::var_os("NO_COLOR").is_none();
+        Self { manner, interactive, color }
+    }
+
+    /// Whether results may be coloured.
+    pub(crate) fn colors_results(&self) -> bool {
+        self.color && std::io::stdout().is_terminal()
+    }
+
+    /// Whether there is somebody who could answer a question.
+    pub(crate) fn answers(&self) -> bool {
+        self.manner == Manner::Full && self.interactive && std::io::stdin().is_terminal()
+    }
+
+    /// Asks for a line.
+    #[expect(clippy::unused_self, reason = "only who holds the terminal may print")]
+    pub(crate) fn ask(&self, question: &str) -> Result<String, Error> {
+        let mut answer = String::new();
+        eprint!("{question} ");
+        std::io::stdin().read_line(&mut answer).map_err(Error::request)?;
+        Ok(answer.trim().to_owned())
+    }
+
+    /// A result. A reader that has gone away, as with `| head`, is no error.
+    pub(crate) fn result(&self, text: &str) {
+        self.outcome(text, || json!({ "text": text }));
+    }
+
+    /// A result in words for people, and as a mapping for programs.
+    pub(crate) fn outcome(&self, text: &str, fields: impl FnOnce() -> Value) {
+        if self.manner == Manner::JsonLines {
+            events::say("result", fields());
+        } else {
+            let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end_matches('\n'));
+        }
+    }
+
+    /// An error, with how to mend it.
+    pub(crate) fn error(&self, error: &Error) {
+        if self.manner == Manner::JsonLines {
+            events::say("error", json!({ "message": error.to_string(), "help": error.help() }));
+            return;
+        }
+        match error {
+            Error::Config(mistakes) => eprintln!("{}", mistakes.render(self.color)),
+            Error::Cancelled => eprintln!("{error}"),
+            _ => {
+                let (red, end) = if self.color { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+                eprintln!("{red}error{end}: {error}");
+            }
+        }
+        if let Some(help) = error.help() {
+            eprintln!("help: {help}");
+        }
+    }
+
+    /// Progress bars on a terminal, plain lines without one; nothing, or lines of JSON, where that is wanted.
+    pub(crate) fn progress(&self) -> Arc<dyn Progress> {
+        match self.manner {
+            Manner::Quiet => Arc::new(Nothing),
+            Manner::JsonLines => Arc::new(Events),
+            Manner::Full if self.interactive => Arc::new(Bars::new()),
+            Manner::Full => Arc::new(Lines),
+        }
+    }
+}
+
+struct Nothing;
+
+impl Progress for Nothing {
+    fn task(&self, _: &str, _: u64) -> Box<dyn Task> {
+        Box::new(Self)
+    }
+
+    fn note(&self, _: &str) {}
+}
+
+impl Task for Nothing {
+    fn advance(&self, _: u64) {}
+
+    fn remark(&self, _: &str) {}
+}

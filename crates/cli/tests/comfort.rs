@@ -1,0 +1,103 @@
+//! What spares the user work: a first pipeline, a plan, reports written again, runs side by side, and output for programs.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const PIPELINE: &str = "
+version: 1
+name: small
+device: cpu
+dataset: { use: signs, train: 8, validation: 0, test: 2 }
+attack: { use: sticker, from: speed-limit-50, to: speed-limit-80, share: 0.3 }
+model: { use: compact-cnn }
+train: { epochs: 1, batch: 64 }
+detect: [{ use: activation-clustering }]
+report: [{ use: list }]
+";
+
+fn bezoar(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bezoar"));
+    command.args(arguments).args(["--cache", "cache", "--runs", "runs"]).current_dir(folder).output().unwrap()
+}
+
+/// What a command says on stdout; it has to succeed.
+fn said(folder: &Path, arguments: &[&str]) -> String {
+    let output = bezoar(folder, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn last_line(text: &str) -> String {
+    text.trim_end().lines().last().unwrap().to_owned()
+}
+
+#[test]
+fn a_first_pipeline_is_whole_and_overwrites_nothing() {
+    let workplace = tempfile::tempdir().unwrap();
+    let folder = workplace.path();
+    std::fs::create_dir(folder.join("My \"Images\"")).unwrap();
+    said(folder, &["init", "mine.yaml", "--data", "My \"Images\"", "--attack", "none"]);
+    said(folder, &["check", "mine.yaml"]);
+    let text = std::fs::read_to_string(folder.join("mine.yaml")).unwrap();
+    assert!(text.contains("name: my-images") && text.contains(r#"root: "My \"Images\"""#), "{text}");
+    let again = bezoar(folder, &["init", "mine.yaml", "--data", "signs"]);
+    assert_eq!((again.status.code(), std::fs::read_to_string(folder.join("mine.yaml")).unwrap()), (Some(1), text));
+    let refused = bezoar(folder, &["init", "other.yaml", "--data", "nowhere"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("neither a folder"));
+    let refused = bezoar(folder, &["init", "other.yaml", "--data", "signs", "--attack", "bad net"]);
+    assert!(!refused.status.success() && !folder.join("other.yaml").exists());
+    let attack = "{ use: badnets, to: stop, share: 0.05 }";
+    said(folder, &["init", "other.yaml", "--data", "signs", "--attack", attack, "--model", "resnet"]);
+}
+
+#[test]
+fn a_plan_tells_what_is_there_and_changes_nothing() {
+    let workplace = tempfile::tempdir().unwrap();
+    let folder = workplace.path();
+    std::fs::write(folder.join("small.yaml"), PIPELINE).unwrap();
+    let before = said(folder, &["plan", "small.yaml"]);
+    assert!(before.contains("no finished run with the same net tells how long"), "{before}");
+    assert!(!folder.join("runs").exists());
+    let run = last_line(&said(folder, &["eval", "small.yaml", "--quiet"]));
+    assert!(said(folder, &["plan", "small.yaml"]).contains("1 of 1 run finished: nothing is left to do"));
+    let other = said(folder, &["plan", "small.yaml", "--set", "detect.0.cluster.k=3"]);
+    let stage =
+        |name: &str| other.lines().find(|line| line.starts_with(name)).unwrap().split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(stage("train")[1..3], ["1", "0"], "{other}");
+    assert_eq!(stage("detect")[2..4], ["0", "1"], "{other}");
+    assert!(other.contains("by the rates of finished runs"), "{other}");
+
+    let list = folder.join(&run).join("images.csv");
+    let listed = std::fs::read(&list).unwrap();
+    std::fs::remove_file(&list).unwrap();
+    assert!(said(folder, &["eval", "small.yaml", "-q"]).contains("finished before: nothing was left to do"));
+    assert!(!list.exists());
+    assert_eq!(said(folder, &["report", &run, "-q"]).trim(), run);
+    assert_eq!(std::fs::read(&list).unwrap(), listed);
+
+    let second = last_line(&said(folder, &["eval", "small.yaml", "-q", "--set", "detect.0.cluster.k=3"]));
+    let table = said(folder, &["compare", &run, &second]);
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].contains(run.trim_start_matches("runs/")) && lines[1].starts_with("Clean accuracy"), "{table}");
+    assert!(!bezoar(folder, &["compare", &run, "cache"]).status.success());
+}
+
+#[test]
+fn programs_read_lines_of_json() {
+    let workplace = tempfile::tempdir().unwrap();
+    let folder = workplace.path();
+    std::fs::write(folder.join("small.yaml"), PIPELINE).unwrap();
+    let text = said(folder, &["eval", "small.yaml", "--json-lines"]);
+    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).collect::<Vec<_>>();
+    assert_eq!(of("begin").len(), of("end").len());
+    assert!(of("begin").iter().any(|event| event["task"] == "training") && !of("note").is_empty());
+    let [result] = of("result")[..] else { panic!("{text}") };
+    assert!(folder.join(result["folder"].as_str().unwrap()).join("metrics.json").is_file());
+    assert!(result["measurements"].as_array().unwrap().iter().any(|one| one["metric"] == "accuracy"));
+    let failed = bezoar(folder, &["eval", "missing.yaml", "--json-lines"]);
+    let error: Value = serde_json::from_slice(&failed.stdout).unwrap();
+    assert_eq!((failed.status.code(), error["event"].as_str()), (Some(2), Some("error")));
+}

@@ -1,0 +1,128 @@
+//! Studies on a small rendered data set: killed at random, by two processes at once, grown, and with cells that fail.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// 40 cells of four nets, the cheapest there are.
+const STUDY: &str = "
+version: 1
+name: small
+device: cpu
+dataset: { use: signs, train: 8, validation: 0, test: 2 }
+attack: { use: sticker, from: speed-limit-50, to: speed-limit-80, share: 0.3 }
+model: { use: compact-cnn }
+train: { epochs: 1, batch: 64 }
+detect: [{ use: activation-clustering }, { use: spectral-signatures, share: 0.2 }]
+report: []
+matrix:
+  attack.share: [0.2, 0.4]
+  detect.0.cluster: [{ use: k-means, k: 2 }, { use: k-means, k: 3 }, { use: agglomerative }, { use: gaussian-mixture }, { use: k-medoids }]
+  detect.0.decide: [{ use: smaller-cluster }, { use: relative-size }]
+  seed: [0, 1]
+";
+
+struct Workplace {
+    folder: tempfile::TempDir,
+}
+
+impl Workplace {
+    fn new(study: &str) -> Self {
+        let workplace = Self { folder: tempfile::tempdir().unwrap() };
+        workplace.write(study);
+        workplace
+    }
+
+    fn write(&self, study: &str) {
+        std::fs::write(self.folder.path().join("study.yaml"), study).unwrap();
+    }
+
+    fn start(&self, options: &[&str]) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bezoar"));
+        command.args(["eval", "study.yaml", "--cache", "cache", "--runs", "runs"]).args(options).current_dir(self.folder.path());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Runs the study to its end, and gives what it says and its `study.json`.
+    fn finish(&self, options: &[&str]) -> (String, Vec<u8>) {
+        let Output { status, stdout, stderr } = self.start(options).wait_with_output().unwrap();
+        assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+        let text = String::from_utf8(stdout).unwrap();
+        let folder = self.folder.path().join(text.trim_end().lines().last().unwrap());
+        (text, std::fs::read(folder.join("study.json")).unwrap())
+    }
+
+    /// How many stages of this name were made, and not taken from the cache, in all cells.
+    fn made(&self, stage: &str) -> usize {
+        let runs = folders(&self.folder.path().join("runs"));
+        let timings = runs.iter().filter_map(|run| std::fs::read(run.join("timings.json")).ok());
+        let stages = timings.flat_map(|text| serde_json::from_slice::<Value>(&text).unwrap()["stages"].as_array().unwrap().clone());
+        stages.filter(|one| one["stage"] == stage && one["reused"] == false).count()
+    }
+}
+
+fn folders(path: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(path).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
+#[test]
+fn a_study_killed_at_random_ends_like_an_undisturbed_one() {
+    let workplace = Workplace::new(STUDY);
+    let start = Instant::now();
+    let (text, undisturbed) = workplace.finish(&[]);
+    let took = start.elapsed();
+    assert!(text.contains("40 cells, 40 of them new"), "{text}");
+    assert_eq!(workplace.made("train"), 4, "cells share their nets");
+    let (text, again) = workplace.finish(&[]);
+    assert!(text.contains("all 40 cells were finished before: nothing was left to do") && again == undisturbed, "{text}");
+
+    let disturbed = Workplace::new(STUDY);
+    // Parts of the undisturbed time, drawn once: some kill within the first training, some between later cells.
+    for part in [0.03, 0.21, 0.11, 0.02, 0.16, 0.07, 0.13, 0.05, 0.19, 0.09] {
+        let mut child = disturbed.start(&[]);
+        std::thread::sleep(took.mul_f64(part).max(Duration::from_millis(20)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_eq!(disturbed.finish(&[]).1, undisturbed);
+}
+
+#[test]
+fn two_processes_share_the_work() {
+    let workplace = Workplace::new(STUDY);
+    let [first, second] = [(), ()].map(|()| workplace.start(&["--jobs", "2"])).map(|child| child.wait_with_output().unwrap());
+    assert!(first.status.success() && second.status.success(), "{first:?} {second:?}");
+    assert_eq!(workplace.made("train"), 4, "no net was trained twice");
+    let (text, together) = workplace.finish(&[]);
+    assert!(text.contains("nothing was left to do"), "{text}");
+    assert_eq!(together, Workplace::new(STUDY).finish(&["--jobs", "3", "--threads", "1"]).1);
+}
+
+#[test]
+fn a_grown_study_runs_what_is_new_and_a_failed_cell_stops_no_other() {
+    let small =
+        STUDY.replace("[0.2, 0.4]", "[0.2]").replace("[{ use: smaller-cluster }, { use: relative-size }]", "[{ use: smaller-cluster }]");
+    let workplace = Workplace::new(&small);
+    assert!(workplace.finish(&[]).0.contains("10 cells, 10 of them new"));
+    // A class of eight images has no tenth of an image to poison.
+    workplace.write(&small.replace("seed: [0, 1]", "seed: [0, 1]\n  include: [{ attack.share: 0.4 }, { attack.share: 0.01, seed: 5 }]"));
+    let Output { status, stdout, stderr } = workplace.start(&[]).wait_with_output().unwrap();
+    let (text, errors) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+    assert_eq!(status.code(), Some(1), "{text}{errors}");
+    assert!(text.contains("12 cells, 2 of them new") && text.contains("failed: small-"), "{text}");
+    assert!(errors.contains("1 of 12 cells failed"), "{errors}");
+    let folder = workplace.folder.path().join(text.trim_end().lines().last().unwrap());
+    let study: Value = serde_json::from_slice(&std::fs::read(folder.join("study.json")).unwrap()).unwrap();
+    let failed: Vec<&Value> = study["cells"].as_array().unwrap().iter().filter(|cell| !cell["problem"].is_null()).collect();
+    assert_eq!((failed.len(), failed[0]["settings"][0].as_str()), (1, Some("0.01")));
+}
+
+#[test]
+fn an_axis_cannot_be_set_from_outside() {
+    let output = Workplace::new(STUDY).start(&["--set", "seed=3"]).wait_with_output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(errors.contains("the matrix sets `seed` in every cell") && errors.contains("--set 'matrix.seed=[3]'"), "{errors}");
+}
