@@ -17,8 +17,14 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["--check"] => true,
         _ => bail!("usage: cargo xtask codegen [--check]"),
     };
-    let files =
-        [("schemas/pipeline.schema.json", bezoar::output(&["schema"])?), ("docs/plugins.md", reference()?), ("README.md", readme()?)];
+    let schema = |of| bezoar::output(&["schema", of]);
+    let files = [
+        ("schemas/pipeline.schema.json", schema("pipeline")?),
+        ("schemas/metrics.schema.json", schema("metrics")?),
+        ("schemas/study.schema.json", schema("study")?),
+        ("docs/plugins.md", reference()?),
+        ("README.md", readme()?),
+    ];
     let mut stale = Vec::new();
     for (name, content) in files {
         let path = crate::root().join(name);
