@@ -6,8 +6,8 @@
 //!   an error when the analysis is made, not at some sample. Relevance is computed by explicit functions along the layer
 //!   graph, whole batches at a time, in `f32` or `f64`, without autograd.
 //! - [`Balance`]: what became of relevance at each layer.
-//! - [`Lrp`], [`Gradient`], [`GuidedBackprop`], [`IntegratedGradients`], [`SmoothGrad`], [`GradCam`] and [`Activations`]: the
-//!   representations that YAML names.
+//! - [`Lrp`], [`Gradient`], [`GuidedBackprop`], [`IntegratedGradients`], [`SmoothGrad`], [`GradCam`], [`Activations`] and, to be better than,
+//!   [`Pixels`]: the representations that YAML names.
 //!
 //! The result for an image depends on that image alone, bit for bit: not on its batch, not on the number of threads.
 //!
@@ -31,6 +31,7 @@ mod integrated_gradients;
 mod layer_kind;
 mod lrp;
 mod operator;
+mod pixels;
 mod rule;
 mod smooth_grad;
 mod step;
@@ -50,6 +51,7 @@ pub use heatmaps::Channels;
 pub use integrated_gradients::IntegratedGradients;
 pub use layer_kind::LayerKind;
 pub use lrp::{Lrp, Preset, Through};
+pub use pixels::Pixels;
 pub use rule::Rule;
 pub use smooth_grad::SmoothGrad;
 pub use strongest_window::{Side, StrongestWindow};

@@ -1,0 +1,67 @@
+use std::sync::Arc;
+
+use bezoar_core::{Batch, Classifier, Context, Features, ImageSet, Plugin, Representation, Result, register};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The image itself, without asking the net: what heatmaps and activations have to be better than.
+///
+/// Rows are `[C, H, W]`, from 0 to 1. The thesis behind arXiv 2204.12848 clusters them as its weakest baseline.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Pixels {}
+
+impl Plugin for Pixels {
+    type Kind = dyn Representation;
+    const NAME: &'static str = "pixels";
+
+    fn example() -> Self {
+        Self {}
+    }
+
+    fn build(self) -> Result<Arc<dyn Representation>> {
+        Ok(Arc::new(self))
+    }
+}
+
+register!(Pixels);
+
+/// Images that are read together.
+const BATCH: usize = 256;
+
+impl Representation for Pixels {
+    fn represent(&self, cx: &Context, _: &dyn Classifier, images: &ImageSet, sink: &mut dyn FnMut(Features) -> Result<()>) -> Result<()> {
+        let progress = cx.task("pixels", images.len() as u64);
+        for batch in images.batches(BATCH) {
+            cx.check()?;
+            let batch = batch?;
+            sink(planes(&batch)?)?;
+            progress.advance(batch.len() as u64);
+        }
+        Ok(())
+    }
+}
+
+/// Images whose channels follow each other pixel by pixel, as planes.
+fn planes(batch: &Batch) -> Result<Features> {
+    let (shape, area) = (batch.shape, batch.shape.height * batch.shape.width);
+    let images = batch.pixels.chunks_exact(area * shape.channels);
+    let planes = images.flat_map(|image| (0..shape.channels).flat_map(move |channel| image.iter().skip(channel).step_by(shape.channels)));
+    Features::new(vec![shape.channels, shape.height, shape.width], planes.map(|&value| f32::from(value) / 255.0).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use bezoar_core::ImageShape;
+
+    use super::*;
+
+    #[test]
+    fn channels_become_planes() {
+        let batch = Batch { shape: ImageShape::rgb(1, 2), labels: vec![0, 0], pixels: (0..12).map(|value| value * 17).collect() };
+        let features = planes(&batch).unwrap();
+        assert_eq!(features.shape(), [3, 1, 2]);
+        let expected = [0_u8, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11].map(|value| f32::from(value * 17) / 255.0);
+        assert_eq!(features.values(), expected);
+    }
+}
