@@ -178,7 +178,8 @@ pub trait Task: Send + Sync {
 }
 
 /// Shows nothing.
-struct Silent;
+#[derive(Clone, Copy, Debug)]
+pub struct Silent;
 
 impl Progress for Silent {
     fn task(&self, _: &str, _: u64) -> Box<dyn Task> {

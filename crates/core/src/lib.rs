@@ -27,7 +27,7 @@ mod truth;
 mod verdict;
 
 pub use class_ref::ClassRef;
-pub use context::{Cancel, Context, Device, Progress, Task};
+pub use context::{Cancel, Context, Device, Progress, Silent, Task};
 pub use digest::{digest_file, hex};
 pub use error::{Error, Result};
 pub use features::{FeatureSource, Features, highest};

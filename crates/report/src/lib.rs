@@ -26,6 +26,7 @@ mod histogram;
 mod html;
 mod list;
 mod metric;
+mod page;
 mod paint;
 pub mod picture;
 mod scores;

@@ -9,7 +9,7 @@ mod lines;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
-use bezoar_core::{Error, Progress, Task};
+use bezoar_core::{Error, Progress, Silent};
 use serde_json::{Value, json};
 
 use bars::Bars;
@@ -96,26 +96,10 @@ impl Terminal {
     /// Progress bars on a terminal, plain lines without one; nothing, or lines of JSON, where that is wanted.
     pub(crate) fn progress(&self) -> Arc<dyn Progress> {
         match self.manner {
-            Manner::Quiet => Arc::new(Nothing),
+            Manner::Quiet => Arc::new(Silent),
             Manner::JsonLines => Arc::new(Events),
             Manner::Full if self.interactive => Arc::new(Bars::new()),
             Manner::Full => Arc::new(Lines),
         }
     }
-}
-
-struct Nothing;
-
-impl Progress for Nothing {
-    fn task(&self, _: &str, _: u64) -> Box<dyn Task> {
-        Box::new(Self)
-    }
-
-    fn note(&self, _: &str) {}
-}
-
-impl Task for Nothing {
-    fn advance(&self, _: u64) {}
-
-    fn remark(&self, _: &str) {}
 }

@@ -25,13 +25,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bezoar_core::{Context, Part, Plugin, Report, Reporter, Result, Transform, register};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, Markup, html};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use album::Album;
 use curves::Curves;
 use data::Data;
+
+use crate::page::head;
 
 const FILE: &str = "report.html";
 
@@ -106,17 +108,7 @@ impl Html {
         Ok(html! {
             (DOCTYPE)
             html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content=(script::policy());
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    meta name="referrer" content="no-referrer";
-                    title { (outcome.name) " · Bezoar" }
-                    link rel="icon" href="data:,";
-                    style { (PreEscaped(include_str!("page.css"))) }
-                    style { (PreEscaped(album.stylesheet())) }
-                }
+                (head(&outcome.name, &script::policy(), &album.stylesheet()))
                 body {
                     (words::symbols())
                     header { (verdict::section(report)) }

@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 
 use bezoar_core::{Result, Scope};
 use bezoar_evaluation::repeats::{Figure, Group, Results, SEED};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, Markup, html};
 
 use crate::format::counted;
+use crate::page::head;
 
 /// Nothing is loaded from anywhere and nothing runs.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
@@ -35,16 +36,7 @@ pub fn study_page(results: &Results, file: &str) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="referrer" content="no-referrer";
-                title { (results.name) " · Bezoar study" }
-                link rel="icon" href="data:,";
-                style { (PreEscaped(include_str!("../html/page.css"))) }
-            }
+            (head(&format!("{} · study", results.name), POLICY, ""))
             body {
                 header {
                     p.brand { "Bezoar study" }
