@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bezoar_config::Source;
-use bezoar_engine::Pipeline;
+use bezoar_engine::{Pipeline, Study};
 use bezoar_tests::registry;
 
 fn pipelines(folder: &Path) -> Vec<PathBuf> {
@@ -26,13 +26,16 @@ fn every_pipeline_is_right_and_resolves_to_itself() {
     let all = pipelines(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines"));
     assert!(all.len() >= 3);
     for path in all {
-        let pipeline = Pipeline::read(&path, &[]).unwrap_or_else(|error| panic!("{}:\n{error}", path.display()));
-        assert_eq!(path.file_stem().unwrap().to_str(), Some(pipeline.name.as_str()), "a pipeline is named after its file");
+        let study = Study::read(&path, &[]).unwrap_or_else(|error| panic!("{}:\n{error}", path.display()));
+        let stem = path.file_stem().unwrap().to_string_lossy().replace('.', "-");
+        assert_eq!(stem, study.name, "a pipeline is named after its file");
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("# yaml-language-server: $schema="), "{} does not name its schema", path.display());
-        let resolved = pipeline.resolved_yaml().unwrap();
-        let again = Pipeline::from_source(&Source::new("resolved.yaml", resolved.as_str()), &[]).unwrap();
-        assert_eq!(again.resolved_yaml().unwrap(), resolved);
+        for cell in study.cells {
+            let resolved = cell.pipeline.resolved_yaml().unwrap();
+            let again = Pipeline::from_source(&Source::new("resolved.yaml", resolved.as_str()), &[]).unwrap();
+            assert_eq!(again.resolved_yaml().unwrap(), resolved);
+        }
     }
 }
 

@@ -27,7 +27,11 @@ impl Check {
             }
             return Ok(());
         }
-        let cells = if study.axes.is_empty() { String::new() } else { format!(", {} cells", study.cells.len()) };
+        let cells = match study.cells.len() {
+            _ if study.axes.is_empty() => String::new(),
+            1 => ", 1 cell".to_owned(),
+            cells => format!(", {cells} cells"),
+        };
         terminal.result(&format!("{}: no mistakes{cells}", self.file.display()));
         Ok(())
     }
