@@ -18,7 +18,8 @@ const BATCH: usize = 512;
 /// What the detectors looked at, heatmaps and activations, as arrays for other programs.
 ///
 /// Writes `features/NAME.npy` (or `.safetensors`, with the one tensor `rows`) for each representation, in 32-bit floats, a row for each training
-/// image in the order of `scores.parquet` and `images.csv`. NAME is that of the representation, with hyphens for what file names should not have.
+/// image in the order of `scores.parquet` and `images.csv`. NAME is that of the representation in small letters, digits and hyphens, with a
+/// number where another has it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Arrays {
@@ -56,10 +57,10 @@ impl Reporter for Arrays {
     fn write(&self, cx: &Context, report: &Report<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
         let folder = folder.join(FOLDER);
         fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
-        let (mut seen, mut files) = (BTreeSet::new(), Vec::new());
+        let (mut seen, mut taken, mut files) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
         for (name, source) in report.outcome.detections.iter().flat_map(|detection| &detection.features) {
             if seen.insert(name) {
-                let path = folder.join(file_name(name)).with_added_extension(self.format.extension());
+                let path = folder.join(crate::file::free_name(name, &mut taken)).with_added_extension(self.format.extension());
                 self.format.write_rows(cx, &path, source.as_ref(), report.outcome.images.len())?;
                 files.push(path);
             }
@@ -104,21 +105,5 @@ impl Format {
             }
         }
         fs::rename(&aside, path).map_err(|error| Error::io(path, error))
-    }
-}
-
-/// A name without what file names should not have.
-fn file_name(name: &str) -> String {
-    let letters: String = name.chars().map(|letter| if letter.is_ascii_alphanumeric() || letter == '.' { letter } else { '-' }).collect();
-    letters.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_make_files() {
-        assert_eq!(file_name("lrp (composite: epsilon-plus, layer: a/b)"), "lrp-composite-epsilon-plus-layer-a-b");
     }
 }

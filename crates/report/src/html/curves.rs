@@ -15,9 +15,6 @@ use crate::histogram::Histogram;
 /// The folder beside the page.
 const FOLDER: &str = "figures";
 
-/// Letters that a file's name takes of a detector's.
-const LONGEST: usize = 60;
-
 /// The curves of one detector.
 pub(super) struct Curves<'a> {
     detector: &'a str,
@@ -66,22 +63,13 @@ pub(super) fn write(curves: &[Curves<'_>], folder: &Path) -> Result<Vec<PathBuf>
     let (folder, mut taken, mut files) = (folder.join(FOLDER), BTreeSet::new(), Vec::new());
     for Curves { detector, drawings } in curves {
         std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
-        let name = free_name(detector, &mut taken);
+        let name = crate::file::free_name(detector, &mut taken);
         for drawing in drawings {
             let file = format!("{name}-{}.svg", drawing.name);
             files.push(crate::file::write(&folder, &file, chart::file(&drawing.chart).as_bytes())?);
         }
     }
     Ok(files)
-}
-
-/// A detector's name as part of a file's, which no other has.
-fn free_name(detector: &str, taken: &mut BTreeSet<String>) -> String {
-    let name = detector.to_ascii_lowercase();
-    let words: Vec<&str> = name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let plain: String = if words.is_empty() { "detector".to_owned() } else { words.join("-").chars().take(LONGEST).collect() };
-    let mut names = std::iter::once(plain.clone()).chain((2..).map(|number| format!("{plain}-{number}")));
-    names.find(|name| taken.insert(name.clone())).unwrap_or_default()
 }
 
 /// The scores under comparison, with the rows that they belong to.
@@ -166,13 +154,6 @@ fn histogram(outcome: &Outcome, detection: &Detection) -> Option<Drawing> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn files_have_safe_names_of_their_own() {
-        let mut taken = BTreeSet::new();
-        let names = ["../Heatmap Clustering (k: 2)", "lrp", "lrp", "lrp-2", "<>"].map(|detector| free_name(detector, &mut taken));
-        assert_eq!(names, ["heatmap-clustering-k-2", "lrp", "lrp-2", "lrp-2-2", "detector"]);
-    }
 
     #[test]
     fn a_curve_keeps_its_corners() {
