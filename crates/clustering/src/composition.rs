@@ -70,13 +70,13 @@ impl Composition {
         }
         let silhouette = silhouette(&features, &clustering);
         let origin = Some(ClassOrigin { suspect, class: class.label, rows: class.rows });
-        let mut decided = self.decide.decide(cx, &ClusteredClass { features: &features, clustering: &clustering, silhouette, origin })?;
+        let decided = self.decide.decide(cx, &ClusteredClass { features: &features, clustering: &clustering, silhouette, origin })?;
         if decided.flagged.len() != features.len() {
             let problem = format!("the decision `{}` judged {} of {} rows", self.decide.name(), decided.flagged.len(), features.len());
             return Err(Error::request(problem));
         }
-        let scores = decided.scores.take().unwrap_or_else(|| distance_to_bulk(&features, &clustering));
-        let Decided { flagged, p_value, reason, .. } = decided;
+        let Decided { flagged, p_value, reason, scores } = decided;
+        let scores = scores.unwrap_or_else(|| distance_to_bulk(&features, &clustering));
         Ok(Finding { scores, flagged, clusters: clustering.labels, statistic: silhouette, p_value, reason })
     }
 }

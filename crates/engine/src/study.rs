@@ -99,6 +99,12 @@ impl Study {
         Ok(Self { name, axes, cells: read, file: root.to_json() })
     }
 
+    /// The settings of a cell in a line.
+    pub fn describe(&self, settings: &[String]) -> String {
+        let said = self.axes.iter().zip(settings).filter(|(_, value)| !value.is_empty());
+        said.map(|(axis, value)| format!("{axis}={value}")).collect::<Vec<_>>().join(" ")
+    }
+
     /// Runs all cells, `jobs` at once, and puts their figures together. What is finished is not run again; a cell that fails does not stop the
     /// others.
     ///
@@ -116,7 +122,7 @@ impl Study {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let (Some(cell), Ok(())) = (self.cells.get(at), cx.check()) else { return None };
             let pipeline = &cell.pipeline;
-            task.remark(&describe(&self.axes, &cell.settings));
+            task.remark(&self.describe(&cell.settings));
             let outcome = run(&cx.of_run(pipeline.seed.into(), pipeline.device), pipeline, places);
             match &outcome {
                 Ok(Finished { before: true, .. }) => task.resume(1),
@@ -124,7 +130,7 @@ impl Study {
                 Err(error) => {
                     task.advance(1);
                     if !matches!(error, Error::Cancelled) {
-                        cx.note(&format!("{} failed: {error}", describe(&self.axes, &cell.settings)));
+                        cx.note(&format!("{} failed: {error}", self.describe(&cell.settings)));
                     }
                 }
             }
@@ -196,12 +202,6 @@ pub fn results(folder: &Path) -> Result<Option<(Results, String)>> {
     let file = folder.join(FILE);
     let text = std::fs::read_to_string(&file).map_err(|error| Error::io(&file, error))?;
     Ok(Some((crate::stages::read_json(folder, RESULTS)?, text)))
-}
-
-/// The settings of a cell in a line.
-pub(crate) fn describe(axes: &[String], settings: &[String]) -> String {
-    let said = axes.iter().zip(settings).filter(|(_, value)| !value.is_empty());
-    said.map(|(axis, value)| format!("{axis}={value}")).collect::<Vec<_>>().join(" ")
 }
 
 /// Refuses an assignment whose value no cell would have, since the matrix sets the same.

@@ -58,17 +58,8 @@ pub fn average_precision(samples: &[(f64, bool)]) -> Option<f64> {
 /// The largest true positive rate at a threshold that accuses at most the share `fpr` of the negatives. Equal scores stand on one side of every
 /// threshold, and nothing is interpolated. None unless there are both.
 pub fn true_positive_rate_at(samples: &[(f64, bool)], fpr: f64) -> Option<f64> {
-    let positives = samples.iter().filter(|sample| sample.1).count();
-    let negatives = samples.len() - positives;
-    let (mut hits, mut alarms) = (0, 0);
-    for (positive, negative) in steps(samples) {
-        if (alarms + negative) as f64 > fpr * negatives as f64 {
-            break;
-        }
-        hits += positive;
-        alarms += negative;
-    }
-    (positives > 0 && negatives > 0).then(|| hits as f64 / positives as f64)
+    let curve = roc_curve(samples)?;
+    curve.iter().take_while(|[alarms, _]| *alarms <= fpr).last().map(|[_, hits]| *hits)
 }
 
 /// The share of positives among the `k` highest scores; of equal scores at the edge, each is taken as often as the others. None of fewer than

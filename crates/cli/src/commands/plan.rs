@@ -27,7 +27,7 @@ impl Plan {
         if self.cells {
             for cell in &plan.cells {
                 let state = if cell.finished { "finished".to_owned() } else { format!("{} stages to make", cell.to_make) };
-                text.push_str(&format!("{state:>20}  {}\n", said(&study.axes, &cell.settings)));
+                text.push_str(&format!("{state:>20}  {}\n", study.describe(&cell.settings)));
             }
             text.push('\n');
         }
@@ -35,15 +35,6 @@ impl Plan {
         terminal.result(&text);
         Ok(())
     }
-}
-
-fn said(axes: &[String], settings: &[String]) -> String {
-    axes.iter()
-        .zip(settings)
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(axis, value)| format!("{axis}={value}"))
-        .collect::<Vec<_>>()
-        .join("  ")
 }
 
 fn summary(plan: &Planned) -> String {
