@@ -23,11 +23,12 @@ use super::{origin, percent, spare};
 /// The p-value of a class is the chance of as great a mean effect in one of its clusters, or in all of it, if that of clean images were
 /// `natural` at most (bound of Hoeffding 1963, times the number of clusters and one); it is then corrected over all classes. Neither the
 /// size of a cluster nor that of the class matters, and all classes may be poisoned. In a class that is found, other images are searched
-/// where squares turned others, as the strongest square of an image need not be the trigger; then images with an effect of one half or more are
-/// accused, and the clusters of which at least half have it.
+/// where squares turned others, as the strongest square of an image need not be the trigger; then images are accused whose effect is likelier
+/// under the greatest mean effect of a group with a p-value below `level` than under `natural` (likelihood ratio of independent hosts), and the
+/// clusters of which at least half are.
 ///
-/// The score of an image is its effect, or the share of effective images in such a cluster; between equals, how much less sure the net is
-/// of an image without its square decides. It cannot see triggers that fill the image, and none that the net does not obey.
+/// The score of an image is its effect, in such a cluster at least the cluster's mean and the effect that accuses; between equals, how much less sure the net is of an image
+/// without its square decides. It cannot see triggers that fill the image, and none that the net does not obey.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Causal {
@@ -43,9 +44,6 @@ pub struct Causal {
     #[schemars(range(min = 0.0, max = 1.0))]
     pub level: f64,
 }
-
-/// The effect from which on an image's squares are held for a trigger.
-const EFFECTIVE: f64 = 0.5;
 
 impl Plugin for Causal {
     type Kind = dyn Decision;
@@ -82,41 +80,53 @@ impl Decision for Causal {
         };
         let task = cx.task("exchange squares", origin.rows.len() as u64);
         let mut effects = trial.effects(cx, |rows| task.advance(rows as u64))?;
-        let found = self.groups(class, &effects).into_iter().min_by(|a, b| a.p_value.total_cmp(&b.p_value));
-        let found = found.expect("the class itself is a group");
+        let groups = self.groups(class, &effects);
+        let likelier = |a: &&Group, b: &&Group| a.p_value.total_cmp(&b.p_value).then(b.effect.total_cmp(&a.effect));
+        let found = groups.iter().min_by(likelier).expect("the class itself is a group");
+        let cut = self.cut(groups.iter().filter(|group| group.p_value < self.level).map(|group| group.effect).fold(0.0, f64::max));
         if found.p_value < self.level {
-            trial.search(cx, &mut effects, EFFECTIVE)?;
+            trial.search(cx, &mut effects, cut)?;
         }
         let clusters = &self.groups(class, &effects)[1..];
+        let alike = mostly(class, &effects, cut);
         // What most of a cluster does, all of it is held to do: its squares look alike.
-        let share = |row: usize| {
-            let of_cluster = class.clustering.labels[row].map_or(0.0, |cluster| clusters[cluster as usize].share());
-            if of_cluster >= EFFECTIVE { effects[row].share.max(of_cluster) } else { effects[row].share }
+        let share = |row: usize| match class.clustering.labels[row].map(|cluster| cluster as usize) {
+            Some(cluster) if alike[cluster] => effects[row].share.max(clusters[cluster].effect).max(cut),
+            _ => effects[row].share,
         };
-        let flagged: Vec<bool> = (0..effects.len()).map(|row| found.p_value < self.level && share(row) >= EFFECTIVE).collect();
+        let flagged: Vec<bool> = (0..effects.len()).map(|row| found.p_value < self.level && share(row) >= cut).collect();
         let accused = flagged.iter().filter(|&&flag| flag).count();
         let reason = format!("{accused} images accused; {found}");
-        let step = 1.0 / (2 * self.hosts) as f64;
-        let scores = (0..effects.len()).map(|row| share(row) + step * effects[row].hint).collect();
+        let scores = (0..effects.len()).map(|row| share(row) + TIE * effects[row].hint).collect();
         Ok(Decided { flagged, reason, p_value: Some(found.p_value), scores: Some(scores) })
     }
+}
+
+/// The greatest chance of a host to be turned that is believed of any group: however many hosts it turned, its next image may be one that the
+/// net obeys less.
+const SUREST: f64 = 0.99;
+
+/// What the hint counts beside the effect: it only decides between equals.
+const TIE: f64 = 1e-3;
+
+/// Whether at least half of each cluster's images have an effect of `cut` or more.
+fn mostly(class: &ClusteredClass<'_>, effects: &[Effect], cut: f64) -> Vec<bool> {
+    let mut more = vec![0_i64; class.clustering.sizes().len()];
+    for (effect, label) in effects.iter().zip(&class.clustering.labels) {
+        if let Some(cluster) = label {
+            more[*cluster as usize] += if effect.share >= cut { 1 } else { -1 };
+        }
+    }
+    more.into_iter().map(|more| more >= 0).collect()
 }
 
 /// Some images of a class.
 struct Group {
     name: String,
     images: usize,
-    /// How many of them turn half of their hosts or more.
-    effective: usize,
     /// The share of hosts that they turn, in the mean.
     effect: f64,
     p_value: f64,
-}
-
-impl Group {
-    fn share(&self) -> f64 {
-        self.effective as f64 / self.images as f64
-    }
 }
 
 impl std::fmt::Display for Group {
@@ -131,6 +141,17 @@ impl std::fmt::Display for Group {
 }
 
 impl Causal {
+    /// The effect from which on an image is likelier one of a group with this mean effect than a clean one, whose hosts turn with the chance
+    /// `natural`: where the odds are even (Neyman and Pearson's likelihood ratio of independent hosts). 1 if the group is no other than clean ones.
+    fn cut(&self, effect: f64) -> f64 {
+        let effect = effect.min(SUREST);
+        if effect <= self.natural {
+            return 1.0;
+        }
+        let (lost, won) = (((1.0 - self.natural) / (1.0 - effect)).ln(), (effect / self.natural).ln());
+        lost / (lost + won)
+    }
+
     /// The whole class, and then its clusters. Their p-values count how many they are.
     fn groups(&self, class: &ClusteredClass<'_>, effects: &[Effect]) -> Vec<Group> {
         let clusters = class.clustering.sizes().len();
@@ -138,12 +159,11 @@ impl Causal {
             0 => "the class".to_owned(),
             cluster => format!("cluster {cluster} of {clusters}"),
         });
-        let empty = |name| Group { name, images: 0, effective: 0, effect: 0.0, p_value: 1.0 };
+        let empty = |name| Group { name, images: 0, effect: 0.0, p_value: 1.0 };
         let mut groups: Vec<Group> = names.map(empty).collect();
         for (effect, label) in effects.iter().zip(&class.clustering.labels) {
             for group in [Some(0), label.map(|cluster| 1 + cluster as usize)].into_iter().flatten() {
                 groups[group].images += 1;
-                groups[group].effective += usize::from(effect.share >= EFFECTIVE);
                 groups[group].effect += effect.share;
             }
         }
@@ -158,6 +178,8 @@ impl Causal {
 #[cfg(test)]
 mod tests {
     use bezoar_core::{ClassOrigin, Classifier, Clustering, Error, FeatureSource, Features, ImageSet, ImageShape, Suspect};
+
+    use proptest::prelude::{prop_assert, prop_assume, proptest};
 
     use super::*;
     use crate::stand_in::StandIn;
@@ -294,6 +316,28 @@ mod tests {
             found.reason,
             "0 images accused; squares of the 20 images of the class turn 0.0 % of the images of other classes that they are tried on"
         );
+    }
+
+    #[test]
+    fn the_cut_lies_between_clean_images_and_the_group() {
+        let causal = Causal { natural: 0.35, ..settings() };
+        // Odds of 7 hosts of 8 under 0.99 and 0.35 are 22 to 1, of 6 one to 8; under 0.7 those of 5 are 3 to 1, of 4 one to 1.4.
+        assert!((6.0 / 8.0..7.0 / 8.0).contains(&causal.cut(0.99)) && (4.0 / 8.0..5.0 / 8.0).contains(&causal.cut(0.7)));
+        assert_eq!(causal.cut(1.0), causal.cut(0.99), "some hosts may fail");
+        assert_eq!([causal.cut(0.35), causal.cut(0.1)], [1.0, 1.0], "no group that is known from clean ones");
+    }
+
+    proptest! {
+        /// The surer the group, the more an image of it has to turn; and never as few as clean images do.
+        #[test]
+        fn a_surer_group_asks_for_more(natural in 0.05..0.9_f64, effect in 0.0..1.0_f64, more in 0.0..1.0_f64) {
+            let causal = Causal { natural, ..settings() };
+            let effect = natural + effect * (1.0 - natural);
+            let surer = effect + more * (1.0 - effect);
+            prop_assume!(effect > natural + 1e-6 && natural < SUREST);
+            let (one, other) = (causal.cut(effect), causal.cut(surer));
+            prop_assert!(natural < one && one < effect.min(SUREST) + 1e-9 && one <= other + 1e-9, "{one} {other}");
+        }
     }
 
     #[test]
