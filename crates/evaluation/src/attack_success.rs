@@ -5,6 +5,8 @@ use bezoar_core::{Context, Measurement, Metric, Outcome, Plugin, Predictions, Re
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::{ATTACK_SUCCESS, ATTACK_SUCCESS_NEEDED};
+
 /// What the trained net is worth, and its backdoor.
 ///
 /// `accuracy` is the share of clean test images that are recognised. With an attack, `attack-success` is the share of triggered test
@@ -28,7 +30,7 @@ impl Default for AttackSuccess {
 
 impl Plugin for AttackSuccess {
     type Kind = dyn Metric;
-    const NAME: &'static str = "attack-success";
+    const NAME: &'static str = ATTACK_SUCCESS;
 
     fn example() -> Self {
         Self::default()
@@ -52,14 +54,14 @@ impl Metric for AttackSuccess {
             let classes: BTreeSet<u32> = triggered.labels.iter().copied().collect();
             let by_class: Vec<(u32, Option<f64>)> = classes.into_iter().map(|label| (label, success(Some(label)))).collect();
             let mean = by_class.iter().filter_map(|(_, success)| *success).sum::<f64>() / by_class.len() as f64;
-            measurements.push(of_net("attack-success", Scope::All, success(None)));
+            measurements.push(of_net(ATTACK_SUCCESS, Scope::All, success(None)));
             if by_class.len() > 1 {
                 measurements.push(of_net("attack-success-by-class", Scope::All, Some(mean)));
             }
-            measurements.push(of_net("attack-success-needed", Scope::All, (!by_class.is_empty()).then_some(self.needed)));
+            measurements.push(of_net(ATTACK_SUCCESS_NEEDED, Scope::All, (!by_class.is_empty()).then_some(self.needed)));
             for (label, success) in by_class {
                 let name = outcome.images.classes()[label as usize].clone();
-                measurements.push(of_net("attack-success", Scope::Class(name), success));
+                measurements.push(of_net(ATTACK_SUCCESS, Scope::Class(name), success));
             }
         }
         measurements.push(of_net("poisoned", Scope::All, Some(truth.poisoned() as f64)));

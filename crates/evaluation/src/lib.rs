@@ -7,6 +7,7 @@
 //! - [`TriggerLocalisation`] (`localisation`): whether the heatmaps of a detector mark the trigger.
 //! - [`Remediation`] (`remediation`): what is left of the backdoor once the accused images are gone.
 //! - [`Localisation`]: how well heatmaps find a trigger whose place is known.
+//! - [`figure`], [`success_missed`]: one figure out of a run's measurements, and whether its attack failed.
 //! - [`repeats`]: means over runs with intervals, detectors compared over the same runs.
 //!
 //! A figure that is undefined, such as a true positive rate without poison, is none: never 0, 1 or NaN. Not here: tables, and anything that a detector could learn from.
@@ -15,6 +16,7 @@ mod attack_success;
 mod class_detection;
 mod confusion;
 mod detection;
+mod figures;
 mod localisation;
 mod ranking;
 mod remediation;
@@ -25,6 +27,7 @@ pub use attack_success::AttackSuccess;
 pub use class_detection::ClassDetection;
 pub use confusion::Confusion;
 pub use detection::DetectionQuality;
+pub use figures::{ATTACK_SUCCESS, ATTACK_SUCCESS_NEEDED, figure, success_missed};
 pub use localisation::Localisation;
 pub use ranking::{average_precision, precision_at, roc_auc, roc_curve, true_positive_rate_at};
 pub use remediation::Remediation;

@@ -1,4 +1,5 @@
 use bezoar_core::{Measurement, Scope};
+use bezoar_evaluation::figure;
 use unicode_width::UnicodeWidthStr;
 
 use crate::metric::lookup;
@@ -16,7 +17,8 @@ pub fn compare(runs: &[(String, Vec<Measurement>)], color: bool) -> String {
     let mut text = format!("{}{head}\n", pad("", width));
     for (one, name) in figures.iter().zip(names) {
         let metric = lookup(&one.metric);
-        let values: Vec<Option<f64>> = runs.iter().map(|(_, measurements)| value(measurements, one)).collect();
+        let values: Vec<Option<f64>> =
+            runs.iter().map(|(_, measurements)| figure(measurements, &one.metric, one.detector.as_deref(), &one.scope)).collect();
         let cells = values.iter().zip(metric.best(&values)).zip(&columns);
         let cells: String =
             cells.map(|((&value, best), &column)| format!("  {}", paint.best(&right(&metric.show(value), column), best))).collect();
@@ -39,10 +41,6 @@ fn figures(runs: &[(String, Vec<Measurement>)]) -> Vec<&Measurement> {
 
 fn same(a: &Measurement, b: &Measurement) -> bool {
     (&a.metric, &a.detector, &a.scope) == (&b.metric, &b.detector, &b.scope)
-}
-
-fn value(measurements: &[Measurement], of: &Measurement) -> Option<f64> {
-    measurements.iter().find(|one| same(one, of))?.value
 }
 
 fn title(one: &Measurement) -> String {

@@ -1,6 +1,7 @@
 use bezoar_core::{Measurement, Scope};
+use bezoar_evaluation::figure;
 
-use crate::metric::{Metric, value};
+use crate::metric::Metric;
 
 /// The figures of one detector over one scope, as they are shown.
 pub(crate) struct Row<'a> {
@@ -26,7 +27,7 @@ pub(crate) fn rows<'a>(measurements: &'a [Measurement], scope: &Scope, columns: 
         }
     }
     for column in columns {
-        let values: Vec<_> = rows.iter().map(|row| value(measurements, column.name, row.detector, scope)).collect();
+        let values: Vec<_> = rows.iter().map(|row| figure(measurements, column.name, Some(row.detector), scope)).collect();
         for ((row, &value), best) in rows.iter_mut().zip(&values).zip(column.best(&values)) {
             row.cells.push(Cell { text: column.show(value), best });
         }

@@ -1,6 +1,7 @@
 //! How each metric is called and shown, on the page and in the terminal.
 
 use bezoar_core::{Measurement, Scope};
+use bezoar_evaluation::{ATTACK_SUCCESS, ATTACK_SUCCESS_NEEDED};
 
 use crate::format::{UNDEFINED, count, number, percent};
 
@@ -44,7 +45,7 @@ const fn metric(name: &'static str, heading: &'static str, unit: Unit, better: B
 const KNOWN: &[Metric<'static>] = &[
     metric("accuracy", "Clean accuracy", Unit::Percent, Better::Higher, "Clean test images that the net takes for what they are."),
     metric(
-        "attack-success",
+        ATTACK_SUCCESS,
         "Attack success",
         Unit::Percent,
         Better::Neither,
@@ -188,17 +189,12 @@ pub(crate) fn columns<'a>(measurements: impl IntoIterator<Item = &'a Measurement
 /// The figures of the net over the whole set, which belong to no detector.
 pub(crate) fn net(measurements: &[Measurement]) -> impl Iterator<Item = (Metric<'_>, Option<f64>)> {
     let whole = measurements.iter().filter(|m| m.detector.is_none() && !matches!(m.scope, Scope::Class(_)));
-    whole.filter(|m| m.metric != NEEDED).map(|measurement| (lookup(&measurement.metric), measurement.value))
-}
-
-/// One figure of the net; none where it is undefined or was not measured.
-pub(crate) fn of_net(measurements: &[Measurement], metric: &str) -> Option<f64> {
-    measurements.iter().find(|m| m.metric == metric && m.detector.is_none() && m.scope == Scope::All)?.value
+    whole.filter(|m| m.metric != ATTACK_SUCCESS_NEEDED).map(|measurement| (lookup(&measurement.metric), measurement.value))
 }
 
 /// The attack success on the test images of each class that the backdoor is for.
 pub(crate) fn success_by_class(measurements: &[Measurement]) -> Vec<(&str, f64)> {
-    let of_class = |m: &'_ Measurement| m.detector.is_none() && m.metric == SUCCESS;
+    let of_class = |m: &'_ Measurement| m.detector.is_none() && m.metric == ATTACK_SUCCESS;
     measurements
         .iter()
         .filter(|m| of_class(m))
@@ -207,21 +203,6 @@ pub(crate) fn success_by_class(measurements: &[Measurement]) -> Vec<(&str, f64)>
             _ => None,
         })
         .collect()
-}
-
-/// The success that the attack needed, where it stayed below.
-pub(crate) fn failed(measurements: &[Measurement]) -> Option<f64> {
-    let needed = of_net(measurements, NEEDED)?;
-    (of_net(measurements, SUCCESS)? < needed).then_some(needed)
-}
-
-const SUCCESS: &str = "attack-success";
-const NEEDED: &str = "attack-success-needed";
-
-/// A detector's figure; none where it is undefined or was not measured.
-pub(crate) fn value(measurements: &[Measurement], metric: &str, detector: &str, scope: &Scope) -> Option<f64> {
-    let wanted = |m: &&Measurement| m.metric == metric && m.detector.as_deref() == Some(detector) && m.scope == *scope;
-    measurements.iter().find(wanted)?.value
 }
 
 impl Metric<'_> {

@@ -1,9 +1,10 @@
 use bezoar_core::{Measurement, Scope};
+use bezoar_evaluation::{ATTACK_SUCCESS, success_missed};
 use unicode_width::UnicodeWidthStr;
 
 use crate::format::percent;
 use crate::grid::{Row, rows};
-use crate::metric::{Metric, Unit, failed, lookup, net, success_by_class};
+use crate::metric::{Metric, Unit, lookup, net, success_by_class};
 use crate::paint::{Paint, pad, printable};
 
 /// The columns where there is a truth to compare with, as far as they were measured.
@@ -45,10 +46,10 @@ fn net_lines(measurements: &[Measurement], paint: &Paint) -> Vec<String> {
     let greatest = classes.iter().rev().max_by(|a, b| a.1.total_cmp(&b.1));
     if let (Some(least), Some(greatest), true) = (least, greatest, classes.len() > 1) {
         for (name, (class, success)) in [("… least", least), ("… greatest", greatest)] {
-            lines.push(format!("{}  {:>6} % on {}", pad(name, NET_WIDTH), lookup("attack-success").show(Some(*success)), printable(class)));
+            lines.push(format!("{}  {:>6} % on {}", pad(name, NET_WIDTH), lookup(ATTACK_SUCCESS).show(Some(*success)), printable(class)));
         }
     }
-    if let Some(needed) = failed(measurements) {
+    if let Some(needed) = success_missed(measurements) {
         let why = format!("attack failed: its success is below {} %; what detectors find of it says nothing of them", percent(needed));
         lines.push(paint.warning(&why));
     }
@@ -64,7 +65,7 @@ fn detector_lines(measurements: &[Measurement], paint: &Paint, width: usize) -> 
         return Vec::new();
     }
     let names = blocks.iter().map(|(name, _)| name.width()).max().unwrap_or_default().max("Detector".len());
-    let mark = if failed(measurements).is_some() { "  attack failed" } else { "" };
+    let mark = if success_missed(measurements).is_some() { "  attack failed" } else { "" };
     let beside = names + 2 + SCOPE_WIDTH + 8 * columns.len() + mark.len() <= width;
     let head = columns.iter().fold(String::new(), |head, column| head + &format!("{:>8}", column.heading));
     let indent = if beside { names + 2 } else { 2 };

@@ -3,6 +3,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Paired, Ranks, Summary, average_ranks, holm};
+use crate::{figure, success_missed};
 
 /// The axis whose cells are repeats of each other.
 pub const SEED: &str = "seed";
@@ -105,7 +106,8 @@ impl Results {
     /// cell changes no interval but those that it belongs to.
     pub fn of(cx: &Context, name: &str, axes: &[String], cells: Vec<(Cell, Option<Vec<Measurement>>)>) -> Self {
         let (cells, measured): (Vec<Cell>, Vec<Option<Vec<Measurement>>>) = cells.into_iter().unzip();
-        let working: Vec<&[Measurement]> = measured.iter().flatten().map(Vec::as_slice).filter(|run| !attack_failed(run)).collect();
+        let working: Vec<&[Measurement]> =
+            measured.iter().flatten().map(Vec::as_slice).filter(|run| success_missed(run).is_none()).collect();
         Self {
             version: 1,
             name: name.to_owned(),
@@ -157,17 +159,6 @@ fn groups(cx: &Context, axes: &[String], cells: &[Cell], measured: &[Option<Vec<
     groups.into_iter().map(|(settings, cells)| Group { figures: figures(&settings, &cells), settings, cells }).collect()
 }
 
-/// A figure of a run; none where it is undefined or was not measured.
-fn value(run: &[Measurement], metric: &str, detector: Option<&str>, scope: &Scope) -> Option<f64> {
-    run.iter().find(|one| (one.metric.as_str(), one.detector.as_deref(), &one.scope) == (metric, detector, scope))?.value
-}
-
-/// Whether the backdoor did not take hold, so that detectors had nothing to find.
-fn attack_failed(run: &[Measurement]) -> bool {
-    let of_net = |metric| value(run, metric, None, &Scope::All);
-    of_net("attack-success").zip(of_net("attack-success-needed")).is_some_and(|(success, needed)| success < needed)
-}
-
 /// The detectors of which a figure is measured, in the order of the runs.
 fn detectors<'a>(metric: &str, scope: &Scope, runs: &[&'a [Measurement]]) -> Vec<&'a str> {
     let mut detectors = Vec::new();
@@ -184,7 +175,7 @@ fn comparisons(cx: &Context, metric: &str, scope: &Scope, runs: &[&[Measurement]
     let mut comparisons: Vec<Comparison> = Vec::new();
     for (at, &first) in detectors.iter().enumerate() {
         for &second in &detectors[at + 1..] {
-            let of = |detector, run: &[Measurement]| value(run, metric, Some(detector), scope);
+            let of = |detector, run: &[Measurement]| figure(run, metric, Some(detector), scope);
             let pairs: Vec<(f64, f64)> = runs.iter().filter_map(|run| of(first, run).zip(of(second, run))).collect();
             let paired = Paired::of(&pairs, &mut cx.rng(&format!("{metric} {scope:?} {first} {second}")));
             comparisons.extend(paired.map(|paired| Comparison {
@@ -205,7 +196,7 @@ fn comparisons(cx: &Context, metric: &str, scope: &Scope, runs: &[&[Measurement]
 fn ranking(metric: &str, scope: &Scope, runs: &[&[Measurement]]) -> Option<Ranking> {
     let detectors = detectors(metric, scope, runs);
     let all =
-        |run: &&[Measurement]| detectors.iter().map(|detector| value(run, metric, Some(detector), scope)).collect::<Option<Vec<f64>>>();
+        |run: &&[Measurement]| detectors.iter().map(|detector| figure(run, metric, Some(detector), scope)).collect::<Option<Vec<f64>>>();
     let ranks = average_ranks(&runs.iter().filter_map(all).collect::<Vec<_>>())?;
     Some(Ranking { metric: metric.to_owned(), scope: scope.clone(), detectors: detectors.into_iter().map(str::to_owned).collect(), ranks })
 }

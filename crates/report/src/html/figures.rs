@@ -1,12 +1,13 @@
 //! The figures of the net and of the detectors.
 
 use bezoar_core::{Measurement, Outcome, Report, Scope};
+use bezoar_evaluation::success_missed;
 use maud::{Markup, html};
 
 use super::words::{class_list, targets};
 use crate::format::{UNDEFINED, percent};
 use crate::grid::rows;
-use crate::metric::{Metric, Unit, columns, failed, net, success_by_class};
+use crate::metric::{Metric, Unit, columns, net, success_by_class};
 
 pub(super) fn section(report: &Report<'_>) -> Markup {
     let of_detectors: Vec<&Measurement> =
@@ -24,7 +25,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                 }
             }
             (by_class(report))
-            @if let Some(needed) = failed(report.measurements) {
+            @if let Some(needed) = success_missed(report.measurements) {
                 p.warning { strong { "Attack failed: " } "its success is below " (percent(needed)) "\u{a0}%, so what detectors find of it says nothing of them." }
             }
             @for scope in [Scope::Attacked, Scope::All] {
@@ -72,7 +73,7 @@ fn table(report: &Report<'_>, scope: &Scope, columns: &[Metric<'_>]) -> Markup {
                 tbody {
                     @for row in &rows {
                         tr {
-                            th scope="row" { (row.detector) @if failed(report.measurements).is_some() { " " small.warning { "attack failed" } } }
+                            th scope="row" { (row.detector) @if success_missed(report.measurements).is_some() { " " small.warning { "attack failed" } } }
                             @for cell in &row.cells { td { @if cell.best { strong.best title="the best of this column" { (cell.text) } } @else { (cell.text) } } }
                         }
                     }

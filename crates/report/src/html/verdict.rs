@@ -1,11 +1,11 @@
 //! What happened, in sentences.
 
-use bezoar_core::{Detection, GroundTruth, Outcome, Report};
+use bezoar_core::{Detection, GroundTruth, Outcome, Report, Scope};
+use bezoar_evaluation::{ATTACK_SUCCESS, figure, success_missed};
 use maud::{Markup, html};
 
 use super::words::{anchor, class_list};
 use crate::format::{UNDEFINED, count, counted, percent};
-use crate::metric::{failed, of_net};
 use crate::tally::Tally;
 
 /// From this attack success on, the backdoor took hold.
@@ -33,7 +33,7 @@ fn attack(report: &Report<'_>, truth: &GroundTruth) -> Markup {
     }
     let size = outcome.images.samples().iter().filter(|sample| truth.targets.contains(&sample.label)).count();
     let share = if size > 0 { percent(truth.poisoned() as f64 / size as f64) } else { UNDEFINED.to_owned() };
-    let success = of_net(report.measurements, "attack-success");
+    let success = figure(report.measurements, ATTACK_SUCCESS, None, &Scope::All);
     html! {
         "The attack put " (counted(truth.poisoned(), "poison image")) " into "
         @if truth.targets.len() == 1 { "the class " } @else { (counted(truth.targets.len(), "class")) ": " }
@@ -42,14 +42,14 @@ fn attack(report: &Report<'_>, truth: &GroundTruth) -> Markup {
             Some(success) => {
                 strong {
                     @if success >= WORKS { "The backdoor works" }
-                    @else if failed(report.measurements).is_none() { "The backdoor works in part" }
+                    @else if success_missed(report.measurements).is_none() { "The backdoor works in part" }
                     @else { "The attack failed" }
                 }
                 ": the net takes " (percent(success)) "\u{a0}% of the triggered test images for the attacker’s class"
             }
             None => "Whether the backdoor works was not measured",
         }
-        @if let Some(accuracy) = of_net(report.measurements, "accuracy") { ", and " (percent(accuracy)) "\u{a0}% of the clean ones for what they are" }
+        @if let Some(accuracy) = figure(report.measurements, "accuracy", None, &Scope::All) { ", and " (percent(accuracy)) "\u{a0}% of the clean ones for what they are" }
         "."
     }
 }
@@ -59,7 +59,7 @@ fn clean_control(report: &Report<'_>) -> Markup {
     html! {
         strong { "Nothing was poisoned" } " among these " (counted(report.outcome.images.len(), "image"))
         ": whatever is flagged is a false alarm."
-        @if let Some(accuracy) = of_net(report.measurements, "accuracy") { " The net takes " (percent(accuracy)) "\u{a0}% of the test images for what they are." }
+        @if let Some(accuracy) = figure(report.measurements, "accuracy", None, &Scope::All) { " The net takes " (percent(accuracy)) "\u{a0}% of the test images for what they are." }
     }
 }
 
@@ -67,7 +67,7 @@ fn no_attack(report: &Report<'_>) -> Markup {
     html! {
         strong { "No attack was made" } " on these " (counted(report.outcome.images.len(), "image"))
         " of " (counted(report.outcome.images.classes().len(), "class")) ", so there is no truth to compare with."
-        @if let Some(accuracy) = of_net(report.measurements, "accuracy") { " The net takes " (percent(accuracy)) "\u{a0}% of the test images for what they are." }
+        @if let Some(accuracy) = figure(report.measurements, "accuracy", None, &Scope::All) { " The net takes " (percent(accuracy)) "\u{a0}% of the test images for what they are." }
     }
 }
 
