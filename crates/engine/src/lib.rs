@@ -34,4 +34,4 @@ pub use run::{Finished, Places, Trained, poisoned, report, run, trained};
 pub use schema::schema;
 pub use stages::{StageCost, Suspicious};
 pub use store::{Entry, Key, Listed, Store};
-pub use study::{Cell, Conducted, Study, results};
+pub use study::{Cell, Conducted, Study, results, stage_costs};

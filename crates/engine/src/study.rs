@@ -11,9 +11,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::names::labels;
-use crate::runs::{lock, name_of, write_pretty};
+use crate::runs::{self, lock, name_of, write_pretty};
 use crate::store::write_whole;
-use crate::{Finished, Pipeline, Places, run};
+use crate::{Finished, Pipeline, Places, StageCost, run};
 
 const FILE: &str = "study.yaml";
 const RESULTS: &str = "study.json";
@@ -202,6 +202,13 @@ pub fn results(folder: &Path) -> Result<Option<(Results, String)>> {
     let file = folder.join(FILE);
     let text = std::fs::read_to_string(&file).map_err(|error| Error::io(&file, error))?;
     Ok(Some((crate::stages::read_json(folder, RESULTS)?, text)))
+}
+
+/// What the stages of a study's runs cost, all runs together. `folder` is the study's, beside which they are.
+pub fn stage_costs(results: &Results, folder: &Path) -> Vec<repeats::StageSummary> {
+    let beside = folder.parent().unwrap_or(folder);
+    let runs: Vec<Vec<StageCost>> = results.cells.iter().filter_map(|cell| Some(runs::costs(&beside.join(&cell.run))?.1)).collect();
+    repeats::StageSummary::over(runs.iter().flatten().map(|stage| (stage.stage.as_str(), stage.seconds, stage.peak_bytes)))
 }
 
 /// Refuses an assignment whose value no cell would have, since the matrix sets the same.

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use bezoar_core::{Cancel, Context, Error};
-use bezoar_engine::{Conducted, Finished, Places, Study, run};
+use bezoar_engine::{Conducted, Finished, Places, Study, run, stage_costs};
 use bezoar_report::write_study_page;
 use clap::Args;
 use serde_json::json;
@@ -39,7 +39,7 @@ impl Eval {
             return Ok(());
         }
         let conducted = study.conduct(&cx, places, self.jobs.map(usize::from))?;
-        write_study_page(&conducted.results, &conducted.file, &conducted.folder)?;
+        write_study_page(&conducted.results, &stage_costs(&conducted.results, &conducted.folder), &conducted.file, &conducted.folder)?;
         terminal.outcome(
             &study_summary(&conducted, color),
             || json!({ "folder": conducted.folder, "before": conducted.before, "results": conducted.results }),

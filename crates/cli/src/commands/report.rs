@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use bezoar_core::{Cancel, Context, Error};
-use bezoar_engine::{Places, report, results, runs};
+use bezoar_engine::{Places, report, results, runs, stage_costs};
 use bezoar_report::write_study_page;
 use clap::Args;
 
@@ -18,7 +18,7 @@ impl Report {
     /// What is in the cache is not made again; what is not there any more is.
     pub(crate) fn run(self, terminal: &Terminal, places: &Places) -> Result<(), Error> {
         if let Some((study, file)) = results(&self.run)? {
-            terminal.result(&format!("{}", write_study_page(&study, &file, &self.run)?.display()));
+            terminal.result(&format!("{}", write_study_page(&study, &stage_costs(&study, &self.run), &file, &self.run)?.display()));
             return Ok(());
         }
         let pipeline = runs::pipeline(&self.run)?;

@@ -1,10 +1,12 @@
 //! What many runs say together: means with intervals, and detectors compared over the same runs.
 
+mod costs;
 mod paired;
 mod ranks;
 mod study;
 mod summary;
 
+pub use costs::StageSummary;
 pub use paired::{Paired, holm, wilcoxon};
 pub use ranks::{Ranks, average_ranks};
 pub use study::{Cell, Comparison, Figure, Group, Ranking, Results, SEED};

@@ -3,6 +3,7 @@
 mod cells;
 mod charts;
 mod comparisons;
+mod costs;
 mod tables;
 mod terminal;
 
@@ -11,7 +12,7 @@ pub use terminal::study_table;
 use std::path::{Path, PathBuf};
 
 use bezoar_core::{Result, Scope};
-use bezoar_evaluation::repeats::{Figure, Group, Results, SEED};
+use bezoar_evaluation::repeats::{Figure, Group, Results, SEED, StageSummary};
 use maud::{DOCTYPE, Markup, html};
 
 use crate::format::counted;
@@ -26,13 +27,13 @@ const FILE: &str = "report.html";
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn write_study_page(results: &Results, file: &str, folder: &Path) -> Result<PathBuf> {
-    crate::file::write(folder, FILE, study_page(results, file).as_bytes())
+pub fn write_study_page(results: &Results, costs: &[StageSummary], file: &str, folder: &Path) -> Result<PathBuf> {
+    crate::file::write(folder, FILE, study_page(results, costs, file).as_bytes())
 }
 
 /// The page of a study, one file that opens without a network: its figures with intervals, the best of each row marked, detection over each axis
-/// of numbers, detectors compared over the same cells, and every cell with a link to its own report beside it. `file` is the study as YAML.
-pub fn study_page(results: &Results, file: &str) -> String {
+/// of numbers, detectors compared over the same cells, every cell with a link to its own report beside it, and what the stages cost. `file` is the study as YAML.
+pub fn study_page(results: &Results, costs: &[StageSummary], file: &str) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -48,6 +49,7 @@ pub fn study_page(results: &Results, file: &str) -> String {
                     a href="#axes" { "Over each axis" }
                     a href="#comparisons" { "Detectors compared" }
                     a href="#cells" { "Cells" }
+                    @if !costs.is_empty() { a href="#costs" { "Costs" } }
                     a href="#making" { "How it was made" }
                 }
                 main {
@@ -55,6 +57,7 @@ pub fn study_page(results: &Results, file: &str) -> String {
                     (charts::section(results))
                     (comparisons::section(results))
                     (cells::section(results))
+                    @if !costs.is_empty() { (costs::section(costs)) }
                     section #making {
                         h2 { "How it was made" }
                         details { summary { "The study" } pre tabindex="0" { code { (file) } } }

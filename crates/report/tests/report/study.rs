@@ -1,7 +1,7 @@
 //! The page and the table of a study.
 
 use bezoar_core::{Context, Measurement, Scope};
-use bezoar_evaluation::repeats::{Cell, Results};
+use bezoar_evaluation::repeats::{Cell, Results, StageSummary};
 use bezoar_report::{study_page, study_table};
 
 /// Three shares with two seeds each; one run failed.
@@ -31,15 +31,20 @@ fn results(name: &str) -> Results {
     Results::of(&Context::quiet(0), name, &["attack.share".to_owned(), "seed".to_owned()], cells.collect())
 }
 
+fn costs() -> Vec<StageSummary> {
+    StageSummary::over([("train", 70.0, Some(120_000_000)), ("train", 90.0, Some(130_000_000))])
+}
+
 #[test]
 fn the_page_holds_tables_charts_comparisons_and_cells() {
-    let page = study_page(&results("hc"), "name: hc\n");
+    let page = study_page(&results("hc"), &costs(), "name: hc\n");
     for said in [
         "<strong>6 runs</strong> of 3 settings",
         "1 run failed</strong>",
         "AUROC, attacked classes",
         "AUROC over attack.share",
         "Mean ranks by AUROC",
+        "<th scope=\"row\">train</th><td>2</td><td>80.0</td><td>90.0</td><td>130</td>",
     ] {
         assert!(page.contains(said), "{said}");
     }
@@ -56,7 +61,7 @@ fn the_page_holds_tables_charts_comparisons_and_cells() {
 #[test]
 fn hostile_names_stay_text() {
     let hostile = "</style><script>alert(1)</script>";
-    let page = study_page(&results(hostile), hostile);
+    let page = study_page(&results(hostile), &StageSummary::over([(hostile, 1.0, None)]), hostile);
     assert!(!page.contains("<script") && page.contains("&lt;script&gt;"));
 }
 
