@@ -451,14 +451,25 @@ pub trait Metric: Send + Sync {
     fn measure(&self, cx: &Context, outcome: &Outcome, retrial: &dyn Retrial) -> Result<Vec<Measurement>>;
 }
 
+/// A stage of a finished run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FinishedStage {
+    /// Its name, such as `train`.
+    pub name: String,
+    /// Wall time in seconds; a stage taken from the cache carries what it once cost.
+    pub seconds: f64,
+    /// Digest of all that its output depends on: settings, inputs and version; equal digests mean equal outputs. None of what is not kept in the cache.
+    pub digest: Option<String>,
+}
+
 /// A finished run, for reports.
 pub struct Report<'a> {
     /// What happened.
     pub outcome: &'a Outcome,
     /// What was measured.
     pub measurements: &'a [Measurement],
-    /// Wall time of each stage in seconds, in order; a stage taken from the cache carries what it once cost.
-    pub timings: &'a [(String, f64)],
+    /// The stages, in order.
+    pub stages: &'a [FinishedStage],
     /// The pipeline with all defaults filled in, as YAML.
     pub resolved: &'a str,
     /// What became of the relevance that each representation shares out, by its name; see [`Representation::balance`].

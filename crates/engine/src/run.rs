@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use bezoar_core::rows::{FeatureFile, FeatureWriter};
 use bezoar_core::{
-    Attack, Context, Counts, Dataset, Detection, Detector, Error, FeatureSource, GroundTruth, ImageSet, Measurement, Outcome, Part, Report,
-    Representation, Result, Skipped, Splits, Suspect, Verdict,
+    Attack, Context, Counts, Dataset, Detection, Detector, Error, FeatureSource, FinishedStage, GroundTruth, ImageSet, Measurement,
+    Outcome, Part, Report, Representation, Result, Skipped, Splits, Suspect, Verdict,
 };
 use bezoar_nn::Network;
 use serde_json::json;
 
-use crate::meter::Meter;
+use crate::meter::{Cost, Meter};
 use crate::names::tell_apart;
 use crate::stages::{StageCost, Stages, Suspicious, Tests, read_json, write_json};
 use crate::store::Key;
@@ -208,7 +208,7 @@ impl<'a> Run<'a> {
                 }
                 write_json(folder, "verdict.json", &verdict)
             })?;
-            self.stages.record(&format!("detect {name}"), images.len(), entry.cost, entry.reused);
+            self.stages.record(&format!("detect {name}"), images.len(), &entry);
             let verdict: Verdict = read_json(&entry.folder, "verdict.json")?;
             if verdict.inputs.iter().all(|input| input.name != "suspects") {
                 for class in verdict.classes.iter().filter(|class| class.statistic.is_none()) {
@@ -243,7 +243,7 @@ impl<'a> Run<'a> {
         if let Some(balance) = read_json(&entry.folder, BALANCE)? {
             self.balances.insert(name.to_owned(), balance);
         }
-        self.stages.record(&format!("represent {name}"), images.len(), entry.cost, entry.reused);
+        self.stages.record(&format!("represent {name}"), images.len(), &entry);
         Ok((key, Arc::new(FeatureFile::open(entry.folder.join(FEATURES))?)))
     }
 
@@ -263,7 +263,7 @@ impl<'a> Run<'a> {
             }
             write_json(folder, "measurements.json", &measurements)
         })?;
-        self.stages.record("evaluate", outcome.images.len(), entry.cost, entry.reused);
+        self.stages.record("evaluate", outcome.images.len(), &entry);
         read_json(&entry.folder, "measurements.json")
     }
 
@@ -275,15 +275,18 @@ impl<'a> Run<'a> {
         folder: &Path,
     ) -> Result<Vec<StageCost>> {
         let meter = Meter::start();
-        let timings: Vec<_> = self.stages.costs.iter().map(|stage| (stage.stage.clone(), stage.seconds)).collect();
+        let finished = |stage: &StageCost| FinishedStage { name: stage.stage.clone(), seconds: stage.seconds, digest: stage.key.clone() };
+        let stages: Vec<_> = self.stages.costs.iter().map(finished).collect();
         let resolved = self.pipeline.resolved_yaml()?;
         let machine = machine::describe();
-        let report = Report { outcome, measurements, timings: &timings, resolved: &resolved, balances, machine: &machine };
+        let report = Report { outcome, measurements, stages: &stages, resolved: &resolved, balances, machine: &machine };
         for reporter in &self.pipeline.report {
             self.stages.cx.check()?;
             reporter.write(&self.stages.cx.stage("report"), &report, folder)?;
         }
-        self.stages.record("report", outcome.images.len(), meter.stop(), false);
+        let Cost { seconds, peak_bytes } = meter.stop();
+        let stage = "report".to_owned();
+        self.stages.costs.push(StageCost { stage, images: outcome.images.len(), seconds, peak_bytes, reused: false, key: None });
         Ok(self.stages.costs)
     }
 }

@@ -35,6 +35,9 @@ pub struct StageCost {
     pub peak_bytes: Option<u64>,
     /// Whether it came from the cache.
     pub reused: bool,
+    /// Its key in the cache, a digest of all that its output depends on; none of what is not kept there.
+    #[serde(default)]
+    pub key: Option<String>,
 }
 
 /// The images that the net learns from, with what is known of them.
@@ -75,9 +78,10 @@ impl<'a> Stages<'a> {
     }
 
     /// Notes what a stage cost, once.
-    pub(crate) fn record(&mut self, label: &str, images: usize, Cost { seconds, peak_bytes }: Cost, reused: bool) {
+    pub(crate) fn record(&mut self, label: &str, images: usize, Entry { folder, cost, reused }: &Entry) {
         if self.costs.iter().all(|stage| stage.stage != label) {
-            self.costs.push(StageCost { stage: label.to_owned(), images, seconds, peak_bytes, reused });
+            let (Cost { seconds, peak_bytes }, key) = (*cost, folder.file_name().and_then(|name| name.to_str()).map(str::to_owned));
+            self.costs.push(StageCost { stage: label.to_owned(), images, seconds, peak_bytes, reused: *reused, key });
         }
     }
 
@@ -98,7 +102,7 @@ impl<'a> Stages<'a> {
             skipped: read_json(&entry.folder, "skipped.json")?,
         };
         let counts = splits.counts();
-        self.record("dataset", counts.total(), entry.cost, entry.reused);
+        self.record("dataset", counts.total(), &entry);
         self.cx.note(&counts.coverage());
         dataset.blame(check_classes(&splits.train))?;
         Ok((key, splits))
@@ -132,7 +136,7 @@ impl<'a> Stages<'a> {
             triggered: Some(Triggered { images: open_images(&entry.folder.join(TRIGGERED))?, targets }),
             facts,
         };
-        self.record("attack", poisoned.train.len(), entry.cost, entry.reused);
+        self.record("attack", poisoned.train.len(), &entry);
         Ok(poisoned)
     }
 
@@ -144,7 +148,7 @@ impl<'a> Stages<'a> {
     /// A net trained on these images; `label` names it among the stages.
     pub(crate) fn net(&mut self, label: &str, recipe: &Recipe, images: &ImageSet, validation: Option<&ImageSet>) -> Result<(Key, Network)> {
         let Training { key, network, entry, epochs } = self.trainings.net(recipe, images, validation)?;
-        self.record(label, epochs * images.len(), entry.cost, entry.reused);
+        self.record(label, epochs * images.len(), &entry);
         Ok((key, network))
     }
 
@@ -152,7 +156,7 @@ impl<'a> Stages<'a> {
     pub(crate) fn predict(&mut self, net_key: &Key, net: &Network, tests: &Tests<'_>) -> Result<(Key, (Predictions, Option<Predictions>))> {
         let (key, entry, predictions) = tests.shown_to(&self.store, self.cx, net_key, net)?;
         let images = tests.clean.len() + tests.triggered.map_or(0, |set| set.images.len());
-        self.record("predict", images, entry.cost, entry.reused);
+        self.record("predict", images, &entry);
         Ok((key, predictions))
     }
 }

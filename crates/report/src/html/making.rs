@@ -1,6 +1,6 @@
 //! How the result came about: version, machine, relevance, time, images left out, the pipeline.
 
-use bezoar_core::{Report, Skipped, hex};
+use bezoar_core::{FinishedStage, Report, Skipped, hex};
 use maud::{Markup, html};
 use sha2::{Digest, Sha256};
 
@@ -20,7 +20,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                 div { dt { "Digest of the pipeline" } dd title="SHA-256 of the resolved YAML below" { code { (hex(&Sha256::digest(report.resolved))) } } }
             }
             (conservation::section(report.balances))
-            (timings(report.timings))
+            (timings(report.stages))
             (skipped(&report.outcome.skipped))
             details {
                 summary { "The pipeline with all defaults" }
@@ -30,22 +30,26 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
     }
 }
 
-fn timings(timings: &[(String, f64)]) -> Markup {
-    let total: f64 = timings.iter().map(|(_, duration)| duration).sum();
+/// Digits of a digest that are shown.
+const DIGITS: usize = 12;
+
+fn timings(stages: &[FinishedStage]) -> Markup {
+    let total: f64 = stages.iter().map(|stage| stage.seconds).sum();
     html! {
         table.timings {
             caption { "Time a stage" }
-            thead { tr { th scope="col" { "Stage" } th.number scope="col" { "Time" } th scope="col" { "Share" } } }
+            thead { tr { th scope="col" { "Stage" } th.number scope="col" { "Time" } th scope="col" { "Share" } th scope="col" { "Digest" } } }
             tbody {
-                @for (stage, duration) in timings {
+                @for FinishedStage { name, seconds: duration, digest } in stages {
                     tr {
-                        th scope="row" { (stage) }
+                        th scope="row" { (name) }
                         td.number { (seconds(*duration)) }
                         td.share { span.bar style={ "width:" (percent(if total > 0.0 { duration / total } else { 0.0 })) "%" } {} }
+                        td title="Equal digests mean equal outputs." { @if let Some(digest) = digest { code { (digest.chars().take(DIGITS).collect::<String>()) } } }
                     }
                 }
             }
-            tfoot { tr { th scope="row" { "Total" } td.number { (seconds(total)) } td {} } }
+            tfoot { tr { th scope="row" { "Total" } td.number { (seconds(total)) } td {} td {} } }
         }
     }
 }

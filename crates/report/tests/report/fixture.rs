@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bezoar_core::{
-    ClassVerdict, Context, Counts, Detection, Edit, FeatureSource, Features, GroundTruth, Image, ImageSet, ImageShape, Input, Mask,
-    Measurement, Origin, Outcome, Predictions, Report, Role, Sample, Scope, Skipped, Verdict,
+    ClassVerdict, Context, Counts, Detection, Edit, FeatureSource, Features, FinishedStage, GroundTruth, Image, ImageSet, ImageShape,
+    Input, Mask, Measurement, Origin, Outcome, Predictions, Report, Role, Sample, Scope, Skipped, Verdict,
 };
 use rand::RngExt;
 
@@ -27,7 +27,7 @@ const CLASSES: [&str; 9] = [
 pub(crate) struct Run {
     pub(crate) outcome: Outcome,
     pub(crate) measurements: Vec<Measurement>,
-    pub(crate) timings: Vec<(String, f64)>,
+    pub(crate) stages: Vec<FinishedStage>,
     pub(crate) resolved: String,
     pub(crate) balances: BTreeMap<String, serde_json::Value>,
 }
@@ -37,7 +37,7 @@ impl Run {
         Report {
             outcome: &self.outcome,
             measurements: &self.measurements,
-            timings: &self.timings,
+            stages: &self.stages,
             resolved: &self.resolved,
             balances: &self.balances,
             machine: "Some CPU @ 2.00GHz, 2 threads, linux x86_64",
@@ -64,8 +64,8 @@ pub(crate) fn attacked(images: usize, poison: usize) -> Run {
             skipped: vec![Skipped { path: "train/00003/00017.jpeg".into(), problem: "the JPEG data ends too early".into() }],
         },
         measurements: measurements(),
-        timings: [("dataset", 0.8), ("attack", 0.2), ("train", 94.3), ("represent lrp", 21.7), ("represent activations", 4.1), ("detect heatmap-clustering", 6.2), ("detect activation-clustering", 2.9)]
-            .map(|(stage, seconds)| (stage.to_owned(), seconds))
+        stages: [("dataset", 0.8), ("attack", 0.2), ("train", 94.3), ("represent lrp", 21.7), ("represent activations", 4.1), ("detect heatmap-clustering", 6.2), ("detect activation-clustering", 2.9)]
+            .map(|(name, seconds)| FinishedStage { name: name.to_owned(), seconds, digest: Some(format!("0123456789abcdef-{name}")) })
             .to_vec(),
         resolved: "version: 1\nname: signs-sticker\nseed: 0\ndataset:\n  use: signs\nattack:\n  use: sticker\n  from: speed-limit-50\n  to: speed-limit-80\n  share: 0.15\n  size: 3\n".into(),
         balances: balances(),

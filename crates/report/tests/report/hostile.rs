@@ -35,7 +35,8 @@ pub(crate) fn run() -> fixture::Run {
         measurement.detector = measurement.detector.as_ref().map(|_| HOSTILE.to_owned());
         measurement.metric.push_str(HOSTILE);
     }
-    run.timings[0].0 = HOSTILE.into();
+    run.stages[0].name = HOSTILE.into();
+    run.stages[0].digest = Some(HOSTILE.into());
     run.resolved = HOSTILE.into();
     run.balances = run.balances.into_values().map(|balance| (HOSTILE.to_owned(), balance)).collect();
     run
