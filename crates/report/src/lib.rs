@@ -3,7 +3,7 @@
 //! - [`Html`]: `report.html`, one page with the verdict, the figures, and suspects beside their heatmaps. It needs no network,
 //!   and is whole without its script.
 //! - [`Parquet`]: `scores.parquet`, what each detector says of each training image. [`List`]: `images.csv`, what to do with each. [`Arrays`]:
-//!   what the detectors looked at.
+//!   what the detectors looked at. [`Virelay`]: all of it for the viewer ViRelAy.
 //! - [`table`]: the figures for a terminal; [`study_table`] and [`study_page`]: those of a study; [`compare()`]: several runs.
 //! - [`gallery`]: what attacks do to images, as a picture.
 //!
@@ -16,6 +16,7 @@
 mod chart;
 mod colormap;
 mod compare;
+mod embedding;
 mod features;
 mod field;
 mod file;
@@ -33,6 +34,7 @@ mod scores;
 mod study;
 mod table;
 mod tally;
+mod virelay;
 
 pub use compare::compare;
 pub use features::{Arrays, Format};
@@ -41,3 +43,4 @@ pub use list::List;
 pub use scores::Parquet;
 pub use study::{study_page, study_table, write_study_page};
 pub use table::table;
+pub use virelay::Virelay;

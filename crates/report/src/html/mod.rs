@@ -33,6 +33,7 @@ use album::Album;
 use curves::Curves;
 use data::Data;
 
+use crate::embedding::default_embed;
 use crate::page::head;
 
 const FILE: &str = "report.html";
@@ -68,11 +69,6 @@ fn default_samples() -> usize {
 
 fn default_classes() -> usize {
     3
-}
-
-/// None where the plugin is not linked.
-fn default_embed() -> Option<Part<dyn Transform>> {
-    Part::from_json(serde_json::json!({ "use": "pca", "dimensions": 2 })).ok()
 }
 
 impl Plugin for Html {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use bezoar_core::{Context, Error, Features, Result, Role, Transform};
+use bezoar_core::{Context, Features, Result, Role, Transform};
 use maud::{Markup, html};
 
 use super::membership::Membership;
+use crate::embedding::embedded;
 
 /// Size of the drawing, and its empty margin.
 pub(super) const SIZE: [f32; 2] = [640.0, 420.0];
@@ -23,16 +24,10 @@ pub(super) struct Mark {
 /// Where each row lies in the drawing, by its first two dimensions after `embed`, each stretched to the drawing's own; none where `embed` cannot
 /// place them.
 pub(super) fn places(cx: &Context, embed: &dyn Transform, features: Features) -> Result<Option<Vec<[f32; 2]>>> {
-    let flat = match embed.transform(cx, features) {
-        Ok(flat) => flat,
-        Err(error @ (Error::Cancelled | Error::Io { .. })) => return Err(error),
-        Err(error) => {
-            cx.note(&format!("the report has no map of a class: {error}"));
-            return Ok(None);
-        }
-    };
-    let along = |axis: usize| stretch(&flat.rows().map(|row| row.get(axis).copied().unwrap_or_default()).collect::<Vec<_>>(), SIZE[axis]);
-    Ok(Some(along(0).into_iter().zip(along(1)).map(|(x, y)| [x, SIZE[1] - y]).collect()))
+    Ok(embedded(cx, embed, features)?.map(|flat| {
+        let along = |axis: usize| stretch(&flat.iter().map(|place| place[axis]).collect::<Vec<_>>(), SIZE[axis]);
+        along(0).into_iter().zip(along(1)).map(|(x, y)| [x, SIZE[1] - y]).collect()
+    }))
 }
 
 /// Values as places between the margins, to a tenth; all in the middle where they are equal.

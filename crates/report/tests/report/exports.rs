@@ -2,7 +2,7 @@
 
 use bezoar_core::{Context, Plugin};
 use bezoar_formats::read_array;
-use bezoar_report::{Arrays, Format, List};
+use bezoar_report::{Arrays, Format, List, Virelay};
 
 use crate::fixture;
 
@@ -36,5 +36,50 @@ fn features_come_out_as_they_went_in() {
         assert_eq!(array.shape(), [&[rows.len()], source.shape()].concat());
         assert_eq!(array.to_floats().unwrap(), source.select(&rows).unwrap().values());
         assert!(std::fs::read_dir(folder.path().join("features")).unwrap().all(|file| !file.unwrap().path().ends_with(".partial")));
+    }
+}
+
+/// What the viewer reads: `data` and `label`; `attribution`, `label` and `prediction`; groups with `index`, `embedding` and `cluster`.
+#[test]
+fn the_viewers_project_holds_together() {
+    let (run, folder) = (fixture::attacked(20, 5), tempfile::tempdir().unwrap());
+    let files = Virelay::example().build().unwrap().write(&Context::quiet(0), &run.report(), folder.path()).unwrap();
+    let names: Vec<_> = files.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
+    let outcome = &run.outcome;
+    let read = |name: &str| hdf5_pure::File::open(folder.path().join("virelay").join(name)).unwrap();
+    let images = read("dataset.h5");
+    let labels = images.dataset("label").unwrap().read_u32().unwrap();
+    let shape = outcome.images.shape();
+    let sizes = [labels.len(), shape.channels, shape.height, shape.width].map(|size| size as u64);
+    assert_eq!(images.dataset("data").unwrap().shape().unwrap(), sizes);
+    // The green of the second image's last pixel.
+    let (area, at) = (shape.height * shape.width, 3 * shape.height * shape.width + 2 * shape.height * shape.width - 1);
+    let shown: Vec<usize> = (0..outcome.images.len()).filter(|&row| labels.contains(&outcome.images.label(row))).collect();
+    let pixels = outcome.images.image(shown[1]).unwrap();
+    assert_eq!(images.dataset("data").unwrap().read_u8().unwrap()[at], pixels.pixels()[3 * area - 2]);
+    let project = names.iter().find(|name| name.ends_with(".yaml")).expect("the fixture has heatmaps");
+    let project: serde_json::Value =
+        serde_yaml::from_str(&std::fs::read_to_string(folder.path().join("virelay").join(project)).unwrap()).unwrap();
+    let project = &project["project"];
+    let heatmaps = read(project["attributions"]["sources"][0].as_str().unwrap());
+    assert_eq!(heatmaps.dataset("label").unwrap().read_u32().unwrap(), labels);
+    let attribution = heatmaps.dataset("attribution").unwrap();
+    assert_eq!(attribution.shape().unwrap(), sizes, "one channel of relevance and two of zeros");
+    let (name, source) = &outcome.detections[0].features[0];
+    assert_eq!(project["attributions"]["attribution_method"], **name);
+    let (of_second, values) = (source.select(&shown[1..2]).unwrap(), attribution.read_f32().unwrap());
+    assert_eq!(values[3 * area..4 * area], *of_second.row(0));
+    assert!(values[4 * area..6 * area].iter().all(|value| *value == 0.0));
+    assert!(!project["analyses"][0]["analysis_method"].as_str().unwrap().contains('-'), "the viewer's server does not find hyphens");
+    assert_eq!(heatmaps.dataset("prediction").unwrap().shape().unwrap(), [labels.len() as u64, outcome.images.classes().len() as u64]);
+    let analysis = read(project["analyses"][0]["sources"][0].as_str().unwrap());
+    for &class in &outcome.truth.as_ref().unwrap().targets {
+        let group = format!("class-{class}");
+        let places = analysis.dataset(&format!("{group}/index")).unwrap().read_u32().unwrap();
+        assert!(!places.is_empty() && places.iter().all(|&place| labels[place as usize] == class));
+        let truth = analysis.dataset(&format!("{group}/cluster/truth")).unwrap().read_i32().unwrap();
+        let poison = outcome.truth.as_ref().unwrap().roles.iter().filter(|role| **role == bezoar_core::Role::Poison).count();
+        assert_eq!(truth.iter().sum::<i32>(), poison as i32);
+        assert_eq!(analysis.dataset(&format!("{group}/embedding/map")).unwrap().shape().unwrap(), [places.len() as u64, 2]);
     }
 }
