@@ -68,6 +68,14 @@ fn a_plan_tells_what_is_there_and_changes_nothing() {
     assert_eq!(stage("train")[1..3], ["1", "0"], "{other}");
     assert_eq!(stage("detect")[2..4], ["0", "1"], "{other}");
     assert!(other.contains("by the rates of finished runs"), "{other}");
+    let lines = said(folder, &["plan", "small.yaml", "--json-lines", "--set", "matrix={ detect.0.cluster.k: [2, 3] }"]);
+    let plan: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    assert_eq!(plan["axes"], serde_json::json!(["detect.0.cluster.k"]));
+    assert_eq!(plan["cells"][1]["settings"], serde_json::json!(["3"]));
+    assert!(plan["stages"].as_array().unwrap().iter().any(|stage| stage["stage"] == "train" && stage["cached"] == 1), "{plan}");
+    let timings: Value = serde_json::from_slice(&std::fs::read(folder.join(&run).join("timings.json")).unwrap()).unwrap();
+    let key = |stage: &str| &timings["stages"].as_array().unwrap().iter().find(|one| one["stage"] == stage).unwrap()["key"];
+    assert!(folder.join("cache/train").join(key("train").as_str().unwrap()).is_dir() && key("report").is_null(), "{timings}");
 
     let list = folder.join(&run).join("images.csv");
     let listed = std::fs::read(&list).unwrap();

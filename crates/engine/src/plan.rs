@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use bezoar_core::{Context, Part, Result, hex};
+use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -24,7 +25,7 @@ pub struct Plan {
 }
 
 /// A cell of the plan.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct PlannedCell {
     /// Its value of each axis.
     pub settings: Vec<String>,
@@ -35,7 +36,7 @@ pub struct PlannedCell {
 }
 
 /// A kind of stage over all cells; what several cells share counts once.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct PlannedStage {
     /// Its name, as in `timings.json`.
     pub stage: String,

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use bezoar_core::{Context, Error};
 use bezoar_engine::{Places, Plan as Planned, Study};
 use clap::Args;
+use serde_json::json;
 
 use crate::terminal::Terminal;
 
@@ -32,7 +33,7 @@ impl Plan {
             text.push('\n');
         }
         text.push_str(&summary(&plan));
-        terminal.result(&text);
+        terminal.outcome(&text, || json!({ "axes": study.axes, "cells": plan.cells, "stages": plan.stages }));
         Ok(())
     }
 }
