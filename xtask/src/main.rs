@@ -5,13 +5,18 @@
 mod bench;
 mod bezoar;
 mod codegen;
+mod machine;
 mod new_plugin;
+mod outcome;
+mod reproduce;
 mod section;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+
+use self::machine::machine;
 
 const HELP: &str = "\
 cargo xtask COMMAND
@@ -25,6 +30,7 @@ cargo xtask COMMAND
   bench [NAME]              measure; `pipelines`, `peers` (PyTorch and zennit), `composites` (zennit) and `clustering` (scikit-learn and
                             hdbscan) each write their part of docs/benchmarks.md, `localisation`, `attacks`, `recommended`, `calibration`
                             and `collapse` that of a page of their own; `kernels` and `gromov` (POT) print
+  reproduce [--budget MIN]  run the thesis' tables and set ours beside them in docs/reproduction.md
 
   --features LIST           after COMMAND: build bezoar with these features, such as cuda
 ";
@@ -53,6 +59,7 @@ fn run(mut arguments: Vec<String>) -> Result<ExitCode> {
         "new-plugin" => new_plugin::run(&refs(&arguments)),
         "codegen" => codegen::run(&refs(&arguments)),
         "bench" => bench::run(&refs(&arguments)),
+        "reproduce" => reproduce::run(arguments, features.as_deref()),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

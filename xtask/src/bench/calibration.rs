@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 
 use super::recommended::{SHIFTS, SQUARES};
-use super::study::{Run, Study, Table};
+use super::study::{Study, Table};
 use crate::bezoar;
+use crate::outcome::Run;
 use crate::section::Section;
 
 pub(super) const USAGE: &str = "calibration [--seeds N] [--only WORD]";
@@ -52,7 +53,7 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
         "\nMeasured by `{}` with `pipelines/{}.yaml`, seeds from 0 on, on {}.\n\n{HEAD}",
         STUDY.section.made_by,
         STUDY.pipeline,
-        super::machine(),
+        crate::machine(),
     );
     let mut table = Table { head, rows: STUDY.kept(STUDY.section.content(&text)?) };
     for (place, (attack, _)) in STUDY.attacks.iter().enumerate() {
@@ -72,7 +73,8 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
 
 /// The cells of an attack's row behind its name.
 fn summary(runs: &[Run]) -> String {
-    let number = |run: &Run, metric: &str, detector: Option<&str>, scope: &str| run.percent(metric, detector, scope).parse::<f64>().ok();
+    let number =
+        |run: &Run, metric: &str, detector: Option<&str>, scope: &str| run.value(metric, detector, scope).map(|value| 100.0 * value);
     let successes: Vec<f64> = runs.iter().filter_map(|run| number(run, "attack-success", None, "all")).collect();
     let works = |run: &&Run| number(run, "attack-success", None, "all").is_some_and(|success| success > WORKS);
     let working: Vec<&Run> = runs.iter().filter(works).collect();

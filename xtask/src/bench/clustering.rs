@@ -78,7 +78,7 @@ fn section(rows: &[Option<String>]) -> String {
          | what | rows | peer | rounds | ours, s | peer, s | ratio | least–greatest | memory, MB | peer's |\n\
          |---|---|---|---:|---:|---:|---:|---:|---:|---:|\n{}\n",
         SECTION.made_by,
-        super::machine(),
+        crate::machine(),
         rows.iter().flatten().map(String::as_str).collect::<String>(),
     )
 }

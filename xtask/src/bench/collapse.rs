@@ -31,7 +31,7 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
     let content = format!(
         "\nMeasured by `cargo xtask bench collapse` with the net and the attacked class of `{pipeline}`, on {}.\n\n{table}\n\
          ![barycentres of the class and of its two clusters, an epsilon a column](gromov-wasserstein.png)\n\n",
-        super::machine()
+        crate::machine()
     );
     super::write("gromov-wasserstein.md", &SECTION, &content)
 }

@@ -48,7 +48,7 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
          K-means of a class of heatmaps in two clusters, barycentres of 10 points:\n\n\
          | epsilon | heatmaps | seconds | of them embeddings | assignments |\n|---|---:|---:|---:|---:|\n{classes}\n",
         SECTION.made_by,
-        super::machine(),
+        crate::machine(),
         rounds,
     );
     super::write("gromov-wasserstein.md", &SECTION, &content)

@@ -69,12 +69,3 @@ fn write(page: &str, section: &Section, content: &str) -> Result<ExitCode> {
     println!("wrote the {} of docs/{page}", section.name);
     Ok(ExitCode::SUCCESS)
 }
-
-/// The processor, as far as the system tells.
-fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let facts = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = facts.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':')).map(|(_, model)| model.trim());
-    let wide = if facts.contains("avx512f") { " with AVX-512" } else { "" };
-    format!("{cores} cores of {}{wide}", model.unwrap_or("an unnamed processor"))
-}

@@ -96,7 +96,7 @@ pub(super) fn run(Comparisons { section, work, nets, memory, notes }: &Compariso
          after a warm-up. Rates are images a second, medians over the rounds; the ratio is the median of the rounds' ratios, beside the\n\
          least and the greatest.\n\n{table}\n{notes}",
         section.made_by,
-        super::machine(),
+        crate::machine(),
         Vec::from_iter(programs).join(", "),
     );
     super::write("benchmarks.md", section, &content)

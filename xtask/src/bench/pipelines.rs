@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use anyhow::{Result, bail};
 
 use crate::bezoar;
+use crate::outcome::Run;
 use crate::section::Section;
 
 const SECTION: Section = Section { name: "pipelines", made_by: "cargo xtask bench pipelines" };
@@ -22,7 +22,7 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
         "\nMeasured by `cargo xtask bench pipelines{}`: each pipeline with an empty cache, on {}.\n\
          Seconds are wall time; the peak is the most memory that the process held during the stage.\n",
         options.iter().map(|option| format!(" {option}")).collect::<String>(),
-        super::machine()
+        crate::machine()
     );
     let binary = bezoar::build(None)?;
     let scratch = crate::root().join("target/bench");
@@ -42,10 +42,8 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
 
 /// The stages of the one run in a folder of runs.
 fn table(runs: &Path) -> Result<String> {
-    let timings = fs::read_dir(runs)?.filter_map(Result::ok).map(|run| run.path().join("timings.json")).find(|path| path.is_file());
-    let timings: Value = serde_json::from_slice(&fs::read(timings.context("the run left no timings")?)?)?;
     let mut table = "| stage | images | seconds | images/s | peak MB |\n|---|---:|---:|---:|---:|\n".to_owned();
-    for stage in timings["stages"].as_array().into_iter().flatten() {
+    for stage in Run::only(runs)?.stages() {
         let (images, seconds) = (stage["images"].as_f64().unwrap_or(0.0), stage["seconds"].as_f64().unwrap_or(0.0));
         let rate = if images > 0.0 { format!("{:.0}", images / seconds) } else { "–".to_owned() };
         let peak = stage["peak_bytes"].as_f64().map_or_else(|| "–".to_owned(), |bytes| format!("{:.0}", bytes / 1e6));

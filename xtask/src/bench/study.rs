@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
 
 use crate::bezoar;
+use crate::outcome::{self, Run};
 use crate::section::Section;
 
 /// The attacks of one table.
@@ -52,9 +52,6 @@ pub(super) enum Figure {
     /// What all stages took.
     Seconds,
 }
-
-/// Stages whose outputs are too large to keep for each attack, and are made anew in seconds.
-const LARGE: [&str; 2] = ["attack", "represent"];
 
 pub(super) const USAGE: &str = "[--only WORD] [--set PATH=VALUE..]";
 
@@ -127,9 +124,7 @@ impl Study {
         if !eval.status()?.success() {
             bail!("{attack} failed");
         }
-        for stage in LARGE {
-            let _ = fs::remove_dir_all(scratch.join("cache").join(stage));
-        }
+        outcome::forget(&scratch.join("cache"));
         Run::only(&runs)
     }
 
@@ -144,7 +139,7 @@ impl Study {
 
     fn row(&self, attack: &str, run: &Run, thesis: Option<f64>) -> String {
         let failed = run.percent("attack-success", None, "all").parse::<f64>().is_ok_and(|success| success < 50.0);
-        let figures: String = self.shown().map(|column| format!(" {} |", run.figure(&column.figure, thesis))).collect();
+        let figures: String = self.shown().map(|column| format!(" {} |", column.figure.of(run, thesis))).collect();
         format!("| `{}`{} |{figures}\n", self.short(attack), if failed { " **attack failed**" } else { "" })
     }
 
@@ -157,7 +152,7 @@ impl Study {
             "\nMeasured by `{}{said}` with `pipelines/{}.yaml`{set}, on {}; one run a row. Rates in percent.\n\n| attack |{heads}\n|---|{}\n",
             self.section.made_by,
             self.pipeline,
-            super::machine(),
+            crate::machine(),
             "---:|".repeat(self.shown().count()),
         )
     }
@@ -174,66 +169,31 @@ impl Study {
     }
 }
 
-/// What a run found.
-pub(super) struct Run {
-    metrics: Value,
-    timings: Value,
-}
-
-impl Run {
-    /// The one run in a folder of runs.
-    fn only(runs: &Path) -> Result<Self> {
-        let run = fs::read_dir(runs)?.filter_map(Result::ok).map(|run| run.path()).find(|run| run.join("timings.json").is_file());
-        let run = run.context("the run left no results")?;
-        let read = |name: &str| Ok::<Value, anyhow::Error>(serde_json::from_slice(&fs::read(run.join(name))?)?);
-        Ok(Self { metrics: read("metrics.json")?, timings: read("timings.json")? })
-    }
-
-    fn figure(&self, figure: &Figure, thesis: Option<f64>) -> String {
+impl Figure {
+    /// What a run says of it.
+    fn of(&self, run: &Run, thesis: Option<f64>) -> String {
         // Without an attack no class is attacked.
-        let attacked = if self.metrics["attack"]["attack"] == "none" { "all" } else { "attacked" };
-        match *figure {
-            Figure::Fact(name) => self.metrics["attack"][name].as_str().unwrap_or("–").to_owned(),
-            Figure::Net(metric) => self.percent(metric, None, "all"),
-            Figure::Attacked(detector, metric) => self.percent(metric, Some(detector), attacked),
-            Figure::Whole(detector, metric) => self.percent(metric, Some(detector), "all"),
-            Figure::Rates(place) => {
-                let detector = list(&self.metrics["detectors"]).get(place).and_then(|found| found["detector"].as_str());
-                let rate = |metric| self.percent(metric, detector, attacked).trim_end_matches('0').trim_end_matches('.').to_owned();
+        let attacked = if run.fact("attack").is_none_or(|attack| attack == "none") { "all" } else { "attacked" };
+        match *self {
+            Self::Fact(name) => run.fact(name).unwrap_or("–").to_owned(),
+            Self::Net(metric) => run.percent(metric, None, "all"),
+            Self::Attacked(detector, metric) => run.percent(metric, Some(detector), attacked),
+            Self::Whole(detector, metric) => run.percent(metric, Some(detector), "all"),
+            Self::Rates(place) => {
+                let detector = run.detectors().nth(place);
+                let rate = |metric| run.percent(metric, detector, attacked).trim_end_matches('0').trim_end_matches('.').to_owned();
                 format!("{} · {} / {}", rate("auroc"), rate("tpr"), rate("tnr"))
             }
-            Figure::Significant(detector) => {
-                let classes = self.significant(detector);
+            Self::Significant(detector) => {
+                let classes = run.significant(detector);
                 match classes.len() {
                     0 => "none".to_owned(),
                     1..=3 => classes.join(", "),
                     many => format!("{many} classes"),
                 }
             }
-            Figure::Thesis => thesis.map_or_else(|| "–".to_owned(), |value| format!("{value:.2}")),
-            Figure::Seconds => {
-                let seconds = list(&self.timings["stages"]).iter().filter_map(|stage| stage["seconds"].as_f64()).sum::<f64>();
-                format!("{seconds:.0}")
-            }
+            Self::Thesis => thesis.map_or_else(|| "–".to_owned(), |value| format!("{value:.2}")),
+            Self::Seconds => format!("{:.0}", run.seconds()),
         }
     }
-
-    /// A measurement in percent with two digits, or a dash where it is not there.
-    pub(super) fn percent(&self, metric: &str, detector: Option<&str>, scope: &str) -> String {
-        let is_it = |found: &&Value| found["metric"] == metric && found["detector"].as_str() == detector && found["scope"] == scope;
-        let value = list(&self.metrics["measurements"]).iter().find(is_it).and_then(|found| found["value"].as_f64());
-        value.map_or_else(|| "–".to_owned(), |value| format!("{:.2}", 100.0 * value))
-    }
-
-    /// The classes whose p-values a detector finds below 0.05.
-    pub(super) fn significant(&self, detector: &str) -> Vec<String> {
-        let found = list(&self.metrics["detectors"]).iter().find(|found| found["detector"] == detector);
-        let classes = found.map_or(&[][..], |found| list(&found["classes"]));
-        let below = classes.iter().filter(|class| class["p_value"].as_f64().is_some_and(|p_value| p_value < 0.05));
-        below.filter_map(|class| Some(self.metrics["classes"][class["class"].as_u64()? as usize].as_str()?.to_owned())).collect()
-    }
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }

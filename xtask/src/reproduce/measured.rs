@@ -1,0 +1,76 @@
+//! What was measured, in a file that is committed: a run is made once, and the page can be written from it at any time.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::Run;
+
+/// One run of a cell.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Measured {
+    pub(super) study: String,
+    /// The cell's values but for its seed.
+    pub(super) settings: String,
+    pub(super) seed: String,
+    /// How much was run: the name of an effort.
+    pub(super) effort: String,
+    /// The revision that measured it.
+    pub(super) revision: String,
+    pub(super) machine: String,
+    pub(super) seconds: f64,
+    pub(super) accuracy: f64,
+    pub(super) attack_success: f64,
+    /// In the order of the study's list.
+    pub(super) detectors: Vec<Rates>,
+}
+
+/// What a detector found, in shares of one, over the attacked class but for the last two; none where it is undefined.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Rates {
+    pub(super) detector: String,
+    pub(super) acc: Option<f64>,
+    pub(super) tpr: Option<f64>,
+    pub(super) tnr: Option<f64>,
+    pub(super) auroc: Option<f64>,
+    /// Whether it accuses the attacked class.
+    pub(super) found: Option<f64>,
+    /// How many other classes it accuses.
+    pub(super) false_alarms: Option<f64>,
+}
+
+impl Rates {
+    /// All of a run's.
+    pub(super) fn of(run: &Run) -> Vec<Self> {
+        let rates = |detector: &str| {
+            let value = |metric, scope| run.value(metric, Some(detector), scope);
+            Self {
+                detector: detector.to_owned(),
+                acc: value("acc", "attacked"),
+                tpr: value("tpr", "attacked"),
+                tnr: value("tnr", "attacked"),
+                auroc: value("auroc", "attacked"),
+                found: value("class-detection-rate", "all"),
+                false_alarms: value("class-false-alarms", "all"),
+            }
+        };
+        run.detectors().map(rates).collect()
+    }
+}
+
+fn file() -> PathBuf {
+    crate::root().join("docs/reproduction.json")
+}
+
+/// All runs so far.
+pub(super) fn read() -> Result<Vec<Measured>> {
+    let text = fs::read(file()).with_context(|| file().display().to_string())?;
+    serde_json::from_slice(&text).with_context(|| file().display().to_string())
+}
+
+pub(super) fn write(measured: &[Measured]) -> Result<()> {
+    let text = serde_json::to_string_pretty(measured)? + "\n";
+    fs::write(file(), text).with_context(|| file().display().to_string())
+}

@@ -1,0 +1,181 @@
+//! The tables of docs/reproduction.md: the thesis' values beside ours.
+
+use std::collections::BTreeSet;
+
+use super::measured::{Measured, Rates};
+use super::thesis::Table;
+use super::{EFFORTS, Effort, Study};
+
+/// An attack that less often succeeds leaves detectors nothing to find.
+const WORKS: f64 = 0.5;
+
+/// The tables of all efforts of which there is a run; cells without one say so.
+pub(super) fn tables(studies: &[Study<'_>], measured: &[Measured]) -> String {
+    let mut text = String::new();
+    for effort in &EFFORTS {
+        let runs: Vec<&Measured> = measured.iter().filter(|run| run.effort == effort.name).collect();
+        text.push_str(&format!("\n## {}\n", effort.title));
+        if runs.is_empty() {
+            text.push_str(&format!("*Not run.* `{}` runs it.\n", effort.command));
+            continue;
+        }
+        text.push_str(&format!("{}\n", made(effort, &runs)));
+        for study in studies {
+            text.push_str(&format!("\n{}", of_study(study, &runs)));
+        }
+    }
+    text
+}
+
+/// How an effort's runs were made.
+fn made(effort: &Effort, runs: &[&Measured]) -> String {
+    let said = |of: fn(&Measured) -> &String| {
+        runs.iter().map(|run| of(run).as_str()).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
+    };
+    let seconds: f64 = runs.iter().map(|run| run.seconds).sum();
+    format!(
+        "{} Measured by `{}` on {} (revisions {}); {} runs in {:.0} min, nets that runs share counted once.",
+        effort.says,
+        effort.command,
+        said(|run| &run.machine),
+        said(|run| &run.revision),
+        runs.len(),
+        seconds / 60.0,
+    )
+}
+
+fn of_study(Study { table, settings, .. }: &Study<'_>, runs: &[&Measured]) -> String {
+    let number = table.study.trim_start_matches("table-");
+    let heads: String = table
+        .methods
+        .iter()
+        .map(|(method, ours)| {
+            format!(" *{method}, thesis* |{}", ours.iter().map(|(_, name)| format!(" {method}, {name} |")).collect::<String>())
+        })
+        .collect();
+    let accuses = if accuser(table).is_some() { " HC recommended accuses |" } else { "" };
+    let columns = heads.matches('|').count() + accuses.matches('|').count();
+    let mut text = format!(
+        "### Table {number}: {}\nThe thesis' values are of {}.\n\n| attack | runs | clean accuracy | attack success |{heads}{accuses}\n|---|---:|---:|---:|{}\n",
+        table.title,
+        table.runs,
+        "---:|".repeat(columns),
+    );
+    for settings in settings {
+        let of_cell: Vec<&Measured> = runs.iter().copied().filter(|run| run.study == table.study && run.settings == *settings).collect();
+        text.push_str(&row(table, settings, &of_cell));
+    }
+    text
+}
+
+fn row(table: &Table, settings: &str, runs: &[&Measured]) -> String {
+    let said = table.rows.iter().find(|(of, _)| *of == settings);
+    let methods: String = (table.methods.iter().enumerate())
+        .map(|(at, (_, ours))| {
+            let thesis = said.and_then(|(_, said)| said[at]).map_or_else(|| "–".to_owned(), |rates| rates.map(short).join(" / "));
+            let ours: String = ours.iter().map(|(place, _)| format!(" {} |", rates(runs, *place))).collect();
+            format!(" *{thesis}* |{ours}")
+        })
+        .collect();
+    let net = |of: fn(&Measured) -> f64| spread(&runs.iter().map(|run| of(run)).collect::<Vec<_>>());
+    let failed = runs.iter().filter(|run| run.attack_success < WORKS).count();
+    let accuses = accuser(table).map_or_else(String::new, |place| format!(" {} |", accused(runs, place)));
+    let attack = settings.split(' ').map(|setting| setting.trim_start_matches("attack.")).collect::<Vec<_>>().join(", ");
+    let failed = if failed == 0 { String::new() } else { format!(" **attack failed** in {failed}") };
+    format!("| {attack}{failed} | {} | {} | {} |{methods}{accuses}\n", runs.len(), net(|run| run.accuracy), net(|run| run.attack_success))
+}
+
+/// The place of the detector that is told nothing.
+fn accuser(table: &Table) -> Option<usize> {
+    table.methods.iter().flat_map(|(_, ours)| ours.iter()).find(|(_, name)| *name == "recommended").map(|(place, _)| *place)
+}
+
+/// In how many runs a detector accuses the attacked class, and how many others in all of them.
+fn accused(runs: &[&Measured], place: usize) -> String {
+    let found: Vec<&Rates> = runs.iter().filter_map(|run| run.detectors.get(place)).collect();
+    if found.is_empty() {
+        return "*not run*".to_owned();
+    }
+    let sum = |of: fn(&Rates) -> Option<f64>| found.iter().filter_map(|rates| of(rates)).sum::<f64>();
+    let (right, wrong) = (sum(|rates| rates.found), sum(|rates| rates.false_alarms));
+    format!("it in {right:.0} of {}, others: {wrong:.0}", found.len())
+}
+
+/// ACC, TPR and TNR of a detector, and its AUROC.
+fn rates(runs: &[&Measured], place: usize) -> String {
+    let found: Vec<&Rates> = runs.iter().filter_map(|run| run.detectors.get(place)).collect();
+    if found.is_empty() {
+        return "*not run*".to_owned();
+    }
+    let over = |of: fn(&Rates) -> Option<f64>| spread(&found.iter().filter_map(|rates| of(rates)).collect::<Vec<_>>());
+    format!("{} / {} / {} · {}", over(|rates| rates.acc), over(|rates| rates.tpr), over(|rates| rates.tnr), over(|rates| rates.auroc))
+}
+
+/// The mean in percent; of several runs with their standard deviation, of none a dash.
+fn spread(shares: &[f64]) -> String {
+    if shares.is_empty() {
+        return "–".to_owned();
+    }
+    let count = shares.len() as f64;
+    let mean = shares.iter().sum::<f64>() / count;
+    if shares.len() == 1 {
+        return short(100.0 * mean);
+    }
+    let variance = shares.iter().map(|share| (share - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    format!("{} ± {}", short(100.0 * mean), short(100.0 * variance.sqrt()))
+}
+
+/// With two digits at most.
+fn short(percent: f64) -> String {
+    let text = format!("{percent:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::thesis::TABLES;
+    use super::*;
+
+    fn run(seed: &str, tpr: f64) -> Measured {
+        let rates = Rates {
+            detector: "some".to_owned(),
+            acc: Some(1.0),
+            tpr: Some(tpr),
+            tnr: Some(0.5),
+            auroc: None,
+            found: Some(1.0),
+            false_alarms: Some(2.0),
+        };
+        Measured {
+            study: "table-3.2".to_owned(),
+            settings: "attack.share=0.33".to_owned(),
+            seed: seed.to_owned(),
+            effort: "full".to_owned(),
+            revision: "abc".to_owned(),
+            machine: "one core".to_owned(),
+            seconds: 60.0,
+            accuracy: 0.95,
+            attack_success: 1.0,
+            detectors: vec![rates; 5],
+        }
+    }
+
+    fn study(settings: &[&str]) -> Study<'static> {
+        Study { table: &TABLES[0], settings: settings.iter().map(ToString::to_string).collect(), cells: Vec::new() }
+    }
+
+    #[test]
+    fn what_was_not_run_says_so() {
+        let text = tables(&[study(&["attack.share=0.33", "attack.share=0.15"])], &[run("0", 0.5)]);
+        assert!(text.contains("| share=0.33 | 1 | 95 | 100 | *99.96 / 99.88 / 100* | 100 / 50 / 50 · – |"), "{text}");
+        assert!(text.contains("| share=0.15 | 0 | – | – | *100 / 100 / 100* | *not run* | *not run* | *not run* | *76.51 /"), "{text}");
+        assert!(text.contains("it in 1 of 1, others: 2"), "{text}");
+        assert!(text.contains("*Not run.*"), "the other effort: {text}");
+    }
+
+    #[test]
+    fn several_runs_are_a_mean_with_its_spread() {
+        let text = tables(&[study(&["attack.share=0.33"])], &[run("0", 0.5), run("1", 0.7)]);
+        assert!(text.contains("100 ± 0 / 60 ± 14.14 / 50 ± 0 · –"), "{text}");
+    }
+}

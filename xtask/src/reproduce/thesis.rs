@@ -1,0 +1,110 @@
+//! The tables of the thesis behind arXiv 2204.12848, as far as it gives them: ACC, TPR and TNR in percent over the attacked class.
+
+/// A table of the thesis, and the study that makes ours.
+pub(super) struct Table {
+    /// The study, in pipelines/paper.
+    pub(super) study: &'static str,
+    /// The values of the settings that all its attacks have.
+    pub(super) title: &'static str,
+    /// How many runs the thesis' values are the mean of.
+    pub(super) runs: &'static str,
+    /// Its methods, each with the places of ours in the study's list of detectors.
+    pub(super) methods: &'static [(&'static str, &'static [(usize, &'static str)])],
+    /// What it says of each method, by the settings of its study.
+    pub(super) rows: &'static [(&'static str, &'static [Option<[f64; 3]>])],
+    /// What a budget sets besides.
+    pub(super) cheaper: &'static [&'static str],
+}
+
+const HC: (&str, &[(usize, &str)]) = ("HC", &[(0, "as-published"), (1, "as-described"), (2, "recommended")]);
+const AC: (&str, &[(usize, &str)]) = ("AC", &[(3, "as-published"), (4, "default")]);
+
+/// The net that label-consistent images are crafted on, trained as the suspect net is on a budget.
+const SURROGATE: &[&str] = &[
+    "attack.craft.surrogate.train.epochs=5",
+    "attack.craft.surrogate.train.batch=64",
+    "attack.craft.surrogate.train.augment={ use: paper }",
+];
+
+pub(super) const TABLES: [Table; 6] = [
+    Table {
+        study: "table-3.2",
+        title: "sticker of 3x3",
+        runs: "one run",
+        methods: &[HC, AC],
+        rows: &[
+            ("attack.share=0.33", &[Some([99.96, 99.88, 100.0]), Some([94.76, 90.77, 96.73])]),
+            ("attack.share=0.15", &[Some([100.0, 100.0, 100.0]), Some([76.51, 99.31, 72.48])]),
+            ("attack.share=0.1", &[Some([99.29, 92.9, 100.0]), Some([87.62, 96.17, 86.17])]),
+            ("attack.share=0.05", &[Some([99.48, 90.8, 99.94]), Some([57.92, 20.69, 59.88])]),
+            ("attack.share=0.02", &[Some([52.85, 0.0, 53.94]), Some([52.91, 0.0, 54.0])]),
+        ],
+        cheaper: &[],
+    },
+    Table {
+        study: "table-3.3",
+        title: "sticker of 3x3, several seeds",
+        runs: "the mean of five runs",
+        methods: &[HC, AC],
+        rows: &[
+            ("attack.share=0.33", &[Some([99.82, 99.46, 100.0]), Some([90.36, 94.41, 87.16])]),
+            ("attack.share=0.15", &[Some([99.89, 99.32, 99.98]), Some([85.24, 96.56, 83.24])]),
+            ("attack.share=0.1", &[Some([97.85, 95.93, 99.94]), Some([68.82, 77.92, 67.82])]),
+            ("attack.share=0.05", &[Some([89.42, 87.43, 89.48]), Some([57.77, 36.55, 58.88])]),
+            ("attack.share=0.02", &[Some([56.42, 80.0, 55.89]), Some([52.48, 24.12, 53.07])]),
+        ],
+        cheaper: &[],
+    },
+    Table {
+        study: "table-3.4",
+        title: "stickers of 1x1 and 2x2",
+        runs: "one run",
+        methods: &[HC, AC],
+        rows: &[
+            ("attack.size=1 attack.share=0.33", &[Some([100.0, 100.0, 100.0]), None]),
+            ("attack.size=1 attack.share=0.15", &[Some([100.0, 100.0, 100.0]), None]),
+            ("attack.size=1 attack.share=0.05", &[Some([100.0, 100.0, 100.0]), None]),
+            ("attack.size=1 attack.share=0.02", &[Some([100.0, 100.0, 100.0]), None]),
+            ("attack.size=1 attack.share=0.01", &[Some([60.77, 47.06, 60.91]), None]),
+            ("attack.size=2 attack.share=0.33", &[Some([100.0, 100.0, 100.0]), None]),
+            ("attack.size=2 attack.share=0.15", &[Some([100.0, 100.0, 100.0]), None]),
+            ("attack.size=2 attack.share=0.05", &[Some([100.0, 100.0, 100.0]), None]),
+            ("attack.size=2 attack.share=0.02", &[Some([58.73, 100.0, 57.88]), None]),
+        ],
+        cheaper: &[],
+    },
+    Table {
+        study: "table-3.5",
+        title: "sticker of 3x3, raw pixels",
+        runs: "one run",
+        methods: &[("pixels, PCA", &[(5, "ours")]), ("pixels, ICA", &[(6, "ours")])],
+        rows: &[("attack.share=0.33", &[Some([65.49, 51.54, 72.36]), Some([63.13, 31.99, 78.48])])],
+        cheaper: &[],
+    },
+    Table {
+        study: "table-3.6",
+        title: "label-consistent stickers",
+        runs: "one run",
+        methods: &[HC, AC],
+        rows: &[
+            ("attack.share=0.33", &[Some([99.58, 98.71, 100.0]), Some([99.09, 97.24, 100.0])]),
+            ("attack.share=0.15", &[Some([98.91, 96.69, 100.0]), Some([96.42, 89.15, 100.0])]),
+            ("attack.share=0.1", &[Some([99.82, 98.18, 100.0]), Some([98.97, 89.70, 100.0])]),
+            ("attack.share=0.05", &[Some([99.82, 96.34, 100.0]), Some([99.09, 84.15, 99.87])]),
+            ("attack.share=0.02", &[Some([55.33, 100.0, 54.42]), Some([56.3, 100.0, 55.41])]),
+        ],
+        cheaper: SURROGATE,
+    },
+    Table {
+        study: "table-3.7",
+        title: "label-consistent stickers of reduced amplitude",
+        runs: "one run",
+        methods: &[HC, AC],
+        rows: &[
+            ("attack.trigger.amplitude=128", &[Some([99.7, 99.08, 100.0]), Some([99.45, 98.35, 100.0])]),
+            ("attack.trigger.amplitude=64", &[Some([90.79, 74.08, 99.01]), Some([92.06, 90.44, 92.86])]),
+            ("attack.trigger.amplitude=32", &[Some([81.58, 58.46, 92.95]), Some([78.97, 74.26, 81.28])]),
+        ],
+        cheaper: SURROGATE,
+    },
+];
