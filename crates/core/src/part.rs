@@ -48,6 +48,11 @@ impl<K: Kind + ?Sized> Part<K> {
         block.into()
     }
 
+    /// The preset that it stands for, if any; see [`Registration::preset_of`].
+    pub fn preset(&self) -> Option<&'static str> {
+        self.plugin.preset_of(&self.config)
+    }
+
     /// What tells this part from every other, for cache keys: the block, and the version of the crate behind it.
     pub fn identity(&self) -> String {
         format!("{}@{} {}", self.plugin.package, self.plugin.version, self.block())

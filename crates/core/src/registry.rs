@@ -171,18 +171,33 @@ impl Registration {
         Ok(fields)
     }
 
+    /// All fields of a block that gives these; none if they do not suit it.
+    fn config(&self, fields: &serde_json::Value) -> Option<serde_json::Value> {
+        let fields = self.fields(&Node::from_json(fields.clone())).ok()?;
+        (self.build)(&fields).ok().map(|built| built.config)
+    }
+
+    /// The preset that a whole block stands for: that of which it has all that the preset changes; of several the one that changes most.
+    pub fn preset_of(&self, block: &serde_json::Value) -> Option<&'static str> {
+        let changed = |preset: &Preset| preset.fields.as_object().map_or(0, serde_json::Map::len);
+        let is_it = |preset: &Preset| {
+            let config = self.config(&serde_json::json!({ PRESET: preset.name }));
+            let keeps = |config: serde_json::Value| {
+                preset.fields.as_object().is_some_and(|fields| fields.keys().all(|field| block[field] == config[field]))
+            };
+            changed(preset) > 0 && config.is_some_and(keeps)
+        };
+        self.presets().into_iter().filter(is_it).max_by_key(changed).map(|preset| preset.name)
+    }
+
     /// The example's fields that are not as they are by default.
     pub fn essentials(&self) -> serde_json::Value {
-        let config = |fields: &serde_json::Value| {
-            let fields = self.fields(&Node::from_json(fields.clone())).ok()?;
-            (self.build)(&fields).ok().map(|built| built.config)
-        };
         let mut essential = self.example();
-        let whole = config(&essential);
+        let whole = self.config(&essential);
         for field in self.example().as_object().into_iter().flat_map(serde_json::Map::keys) {
             let mut rest = essential.clone();
             rest.as_object_mut().map(|fields| fields.shift_remove(field));
-            if config(&rest) == whole {
+            if self.config(&rest) == whole {
                 essential = rest;
             }
         }

@@ -1,5 +1,6 @@
 //! Names for blocks that may name the same plugin more than once.
 
+use bezoar_core::{Kind, Part};
 use serde_json::Value;
 
 /// Most fields that a name may list.
@@ -8,18 +9,24 @@ const FIELDS: usize = 3;
 /// Most characters that a name may have.
 const LENGTH: usize = 72;
 
-/// A name for each block, all different: its plugin's, and from a plugin's second block on what it sets otherwise than the
-/// first, such as `heatmap-clustering (composite: epsilon-plus)`, or its number where that says too much or nothing.
-pub(crate) fn tell_apart(blocks: &[Value]) -> Vec<String> {
+/// A name for each part, all different: its plugin's, and from a plugin's second part on what it sets otherwise than the first, such as
+/// `heatmap-clustering (composite: epsilon-plus)`; where that says too much, its preset, and where it has none, its number.
+pub(crate) fn names<K: Kind + ?Sized>(parts: &[&Part<K>]) -> Vec<String> {
+    tell_apart(&parts.iter().map(|part| (part.block(), part.preset())).collect::<Vec<_>>())
+}
+
+fn tell_apart(blocks: &[(Value, Option<&str>)]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for (at, block) in blocks.iter().enumerate() {
+    for (at, (block, preset)) in blocks.iter().enumerate() {
         let plugin = plugin(block).unwrap_or_default();
-        let before: Vec<_> = blocks[..at].iter().filter(|other| self::plugin(other) == Some(plugin)).collect();
+        let before: Vec<_> = blocks[..at].iter().map(|(other, _)| other).filter(|other| self::plugin(other) == Some(plugin)).collect();
         let name = match before.first() {
             None => plugin.to_owned(),
             Some(first) => {
-                let described = described(plugin, first, block).filter(|name| !names.contains(name));
-                described.unwrap_or_else(|| format!("{plugin} {}", before.len() + 1))
+                let free = |name: &String| !names.contains(name);
+                let described = described(plugin, first, block).filter(free);
+                let of_preset = || preset.map(|preset| format!("{plugin} ({preset})")).filter(free);
+                described.or_else(of_preset).unwrap_or_else(|| format!("{plugin} {}", before.len() + 1))
             }
         };
         names.push(name);
@@ -119,7 +126,7 @@ mod tests {
             json!({ "use": "ac" }),
         ];
         assert_eq!(
-            tell_apart(&blocks),
+            tell_apart(&blocks.map(|block| (block, None))),
             [
                 "hc",
                 "ac",
@@ -145,8 +152,11 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_one_name_in_two_places_make_no_name() {
+    fn fields_of_one_name_in_two_places_make_no_name_but_presets_do() {
         let block = |a: u32, b: u32| json!({ "use": "x", "left": { "k": a }, "right": { "k": b } });
-        assert_eq!(tell_apart(&[block(1, 1), block(2, 1), block(2, 2)]), ["x", "x (k: 2)", "x 3"]);
+        let named = tell_apart(&[block(1, 1), block(2, 1), block(2, 2)].map(|block| (block, None)));
+        assert_eq!(named, ["x", "x (k: 2)", "x 3"]);
+        let of_presets = [(block(1, 1), Some("old")), (block(2, 2), Some("new")), (block(3, 3), Some("new")), (block(4, 1), Some("new"))];
+        assert_eq!(tell_apart(&of_presets), ["x", "x (new)", "x 3", "x (k: 4)"]);
     }
 }

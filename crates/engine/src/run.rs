@@ -13,7 +13,7 @@ use bezoar_nn::Network;
 use serde_json::json;
 
 use crate::meter::{Cost, Meter};
-use crate::names::tell_apart;
+use crate::names::names;
 use crate::stages::{StageCost, Stages, Suspicious, Tests, read_json, write_json};
 use crate::store::Key;
 use crate::trainings::{Again, Recipe, Tested};
@@ -180,7 +180,7 @@ impl<'a> Run<'a> {
     fn detect(&mut self, net_key: &Key, net: &Network, images: &ImageSet, trainer: &Again<'_>) -> Result<(Vec<Key>, Vec<Detection>)> {
         let (mut keys, mut detections) = (Vec::new(), Vec::new());
         let detectors = &self.pipeline.detect;
-        let names = tell_apart(&detectors.iter().map(Part::block).collect::<Vec<_>>());
+        let names = names(&detectors.iter().collect::<Vec<_>>());
         let representations = named_representations(detectors);
         for (detector, name) in detectors.iter().zip(names) {
             let (mut inputs, mut features) = (Vec::new(), Vec::new());
@@ -315,6 +315,6 @@ fn named_representations(detectors: &[Part<dyn Detector>]) -> BTreeMap<String, S
             parts.push(part);
         }
     }
-    let names = tell_apart(&parts.iter().map(Part::block).collect::<Vec<_>>());
+    let names = names(&parts.iter().collect::<Vec<_>>());
     parts.iter().map(Part::identity).zip(names).collect()
 }

@@ -85,3 +85,14 @@ fn heatmaps_that_point_elsewhere_are_accused() {
         assert!(row % 2 == 0 || (verdict.scores[row].unwrap() > 3.0) == poison(row), "row {row}");
     }
 }
+
+#[test]
+fn a_whole_block_says_which_preset_it_stands_for() {
+    for name in ["as-published", "as-described", "recommended"] {
+        let part = preset(json!({ "preset": name, "suspects": [1] }));
+        assert_eq!(part.preset(), Some(name), "{}", part.block());
+        assert_eq!(preset(part.block()).preset(), Some(name));
+    }
+    assert_eq!(preset(json!({})).preset(), None);
+    assert_eq!(preset(json!({ "preset": "recommended", "decide": "smaller-cluster" })).preset(), None);
+}

@@ -1,5 +1,7 @@
 //! Tables and arrays for other programs.
 
+use std::path::Path;
+
 use bezoar_core::{Context, Plugin};
 use bezoar_formats::read_array;
 use bezoar_report::{Arrays, Format, List, Virelay};
@@ -57,7 +59,8 @@ fn the_viewers_project_holds_together() {
     let shown: Vec<usize> = (0..outcome.images.len()).filter(|&row| labels.contains(&outcome.images.label(row))).collect();
     let pixels = outcome.images.image(shown[1]).unwrap();
     assert_eq!(images.dataset("data").unwrap().read_u8().unwrap()[at], pixels.pixels()[3 * area - 2]);
-    let project = names.iter().find(|name| name.ends_with(".yaml")).expect("the fixture has heatmaps");
+    let project =
+        names.iter().find(|name| Path::new(name).extension().is_some_and(|ending| ending == "yaml")).expect("the fixture has heatmaps");
     let project: serde_json::Value =
         serde_yaml::from_str(&std::fs::read_to_string(folder.path().join("virelay").join(project)).unwrap()).unwrap();
     let project = &project["project"];

@@ -323,8 +323,8 @@ mod tests {
         let causal = Causal { natural: 0.35, ..settings() };
         // Odds of 7 hosts of 8 under 0.99 and 0.35 are 22 to 1, of 6 one to 8; under 0.7 those of 5 are 3 to 1, of 4 one to 1.4.
         assert!((6.0 / 8.0..7.0 / 8.0).contains(&causal.cut(0.99)) && (4.0 / 8.0..5.0 / 8.0).contains(&causal.cut(0.7)));
-        assert_eq!(causal.cut(1.0), causal.cut(0.99), "some hosts may fail");
-        assert_eq!([causal.cut(0.35), causal.cut(0.1)], [1.0, 1.0], "no group that is known from clean ones");
+        assert!(causal.cut(1.0) < 7.0 / 8.0, "one host may fail");
+        assert!(causal.cut(0.35) >= 1.0 && causal.cut(0.1) >= 1.0, "no group that is known from clean ones");
     }
 
     proptest! {
