@@ -86,3 +86,19 @@ fn the_viewers_project_holds_together() {
         assert_eq!(analysis.dataset(&format!("{group}/embedding/map")).unwrap().shape().unwrap(), [places.len() as u64, 2]);
     }
 }
+
+#[test]
+fn hostile_names_stay_in_the_viewers_files() {
+    let hostile = "../../x\n- y: {z}";
+    let (mut run, folder) = (fixture::attacked(20, 5), tempfile::tempdir().unwrap());
+    run.outcome.name = hostile.to_owned();
+    for detection in &mut run.outcome.detections {
+        detection.detector = format!("{}{hostile}", detection.detector);
+        detection.features.iter_mut().for_each(|(name, _)| name.push_str(hostile));
+    }
+    let files = Virelay::example().build().unwrap().write(&Context::quiet(0), &run.report(), folder.path()).unwrap();
+    assert!(files.iter().all(|file| file.parent() == Some(&folder.path().join("virelay")) && file.is_file()), "{files:?}");
+    let project = files.iter().find(|file| file.extension().is_some_and(|ending| ending == "yaml")).unwrap();
+    let project: serde_json::Value = serde_yaml::from_str(&std::fs::read_to_string(project).unwrap()).unwrap();
+    assert_eq!(project["project"]["model"], hostile);
+}
