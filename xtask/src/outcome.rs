@@ -6,6 +6,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+/// An attack that less often succeeds leaves detectors nothing to find.
+pub(crate) const WORKS: f64 = 0.5;
+
 /// What a run found.
 pub(crate) struct Run {
     metrics: Value,

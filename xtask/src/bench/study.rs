@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 
 use crate::bezoar;
-use crate::outcome::{self, Run};
+use crate::outcome::{self, Run, WORKS};
 use crate::section::Section;
 
 /// The attacks of one table.
@@ -138,7 +138,7 @@ impl Study {
     }
 
     fn row(&self, attack: &str, run: &Run, thesis: Option<f64>) -> String {
-        let failed = run.percent("attack-success", None, "all").parse::<f64>().is_ok_and(|success| success < 50.0);
+        let failed = run.value("attack-success", None, "all").is_some_and(|success| success < WORKS);
         let figures: String = self.shown().map(|column| format!(" {} |", column.figure.of(run, thesis))).collect();
         format!("| `{}`{} |{figures}\n", self.short(attack), if failed { " **attack failed**" } else { "" })
     }

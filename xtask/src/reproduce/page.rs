@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use super::measured::{Measured, Rates};
 use super::thesis::Table;
 use super::{EFFORTS, Effort, Study};
-
-/// An attack that less often succeeds leaves detectors nothing to find.
-const WORKS: f64 = 0.5;
+use crate::outcome::WORKS;
 
 /// The tables of all efforts of which there is a run; cells without one say so.
 pub(super) fn tables(studies: &[Study<'_>], measured: &[Measured]) -> String {
