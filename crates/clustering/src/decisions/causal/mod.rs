@@ -1,5 +1,6 @@
 mod squares;
 mod trial;
+mod turns;
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::trial::{Effect, Trial};
+use self::turns::Turns;
 use super::chance::chance;
 use super::{origin, percent, spare};
 
@@ -27,6 +29,9 @@ use super::{origin, percent, spare};
 /// under the greatest mean effect of a group with a p-value below `level` than under `natural` (likelihood ratio of independent hosts), and the
 /// clusters of which at least half are.
 ///
+/// Some images of each cluster are asked first. Where they turn no more than `natural` in the mean, in every cluster, the class is spared
+/// with the p-value 1, which is never too small, and its other images have the mean of their cluster for an effect.
+///
 /// The score of an image is its effect, in such a cluster at least the cluster's mean and the effect that accuses; between equals, how much less sure the net is of an image
 /// without its square decides. It cannot see triggers that fill the image, and none that the net does not obey.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +42,9 @@ pub struct Causal {
     /// Images of other classes that the squares of each image are tried on, for each question.
     #[schemars(range(min = 4, max = 10_000))]
     pub hosts: usize,
+    /// Images of each cluster, and of those in none, that are asked before all of the class are.
+    #[schemars(range(min = 1))]
+    pub first: usize,
     /// The share of hosts that squares of clean images turn, in the mean over a cluster.
     #[schemars(extend("exclusiveMinimum" = 0.0, "exclusiveMaximum" = 1.0))]
     pub natural: f64,
@@ -50,7 +58,7 @@ impl Plugin for Causal {
     const NAME: &'static str = "causal";
 
     fn defaults() -> Value {
-        json!({ "windows": { "use": "strongest-window", "count": 4 }, "hosts": 8, "natural": 0.35, "level": 0.05 })
+        json!({ "windows": { "use": "strongest-window", "count": 4 }, "hosts": 8, "first": 128, "natural": 0.35, "level": 0.05 })
     }
 
     fn example() -> Self {
@@ -79,7 +87,13 @@ impl Decision for Causal {
             return Ok(spare(class, "the other classes have too few images to paste onto"));
         };
         let task = cx.task("exchange squares", origin.rows.len() as u64);
-        let mut effects = trial.effects(cx, |rows| task.advance(rows as u64))?;
+        let turns = Turns::drawn(&class.clustering.labels, self.first, &mut cx.rng(&format!("first images of class {}", origin.class)));
+        let first = trial.effects(cx, &turns.first, |rows| task.advance(rows as u64))?;
+        if let Some(spared) = self.spared(class, &turns, &first) {
+            return Ok(spared);
+        }
+        let rest = trial.effects(cx, &turns.rest, |rows| task.advance(rows as u64))?;
+        let mut effects = turns.joined(first, rest);
         let groups = self.groups(class, &effects);
         let likelier = |a: &&Group, b: &&Group| a.p_value.total_cmp(&b.p_value).then(b.effect.total_cmp(&a.effect));
         let found = groups.iter().min_by(likelier).expect("the class itself is a group");
@@ -97,7 +111,7 @@ impl Decision for Causal {
         let flagged: Vec<bool> = (0..effects.len()).map(|row| found.p_value < self.level && share(row) >= cut).collect();
         let accused = flagged.iter().filter(|&&flag| flag).count();
         let reason = format!("{accused} images accused; {found}");
-        let scores = (0..effects.len()).map(|row| share(row) + TIE * effects[row].hint).collect();
+        let scores = (0..effects.len()).map(|row| score(share(row), &effects[row])).collect();
         Ok(Decided { flagged, reason, p_value: Some(found.p_value), scores: Some(scores) })
     }
 }
@@ -108,6 +122,10 @@ const SUREST: f64 = 0.99;
 
 /// What the hint counts beside the effect: it only decides between equals.
 const TIE: f64 = 1e-3;
+
+fn score(share: f64, effect: &Effect) -> f64 {
+    share + TIE * effect.hint
+}
 
 /// Whether at least half of each cluster's images have an effect of `cut` or more.
 fn mostly(class: &ClusteredClass<'_>, effects: &[Effect], cut: f64) -> Vec<bool> {
@@ -150,6 +168,28 @@ impl Causal {
         }
         let (lost, won) = (((1.0 - self.natural) / (1.0 - effect)).ln(), (effect / self.natural).ln());
         lost / (lost + won)
+    }
+
+    /// The class with nobody accused, where no cluster's first images turn more than `natural`, so that the others need not be asked.
+    fn spared(&self, class: &ClusteredClass<'_>, turns: &Turns, first: &[Effect]) -> Option<Decided> {
+        let labels = &class.clustering.labels;
+        let means = turns.means(labels, first);
+        let most = means.values().copied().fold(0.0, f64::max);
+        if turns.rest.is_empty() || most > self.natural {
+            return None;
+        }
+        let mut scores: Vec<f64> = labels.iter().map(|cluster| means[cluster]).collect();
+        for (&row, effect) in turns.first.iter().zip(first) {
+            scores[row] = score(effect.share, effect);
+        }
+        let reason = format!(
+            "0 images accused; squares of {} of the {} images turn {} at most, in the mean over a cluster, of the images of other classes that they \
+             are tried on",
+            first.len(),
+            labels.len(),
+            percent(most)
+        );
+        Some(Decided { flagged: vec![false; labels.len()], reason, p_value: Some(1.0), scores: Some(scores) })
     }
 
     /// The whole class, and then its clusters. Their p-values count how many they are.
@@ -217,13 +257,23 @@ mod tests {
         windows: Features,
         labels: &[Option<u32>],
     ) -> Result<Decided> {
+        decide_by(&settings(), net, images, windows, labels)
+    }
+
+    fn decide_by(
+        causal: &Causal,
+        net: &StandIn<impl Fn(&[u8]) -> usize + Send + Sync + 'static>,
+        images: &ImageSet,
+        windows: Features,
+        labels: &[Option<u32>],
+    ) -> Result<Decided> {
         let clustered = Features::new(vec![1], vec![0.0; images.len()]).unwrap();
         let features: Vec<Arc<dyn FeatureSource>> = vec![Arc::new(clustered.clone()), Arc::new(windows)];
         let suspect = Suspect { images, model: net, features: &features, trainer: net };
         let rows: Vec<usize> = (0..20).collect();
         let origin = Some(ClassOrigin { suspect: &suspect, class: 0, rows: &rows });
         let clustering = Clustering::of(labels.to_vec());
-        settings().decide(
+        causal.decide(
             &Context::quiet(0),
             &ClusteredClass { features: &clustered.select(&rows), clustering: &clustering, silhouette: None, origin },
         )
@@ -261,7 +311,7 @@ mod tests {
 
     fn settings() -> Causal {
         let windows = Part::from_json(json!({ "use": "given" })).unwrap();
-        Causal { windows, hosts: 8, natural: 0.1, level: 0.05 }
+        Causal { windows, hosts: 8, first: 128, natural: 0.1, level: 0.05 }
     }
 
     fn clusters(sizes: &[usize]) -> Vec<Option<u32>> {
@@ -316,6 +366,21 @@ mod tests {
             found.reason,
             "0 images accused; squares of the 20 images of the class turn 0.0 % of the images of other classes that they are tried on"
         );
+    }
+
+    /// Only the first of each cluster are asked where those turn nothing, and all where one of them does.
+    #[test]
+    fn no_more_are_asked_where_the_first_turn_nothing() {
+        let few = Causal { first: 2, ..settings() };
+        let labels = clusters(&[5, 15]);
+        let clean = decide_by(&few, &backdoored(ANY), &images(0, 0), windows(60), &labels).unwrap();
+        assert_eq!((clean.flagged, clean.p_value), (vec![false; 20], Some(1.0)));
+        let expected = "0 images accused; squares of 4 of the 20 images turn 0.0 % at most, in the mean over a cluster, of the images of other classes that they are tried on";
+        assert_eq!(clean.reason, expected);
+        assert_eq!(clean.scores.unwrap().len(), 20);
+        let poisoned = images(5, 0);
+        let of = |causal| decide_by(causal, &backdoored(ANY), &poisoned, windows(60), &labels).unwrap();
+        assert_eq!(of(&few), of(&settings()), "the order changes nothing");
     }
 
     #[test]

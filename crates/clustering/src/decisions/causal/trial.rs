@@ -11,6 +11,7 @@ use super::super::hosts;
 use super::squares::Square;
 
 /// What the squares of an image do.
+#[cfg_attr(test, derive(Default))]
 pub(super) struct Effect {
     /// The share of hosts that they turn into the image's class, 0 to 1.
     pub(super) share: f64,
@@ -98,13 +99,13 @@ impl<'a> Trial<'a> {
         Ok((others.len() >= count).then_some(Self { origin, windows, hosts: count, others }))
     }
 
-    /// What the squares of each image of the class do. `done` hears how many were tried.
-    pub(super) fn effects(&self, cx: &Context, mut done: impl FnMut(usize)) -> Result<Vec<Effect>> {
+    /// What the squares of these images of the class do. `done` hears how many were tried.
+    pub(super) fn effects(&self, cx: &Context, rows: &[usize], mut done: impl FnMut(usize)) -> Result<Vec<Effect>> {
         let mut pools = BTreeMap::new();
-        let mut effects = Vec::with_capacity(self.origin.rows.len());
-        for first in (0..self.origin.rows.len()).step_by(CHUNK) {
+        let mut effects = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(CHUNK) {
             cx.check()?;
-            let chunk = self.chunk((first..(first + CHUNK).min(self.origin.rows.len())).collect())?;
+            let chunk = self.chunk(rows.to_vec())?;
             let squares: Vec<Vec<Square>> = chunk.rows.iter().map(|&row| self.squares(row, chunk.images.shape)).collect();
             let exchanged = self.exchange(cx, &chunk, &squares, &mut pools)?;
             let (carried, sure) = self.carry(cx, &chunk, &squares)?;
