@@ -12,8 +12,12 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::Element;
 
-/// Vectors of positions that are worked on together.
+/// Vectors of positions that are worked on together, at most.
 const VECTORS: usize = 3;
+
+/// The same where there are 16 registers: with three, four rows of sums, the values and a weight leave none over, and a sum goes to
+/// memory and back at every tap.
+const FEWER_VECTORS: usize = 2;
 
 /// Numbers in the longest vector.
 pub(crate) const LANES: usize = 16;
@@ -88,12 +92,13 @@ impl<T: Element> WithSimd for Correlate<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let lanes = T::lanes::<S>();
-        for position in (0..self.positions).step_by(VECTORS * lanes) {
+        let vectors = if S::REGISTER_COUNT < 32 { FEWER_VECTORS } else { VECTORS };
+        for position in (0..self.positions).step_by(vectors * lanes) {
             // SAFETY: `correlate` saw to it that source and target hold all vectors of all positions, for each tap and row.
             unsafe {
-                match (self.positions - position).div_ceil(lanes) {
+                match (self.positions - position).div_ceil(lanes).min(vectors) {
                     1 => self.column::<S, 1>(simd, position),
-                    2 => self.column::<S, 2>(simd, position),
+                    FEWER_VECTORS => self.column::<S, FEWER_VECTORS>(simd, position),
                     _ => self.column::<S, VECTORS>(simd, position),
                 }
             }
