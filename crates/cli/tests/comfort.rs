@@ -68,6 +68,9 @@ fn a_plan_tells_what_is_there_and_changes_nothing() {
     assert_eq!(stage("train")[1..3], ["1", "0"], "{other}");
     assert_eq!(stage("detect")[2..4], ["0", "1"], "{other}");
     assert!(other.contains("by the rates of finished runs"), "{other}");
+    let renamed = said(folder, &["plan", "small.yaml", "--json-lines", "--set", "name=renamed"]);
+    let renamed: Value = serde_json::from_str(renamed.lines().last().unwrap()).unwrap();
+    assert_eq!((&renamed["cells"][0]["finished"], &renamed["cells"][0]["to_make"]), (&false.into(), &0.into()), "{renamed}");
     let lines = said(folder, &["plan", "small.yaml", "--json-lines", "--set", "matrix={ detect.0.cluster.k: [2, 3] }"]);
     let plan: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
     assert_eq!(plan["axes"], serde_json::json!(["detect.0.cluster.k"]));

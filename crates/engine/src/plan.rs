@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use bezoar_core::{Context, Part, Result, hex};
+use bezoar_core::{Context, ImageSet, Part, Result, hex};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::run::{detect_key, represent_key};
+use crate::names::names;
+use crate::run::{detect_key, evaluate_key, represent_key};
 use crate::runs;
-use crate::stages::{attack_key, dataset_key, open_suspicious, open_tests};
+use crate::stages::{attack_key, dataset_key, open_suspicious, open_tests, open_triggered, predict_key};
 use crate::store::{Key, Store};
 use crate::trainings::{Recipe, Trainings};
 use crate::{Pipeline, Places, Study};
@@ -117,7 +118,8 @@ impl Walk {
         let trainings = Trainings::new(cx, pipeline.seed, walk.store.clone())?;
         let (dataset, clean) = walk.step("dataset", None, Some(dataset_key(&pipeline.dataset, pipeline.seed)?), &json!(null));
         let mut images = clean.as_deref().map(open_suspicious).transpose()?;
-        let tests = clean.as_deref().map(open_tests).transpose()?.map(|tests| tests.len());
+        let tests = clean.as_deref().map(open_tests).transpose()?;
+        let mut triggered = None;
         let mut before = dataset.identity.clone();
         if let Some(attack) = &pipeline.attack {
             let mut surrogate = None;
@@ -136,13 +138,20 @@ impl Walk {
             let (attacked, folder) = walk.step("attack", images.as_ref().map(|(train, _)| train.len()), key, &config);
             before = attacked.identity;
             images = folder.as_deref().map(open_suspicious).transpose()?;
+            triggered = folder.as_deref().map(open_triggered).transpose()?;
         }
         let recipe = Recipe { model: pipeline.model.clone(), train: pipeline.train.clone() };
         let key = images.as_ref().map(|(train, validation)| trainings.key(&recipe, train, validation.as_ref())).transpose()?;
         let count = images.as_ref().map(|(train, _)| train.len());
         let config = json!([before, recipe, pipeline.seed]);
         let (net, _) = walk.step("train", count.map(|count| count * pipeline.train.epochs), key, &config);
-        walk.step("predict", tests, None, &json!([net.identity]));
+        let tests_key = match (&net.key, &tests) {
+            (Some(net), Some(tests)) => Some(predict_key(net, tests, triggered.as_ref())?),
+            _ => None,
+        };
+        let shown = tests.as_ref().map(|tests| tests.len() + triggered.as_ref().map_or(0, ImageSet::len));
+        walk.step("predict", shown, tests_key.clone(), &json!([net.identity]));
+        let mut verdicts = Vec::new();
         for detector in &pipeline.detect {
             let (mut identities, mut digests) = (Vec::new(), Vec::new());
             for part in detector.representations() {
@@ -151,11 +160,15 @@ impl Walk {
                 let config = json!([net.identity, part.identity()]);
                 identities.push(walk.step(&format!("represent {}", part.name()), count, key, &config).0.identity);
             }
-            let key = net.key.as_ref().map(|net| detect_key(detector, pipeline.seed, net, &digests));
+            let key = net.key.as_ref().map(|net| detect_key(detector, pipeline.seed, net, &digests)).transpose()?;
+            verdicts.extend(key.clone());
             walk.step(&format!("detect {}", detector.name()), count, key, &json!([identities, detector.identity()]));
         }
+        let names = names(&pipeline.detect.iter().collect::<Vec<_>>());
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let key = tests_key.map(|tests| evaluate_key(&pipeline.evaluate, &tests, &verdicts, &names, pipeline.attack.is_some()));
         let all = json!([net.identity, pipeline.detect.iter().map(Part::identity).collect::<Vec<_>>()]);
-        walk.step("evaluate", count, None, &json!([all, pipeline.evaluate.iter().map(Part::identity).collect::<Vec<_>>()]));
+        walk.step("evaluate", count, key, &json!([all, pipeline.evaluate.iter().map(Part::identity).collect::<Vec<_>>()]));
         Ok(walk.steps)
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bezoar_core::rows::{FeatureFile, FeatureWriter};
 use bezoar_core::{
-    Attack, Context, Counts, Dataset, Detection, Detector, Error, FeatureSource, FinishedStage, GroundTruth, ImageSet, Measurement,
+    Attack, Context, Counts, Dataset, Detection, Detector, Error, FeatureSource, FinishedStage, GroundTruth, ImageSet, Measurement, Metric,
     Outcome, Part, Report, Representation, Result, Skipped, Splits, Suspect, Verdict,
 };
 use bezoar_nn::Network;
@@ -190,7 +190,7 @@ impl<'a> Run<'a> {
                 inputs.push(key.digest().to_owned());
                 features.push((name.clone(), source));
             }
-            let key = detect_key(detector, self.stages.seed, net_key, &inputs);
+            let key = detect_key(detector, self.stages.seed, net_key, &inputs)?;
             let sources: Vec<_> = features.iter().map(|(_, source)| source.clone()).collect();
             // The stage's random streams must not depend on what other detectors there are; its name does.
             let entry = self.stages.stage(&format!("detect {}", detector.name()), &key, |cx, folder| {
@@ -249,14 +249,9 @@ impl<'a> Run<'a> {
 
     fn evaluate(&mut self, tests_key: &Key, detection_keys: &[Key], outcome: &Outcome, retrial: &Tested<'_>) -> Result<Vec<Measurement>> {
         let metrics = &self.pipeline.evaluate;
-        let inputs = json!({
-            "metrics": metrics.iter().map(Part::identity).collect::<Vec<_>>(),
-            "tests": tests_key.digest(),
-            "detections": detection_keys.iter().map(Key::digest).collect::<Vec<_>>(),
-            "names": outcome.detections.iter().map(|detection| &detection.detector).collect::<Vec<_>>(),
-            "truth": outcome.truth.is_some(),
-        });
-        let entry = self.stages.stage("evaluate", &Key::new("evaluate", &inputs), |cx, folder| {
+        let names: Vec<&str> = outcome.detections.iter().map(|detection| &*detection.detector).collect();
+        let key = evaluate_key(metrics, tests_key, detection_keys, &names, outcome.truth.is_some());
+        let entry = self.stages.stage("evaluate", &key, |cx, folder| {
             let mut measurements = Vec::new();
             for metric in metrics {
                 measurements.extend(metric.blame(metric.measure(cx, outcome, retrial))?);
@@ -299,9 +294,18 @@ pub(crate) fn represent_key(part: &Part<dyn Representation>, seed: u32, net: &Ke
 }
 
 /// The key of a verdict on a net's training images; `features` are the digests of the representations that it looks at.
-pub(crate) fn detect_key(detector: &Part<dyn Detector>, seed: u32, net: &Key, features: &[String]) -> Key {
-    let inputs = json!({ "format": 2, "detector": detector.identity(), "seed": seed, "net": net.digest(), "features": features });
-    Key::new("detect", &inputs)
+pub(crate) fn detect_key(detector: &Part<dyn Detector>, seed: u32, net: &Key, features: &[String]) -> Result<Key> {
+    let content = detector.blame(detector.fingerprint())?;
+    let inputs = json!({ "format": 2, "detector": detector.identity(), "content": content, "seed": seed, "net": net.digest(), "features": features });
+    Ok(Key::new("detect", &inputs))
+}
+
+/// The key of what metrics make of a net's tests and of verdicts by detectors of these names.
+pub(crate) fn evaluate_key(metrics: &[Part<dyn Metric>], tests: &Key, detections: &[Key], names: &[&str], truth: bool) -> Key {
+    let metrics: Vec<_> = metrics.iter().map(Part::identity).collect();
+    let detections: Vec<&str> = detections.iter().map(Key::digest).collect();
+    let inputs = json!({ "metrics": metrics, "tests": tests.digest(), "detections": detections, "names": names, "truth": truth });
+    Key::new("evaluate", &inputs)
 }
 
 const FEATURES: &str = "features.safetensors";

@@ -133,7 +133,7 @@ impl<'a> Stages<'a> {
             validation,
             truth: Some(truth),
             validation_truth,
-            triggered: Some(Triggered { images: open_images(&entry.folder.join(TRIGGERED))?, targets }),
+            triggered: Some(Triggered { images: open_triggered(&entry.folder)?, targets }),
             facts,
         };
         self.record("attack", poisoned.train.len(), &entry);
@@ -169,12 +169,6 @@ pub(crate) struct Tests<'a> {
 }
 
 impl Tests<'_> {
-    /// The key of what a net says of them.
-    pub(crate) fn key(&self, net_key: &Key) -> Result<Key> {
-        let triggered = self.triggered.map(|set| set.images.digest()).transpose()?;
-        Ok(Key::new("predict", &json!({ "format": 3, "net": net_key.digest(), "clean": self.clean.digest()?, "triggered": triggered })))
-    }
-
     /// What a net says of them.
     pub(crate) fn shown_to(
         &self,
@@ -183,7 +177,7 @@ impl Tests<'_> {
         net_key: &Key,
         net: &Network,
     ) -> Result<(Key, Entry, (Predictions, Option<Predictions>))> {
-        let key = self.key(net_key)?;
+        let key = predict_key(net_key, self.clean, self.triggered.map(|set| &set.images))?;
         let entry = store.stage(cx, "predict", &key, |cx, folder| {
             let net: &dyn Classifier = net;
             let predicted = net.predict(cx, "test images", self.clean)?;
@@ -214,6 +208,12 @@ pub(crate) fn attack_key(attack: &Part<dyn Attack>, seed: u32, dataset: &Key, su
     Key::new("attack", &inputs)
 }
 
+/// The key of what a net says of the test images, and of those with the trigger.
+pub(crate) fn predict_key(net: &Key, clean: &ImageSet, triggered: Option<&ImageSet>) -> Result<Key> {
+    let triggered = triggered.map(ImageSet::digest).transpose()?;
+    Ok(Key::new("predict", &json!({ "format": 3, "net": net.digest(), "clean": clean.digest()?, "triggered": triggered })))
+}
+
 /// The images that the net learns from and stops by, in the folder of a data set or an attack.
 pub(crate) fn open_suspicious(folder: &Path) -> Result<(ImageSet, Option<ImageSet>)> {
     Ok((open_images(&folder.join(TRAIN))?, open_optional(folder, VALIDATION)?))
@@ -222,6 +222,11 @@ pub(crate) fn open_suspicious(folder: &Path) -> Result<(ImageSet, Option<ImageSe
 /// The test images in the folder of a data set.
 pub(crate) fn open_tests(folder: &Path) -> Result<ImageSet> {
     open_images(&folder.join(TEST))
+}
+
+/// The test images with the trigger in the folder of an attack.
+pub(crate) fn open_triggered(folder: &Path) -> Result<ImageSet> {
+    open_images(&folder.join(TRIGGERED))
 }
 
 /// A net of one class is always right and has learnt nothing.
