@@ -119,6 +119,29 @@ fn a_grown_study_runs_what_is_new_and_a_failed_cell_stops_no_other() {
     assert_eq!((failed.len(), failed[0]["settings"][0].as_str()), (1, Some("0.01")));
 }
 
+/// Two cells of which one's folder is gone: the page counts what the other one's stages cost.
+#[test]
+fn a_page_is_written_again_without_a_run() {
+    let (start, _) = STUDY.split_once("matrix:").unwrap();
+    let workplace = Workplace::new(&format!("{start}matrix:\n  seed: [0, 1]\n"));
+    let (text, _) = workplace.finish(&[]);
+    let folder = workplace.folder.path().join(text.trim_end().lines().last().unwrap());
+    let write = || {
+        let mut report = Command::new(env!("CARGO_BIN_EXE_bezoar"));
+        let output = report.arg("report").arg(&folder).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        std::fs::read_to_string(folder.join("report.html")).unwrap()
+    };
+    let times = |page: String| {
+        let row = page.split("<tr>").find(|row| row.contains(">train<")).unwrap().to_owned();
+        row.split("<td").nth(1).unwrap().split(['>', '<']).nth(1).unwrap().to_owned()
+    };
+    assert_eq!(times(write()), "2");
+    let study: Value = serde_json::from_slice(&std::fs::read(folder.join("study.json")).unwrap()).unwrap();
+    std::fs::remove_dir_all(folder.with_file_name(study["cells"][0]["run"].as_str().unwrap())).unwrap();
+    assert_eq!(times(write()), "1");
+}
+
 #[test]
 fn an_axis_cannot_be_set_from_outside() {
     let output = Workplace::new(STUDY).start(&["--set", "seed=3"]).wait_with_output().unwrap();

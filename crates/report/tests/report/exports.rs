@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bezoar_core::{Context, Plugin};
+use bezoar_core::{Context, Edit, Image, ImageSet, ImageShape, Plugin};
 use bezoar_formats::read_array;
 use bezoar_report::{Arrays, Format, List, Virelay};
 
@@ -85,6 +85,30 @@ fn the_viewers_project_holds_together() {
         assert_eq!(truth.iter().sum::<i32>(), poison as i32);
         assert_eq!(analysis.dataset(&format!("{group}/embedding/map")).unwrap().shape().unwrap(), [places.len() as u64, 2]);
     }
+}
+
+/// The viewer draws images of three channels alone.
+#[test]
+fn the_viewer_gets_grey_three_times() {
+    let (mut run, folder) = (fixture::attacked(3, 2), tempfile::tempdir().unwrap());
+    let images = &run.outcome.images;
+    let shape = ImageShape { channels: 1, ..images.shape() };
+    let grey = images.samples().iter().enumerate().map(|(row, sample)| {
+        let pixels = images.image(row).unwrap().pixels().iter().step_by(3).copied().collect();
+        Edit { sample: sample.clone(), image: Image::new(shape, pixels).unwrap() }
+    });
+    run.outcome.images = ImageSet::from_images(images.classes().to_vec(), grey.collect()).unwrap();
+    Virelay::example().build().unwrap().write(&Context::quiet(0), &run.report(), folder.path()).unwrap();
+    let data = hdf5_pure::File::open(folder.path().join("virelay/dataset.h5")).unwrap().dataset("data").unwrap();
+    let area = shape.height * shape.width;
+    assert_eq!(data.shape().unwrap()[1..], [3, shape.height as u64, shape.width as u64]);
+    let values = data.read_u8().unwrap();
+    assert!(
+        values
+            .chunks_exact(3 * area)
+            .all(|planes| planes[..area] == planes[area..2 * area] && planes[area..2 * area] == planes[2 * area..])
+    );
+    assert!(values[..area].iter().any(|value| *value != values[0]), "an image is not of one grey");
 }
 
 #[test]
