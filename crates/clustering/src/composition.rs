@@ -35,7 +35,11 @@ pub struct Composition {
 
 impl Detector for Composition {
     fn representations(&self) -> Vec<Part<dyn Representation>> {
-        [self.represent.clone()].into_iter().chain(self.decide.representations()).collect()
+        vec![self.represent.clone()]
+    }
+
+    fn fingerprint(&self) -> Result<Option<String>> {
+        self.decide.fingerprint()
     }
 
     fn check(&self, images: &ImageSet) -> Result<()> {
@@ -43,11 +47,10 @@ impl Detector for Composition {
     }
 
     fn detect(&self, cx: &Context, suspect: &Suspect<'_>) -> Result<Verdict> {
-        let needed = self.representations().len();
-        if suspect.features.len() != needed {
-            return Err(Error::request(format!("this detector reads {needed} representations and was given {}", suspect.features.len())));
-        }
-        self.scan().run(cx, suspect.images, suspect.features[0].as_ref(), |cx, class| self.examine(cx, suspect, class))
+        let [features] = suspect.features else {
+            return Err(Error::request(format!("this detector reads one representation and was given {}", suspect.features.len())));
+        };
+        self.scan().run(cx, suspect.images, features.as_ref(), |cx, class| self.examine(cx, suspect, class))
     }
 }
 

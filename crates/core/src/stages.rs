@@ -302,7 +302,7 @@ pub struct ClusteredClass<'a> {
 /// A class in its training set.
 #[derive(Clone, Copy)]
 pub struct ClassOrigin<'a> {
-    /// Images, net, and the detector's representations: the one that is clustered, then the decision's own.
+    /// Images, net, and what the detector sees of them.
     pub suspect: &'a Suspect<'a>,
     /// The label.
     pub class: u32,
@@ -325,9 +325,12 @@ pub struct Decided {
 
 /// Says which clusters of a class are poison, if any.
 pub trait Decision: Send + Sync {
-    /// What it looks at of every training image beside what is clustered.
-    fn representations(&self) -> Vec<Part<dyn Representation>> {
-        Vec::new()
+    /// A digest of the files that it reads; none where it reads none.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn fingerprint(&self) -> Result<Option<String>> {
+        Ok(None)
     }
 
     /// The chance of accusing any class of a clean data set that it keeps to: its p-values are corrected over all classes, and classes
@@ -356,6 +359,14 @@ pub struct Suspect<'a> {
 pub trait Detector: Send + Sync {
     /// What has to be computed of every training image before [`detect`](Self::detect).
     fn representations(&self) -> Vec<Part<dyn Representation>>;
+
+    /// A digest of the files that it reads beside those of its representations; none where it reads none.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn fingerprint(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
 
     /// Refuses images that it cannot judge as it is configured, such as a data set without the class that it shall scan. Called
     /// before a net is trained on them.

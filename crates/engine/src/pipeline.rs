@@ -90,6 +90,7 @@ impl Pipeline {
             self.dataset.blame(self.dataset.fingerprint())?,
             self.model.blame(self.model.fingerprint())?,
             representations.map(|part| part.blame(part.fingerprint())).collect::<Result<Vec<_>>>()?,
+            self.detect.iter().map(|part| part.blame(part.fingerprint())).collect::<Result<Vec<_>>>()?,
         );
         let plugins = (
             (self.dataset.identity(), self.attack.as_ref().map(Part::identity), self.model.identity()),

@@ -9,6 +9,10 @@ impl Detector for ExclusionaryReclassification {
         self.detector.representations()
     }
 
+    fn fingerprint(&self) -> Result<Option<String>> {
+        self.detector.fingerprint()
+    }
+
     fn check(&self, images: &ImageSet) -> Result<()> {
         self.detector.check(images)
     }

@@ -73,8 +73,8 @@ impl Plugin for Causal {
 register!(Causal);
 
 impl Decision for Causal {
-    fn representations(&self) -> Vec<Part<dyn Representation>> {
-        vec![self.windows.clone()]
+    fn fingerprint(&self) -> Result<Option<String>> {
+        self.windows.fingerprint()
     }
 
     fn level(&self) -> Option<f64> {
@@ -83,7 +83,7 @@ impl Decision for Causal {
 
     fn decide(&self, cx: &Context, class: &ClusteredClass<'_>) -> Result<Decided> {
         let origin = origin(class, Self::NAME)?;
-        let Some(trial) = Trial::new(cx, origin, self.hosts)? else {
+        let Some(trial) = Trial::new(cx, origin, &self.windows, self.hosts)? else {
             return Ok(spare(class, "the other classes have too few images to paste onto"));
         };
         let task = cx.task("exchange squares", origin.rows.len() as u64);
@@ -173,7 +173,7 @@ impl Causal {
     /// The class with nobody accused, where no cluster's first images turn more than `natural`, so that the others need not be asked.
     fn spared(&self, class: &ClusteredClass<'_>, turns: &Turns, first: &[Effect]) -> Option<Decided> {
         let labels = &class.clustering.labels;
-        let means = turns.means(labels, first);
+        let means = turns.means(labels, first.iter().map(|effect| effect.share));
         let most = means.values().copied().fold(0.0, f64::max);
         if turns.rest.is_empty() || most > self.natural {
             return None;
@@ -217,7 +217,7 @@ impl Causal {
 
 #[cfg(test)]
 mod tests {
-    use bezoar_core::{ClassOrigin, Classifier, Clustering, Error, FeatureSource, Features, ImageSet, ImageShape, Suspect};
+    use bezoar_core::{ClassOrigin, Classifier, Clustering, FeatureSource, Features, ImageSet, ImageShape, Sample, Suspect};
 
     use proptest::prelude::{prop_assert, prop_assume, proptest};
 
@@ -245,7 +245,7 @@ mod tests {
                 pixels[0] = shown;
                 pixels[3 * 6 + 3] = 255;
             }
-            let sample = bezoar_core::Sample { id: format!("{row}"), label: u32::from(label), path: String::new() };
+            let sample = Sample { id: format!("{row}"), label: u32::from(label), path: String::new() };
             bezoar_core::Edit { sample, image: bezoar_core::Image::new(SHAPE, pixels).unwrap() }
         });
         ImageSet::from_images(["a", "b", "c"].map(str::to_owned).into(), edits.collect()).unwrap()
@@ -254,21 +254,19 @@ mod tests {
     fn decide(
         net: &StandIn<impl Fn(&[u8]) -> usize + Send + Sync + 'static>,
         images: &ImageSet,
-        windows: Features,
         labels: &[Option<u32>],
     ) -> Result<Decided> {
-        decide_by(&settings(), net, images, windows, labels)
+        decide_by(&settings(), net, images, labels)
     }
 
     fn decide_by(
         causal: &Causal,
         net: &StandIn<impl Fn(&[u8]) -> usize + Send + Sync + 'static>,
         images: &ImageSet,
-        windows: Features,
         labels: &[Option<u32>],
     ) -> Result<Decided> {
         let clustered = Features::new(vec![1], vec![0.0; images.len()]).unwrap();
-        let features: Vec<Arc<dyn FeatureSource>> = vec![Arc::new(clustered.clone()), Arc::new(windows)];
+        let features: Vec<Arc<dyn FeatureSource>> = vec![Arc::new(clustered.clone())];
         let suspect = Suspect { images, model: net, features: &features, trainer: net };
         let rows: Vec<usize> = (0..20).collect();
         let origin = Some(ClassOrigin { suspect: &suspect, class: 0, rows: &rows });
@@ -279,21 +277,20 @@ mod tests {
         )
     }
 
-    fn windows(rows: usize) -> Features {
-        Features::new(vec![1, 4], [3.0, 3.0, 1.0, 1.0].repeat(rows)).unwrap()
-    }
-
-    /// Stands for what finds windows, which this crate does not have; it is never asked.
+    /// Stands for what finds windows, which this crate does not have: the pixel at (3, 3) of the first images, another one's of the others.
     #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
-    struct Given {}
+    struct Given {
+        first: usize,
+        numbers: usize,
+    }
 
     impl Plugin for Given {
         type Kind = dyn Representation;
         const NAME: &'static str = "given";
 
         fn example() -> Self {
-            Self {}
+            Self { first: 60, numbers: 4 }
         }
 
         fn build(self) -> Result<Arc<dyn Representation>> {
@@ -304,13 +301,26 @@ mod tests {
     register!(Given);
 
     impl Representation for Given {
-        fn represent(&self, _: &Context, _: &dyn Classifier, _: &ImageSet, _: &mut dyn FnMut(Features) -> Result<()>) -> Result<()> {
-            Err(Error::request("never asked"))
+        fn represent(
+            &self,
+            _: &Context,
+            _: &dyn Classifier,
+            images: &ImageSet,
+            sink: &mut dyn FnMut(Features) -> Result<()>,
+        ) -> Result<()> {
+            let is_first = |sample: &Sample| sample.id.parse::<usize>().is_ok_and(|row| row < self.first);
+            let square = |sample| if is_first(sample) { [3.0, 3.0, 1.0, 1.0] } else { [5.0, 0.0, 1.0, 1.0] };
+            let squares = images.samples().iter().flat_map(|sample| square(sample).into_iter().take(self.numbers));
+            sink(Features::new(vec![1, self.numbers], squares.collect())?)
         }
     }
 
     fn settings() -> Causal {
-        let windows = Part::from_json(json!({ "use": "given" })).unwrap();
+        looking(json!({ "use": "given", "first": 60, "numbers": 4 }))
+    }
+
+    fn looking(windows: Value) -> Causal {
+        let windows = Part::from_json(windows).unwrap();
         Causal { windows, hosts: 8, first: 128, natural: 0.1, level: 0.05 }
     }
 
@@ -321,7 +331,7 @@ mod tests {
     #[test]
     fn squares_that_turn_images_of_any_class_are_accused_however_many() {
         for (poisoned, labels) in [(5, clusters(&[5, 15])), (17, clusters(&[17, 3])), (20, clusters(&[20])), (20, vec![None; 20])] {
-            let found = decide(&backdoored(ANY), &images(poisoned, 0), windows(60), &labels).unwrap();
+            let found = decide(&backdoored(ANY), &images(poisoned, 0), &labels).unwrap();
             assert_eq!(found.flagged, [vec![true; poisoned], vec![false; 20 - poisoned]].concat(), "{}", found.reason);
             assert!(found.p_value.unwrap() < 1e-4);
         }
@@ -329,14 +339,14 @@ mod tests {
 
     #[test]
     fn squares_that_turn_one_class_alone_are_accused_by_what_lies_below() {
-        let found = decide(&backdoored(&[2]), &images(6, 2), windows(60), &clusters(&[6, 14])).unwrap();
+        let found = decide(&backdoored(&[2]), &images(6, 2), &clusters(&[6, 14])).unwrap();
         assert_eq!(found.flagged, [vec![true; 6], vec![false; 14]].concat(), "{}", found.reason);
     }
 
     #[test]
     fn stragglers_are_found_and_so_is_the_rest_of_a_cluster_of_poison() {
         let labels = [clusters(&[6]), vec![None, Some(1)], vec![Some(0), Some(0)], vec![Some(1); 10]].concat();
-        let found = decide(&backdoored(ANY), &images(8, 1), windows(60), &labels).unwrap();
+        let found = decide(&backdoored(ANY), &images(8, 1), &labels).unwrap();
         assert_eq!(found.flagged, [vec![true; 10], vec![false; 10]].concat(), "{}", found.reason);
         let expected = "10 images accused; squares of the 8 images of cluster 1 of 2 turn 75.0 % of the images of other classes that they are tried on";
         assert_eq!(found.reason, expected);
@@ -350,17 +360,16 @@ mod tests {
     /// Where the strongest square lies beside the trigger, nothing is exchanged or carried: only the search finds it.
     #[test]
     fn images_whose_trigger_is_outshone_are_found_by_the_others() {
-        let squares = (0..60).flat_map(|row| if row < 6 { [3.0, 3.0, 1.0, 1.0] } else { [5.0, 0.0, 1.0, 1.0] });
-        let windows = Features::new(vec![1, 4], squares.collect()).unwrap();
+        let few = looking(json!({ "use": "given", "first": 6, "numbers": 4 }));
         for turned in [ANY, &[2]] {
-            let found = decide(&backdoored(turned), &images(9, 2), windows.clone(), &clusters(&[6, 14])).unwrap();
+            let found = decide_by(&few, &backdoored(turned), &images(9, 2), &clusters(&[6, 14])).unwrap();
             assert_eq!(found.flagged, [vec![true; 9], vec![false; 11]].concat(), "{}", found.reason);
         }
     }
 
     #[test]
     fn a_clean_class_is_spared_whatever_its_clusters() {
-        let found = decide(&backdoored(ANY), &images(0, 0), windows(60), &clusters(&[17, 3])).unwrap();
+        let found = decide(&backdoored(ANY), &images(0, 0), &clusters(&[17, 3])).unwrap();
         assert_eq!((found.flagged, found.p_value), (vec![false; 20], Some(1.0)));
         assert_eq!(
             found.reason,
@@ -373,13 +382,13 @@ mod tests {
     fn no_more_are_asked_where_the_first_turn_nothing() {
         let few = Causal { first: 2, ..settings() };
         let labels = clusters(&[5, 15]);
-        let clean = decide_by(&few, &backdoored(ANY), &images(0, 0), windows(60), &labels).unwrap();
+        let clean = decide_by(&few, &backdoored(ANY), &images(0, 0), &labels).unwrap();
         assert_eq!((clean.flagged, clean.p_value), (vec![false; 20], Some(1.0)));
         let expected = "0 images accused; squares of 4 of the 20 images turn 0.0 % at most, in the mean over a cluster, of the images of other classes that they are tried on";
         assert_eq!(clean.reason, expected);
         assert_eq!(clean.scores.unwrap().len(), 20);
         let poisoned = images(5, 0);
-        let of = |causal| decide_by(causal, &backdoored(ANY), &poisoned, windows(60), &labels).unwrap();
+        let of = |causal| decide_by(causal, &backdoored(ANY), &poisoned, &labels).unwrap();
         assert_eq!(of(&few), of(&settings()), "the order changes nothing");
     }
 
@@ -407,7 +416,7 @@ mod tests {
 
     #[test]
     fn one_image_is_no_evidence_but_has_the_score() {
-        let found = decide(&backdoored(ANY), &images(1, 1), windows(60), &clusters(&[1, 19])).unwrap();
+        let found = decide(&backdoored(ANY), &images(1, 1), &clusters(&[1, 19])).unwrap();
         assert_eq!(found.flagged, [false; 20]);
         assert!((found.p_value.unwrap() - 0.3).abs() < 1e-9, "one of one, in ten clean ones; of three groups the best");
         let scores = found.scores.unwrap();
@@ -417,14 +426,15 @@ mod tests {
     #[test]
     fn what_it_cannot_judge_it_refuses_or_spares() {
         let net = backdoored(ANY);
-        let no_windows = Features::new(vec![2], vec![0.0; 120]).unwrap();
-        assert!(decide(&net, &images(5, 0), no_windows, &clusters(&[20])).unwrap_err().to_string().contains("not of [count, 4]"));
+        let no_windows = looking(json!({ "use": "given", "first": 60, "numbers": 2 }));
+        let refused = decide_by(&no_windows, &net, &images(5, 0), &clusters(&[20])).unwrap_err();
+        assert!(refused.to_string().contains("not of [count, 4]"));
         let features = Features::new(vec![1], vec![0.0; 4]).unwrap();
         let clustering = Clustering::of(clusters(&[4]));
         let alone = ClusteredClass { features: &features, clustering: &clustering, silhouette: None, origin: None };
         assert!(settings().decide(&Context::quiet(0), &alone).unwrap_err().to_string().contains("asks the net"));
         let only_class = images(5, 0).select(&(0..20).collect::<Vec<_>>());
-        let found = decide(&net, &only_class, windows(20), &clusters(&[5, 15])).unwrap();
+        let found = decide(&net, &only_class, &clusters(&[5, 15])).unwrap();
         assert_eq!(found.reason, "the other classes have too few images to paste onto");
     }
 }

@@ -4,20 +4,21 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use bezoar_core::{Batch, ClassOrigin, Context, Error, Features, ImageShape, Result, highest};
+use bezoar_core::{Batch, ClassOrigin, Context, Error, Part, Representation, Result, Suspect, highest};
 use rand::seq::IndexedRandom;
 
 use super::super::hosts;
 use super::squares::Square;
 
 /// What the squares of an image do.
-#[cfg_attr(test, derive(Default))]
 pub(super) struct Effect {
     /// The share of hosts that they turn into the image's class, 0 to 1.
     pub(super) share: f64,
     /// What no class change shows yet, 0 to 1: how much less sure of the class the net is without the strongest square, and how sure it
     /// is of it on average on hosts with all of them.
     pub(super) hint: f64,
+    /// The strongest square.
+    strongest: Square,
     /// The class that the net sees without the strongest square, on whose images that square was tried.
     below: Option<u32>,
 }
@@ -25,7 +26,8 @@ pub(super) struct Effect {
 /// The squares of a class's images, and images of other classes to try them on.
 pub(super) struct Trial<'a> {
     origin: ClassOrigin<'a>,
-    windows: Features,
+    /// What finds an image's squares.
+    windows: &'a Part<dyn Representation>,
     /// Hosts for each image.
     hosts: usize,
     /// Rows of images of any other class, which the net does not take for this one.
@@ -85,34 +87,27 @@ impl<'a> Trial<'a> {
     /// None if there are too few hosts.
     ///
     /// # Errors
-    /// When the windows are none, or the net cannot be asked.
-    pub(super) fn new(cx: &Context, origin: ClassOrigin<'a>, count: usize) -> Result<Option<Self>> {
-        let [_, windows] = origin.suspect.features else {
-            return Err(Error::request("the decision `causal` was given no windows"));
-        };
-        let windows = windows.select(origin.rows)?;
-        if !matches!(windows.shape(), [_, 4]) {
-            return Err(Error::request(format!("`windows` gives rows of {:?}, not of [count, 4]", windows.shape()))
-                .with_help("name `{ use: strongest-window }` there"));
-        }
+    /// When the net cannot be asked.
+    pub(super) fn new(cx: &Context, origin: ClassOrigin<'a>, windows: &'a Part<dyn Representation>, count: usize) -> Result<Option<Self>> {
         let others = hosts::drawn(cx, &origin, "any class", &hosts::of_other_classes(&origin), POOL * count)?;
         Ok((others.len() >= count).then_some(Self { origin, windows, hosts: count, others }))
     }
 
     /// What the squares of these images of the class do. `done` hears how many were tried.
     pub(super) fn effects(&self, cx: &Context, rows: &[usize], mut done: impl FnMut(usize)) -> Result<Vec<Effect>> {
+        let squares = self.squares(cx, rows)?;
         let mut pools = BTreeMap::new();
         let mut effects = Vec::with_capacity(rows.len());
-        for rows in rows.chunks(CHUNK) {
+        for (rows, squares) in rows.chunks(CHUNK).zip(squares.chunks(CHUNK)) {
             cx.check()?;
             let chunk = self.chunk(rows.to_vec())?;
-            let squares: Vec<Vec<Square>> = chunk.rows.iter().map(|&row| self.squares(row, chunk.images.shape)).collect();
-            let exchanged = self.exchange(cx, &chunk, &squares, &mut pools)?;
-            let (carried, sure) = self.carry(cx, &chunk, &squares)?;
+            let exchanged = self.exchange(cx, &chunk, squares, &mut pools)?;
+            let (carried, sure) = self.carry(cx, &chunk, squares)?;
             effects.extend(exchanged.into_iter().zip(carried).zip(sure).map(|((exchanged, carried), sure)| Effect {
                 share: exchanged.share.max(carried),
                 hint: f64::midpoint(exchanged.hint, sure),
                 below: exchanged.below.filter(|_| exchanged.share >= carried),
+                ..exchanged
             }));
             done(chunk.rows.len());
         }
@@ -122,12 +117,10 @@ impl<'a> Trial<'a> {
     /// Looks where squares turned at least `effective` of their hosts, in images whose own strongest squares do not: a trigger may lie there
     /// that other parts of the image outshine.
     pub(super) fn search(&self, cx: &Context, effects: &mut [Effect], effective: f64) -> Result<()> {
-        let shape = self.origin.suspect.images.shape();
         let mut found: BTreeMap<Spot, usize> = BTreeMap::new();
         let (with, without): (Vec<usize>, Vec<usize>) = (0..effects.len()).partition(|&row| effects[row].share >= effective);
         for row in with {
-            let strongest = self.squares(row, shape).swap_remove(0);
-            *found.entry(Spot { square: strongest, below: effects[row].below }).or_default() += 1;
+            *found.entry(Spot { square: effects[row].strongest.clone(), below: effects[row].below }).or_default() += 1;
         }
         let mut spots: Vec<(Spot, usize)> = found.into_iter().collect();
         spots.sort_by_key(|&(_, images)| Reverse(images));
@@ -166,9 +159,21 @@ impl<'a> Trial<'a> {
         Ok(Chunk { images: self.origin.suspect.images.batch(&of_set)?, rows })
     }
 
-    /// The squares of an image of the class, the strongest first.
-    fn squares(&self, row: usize, shape: ImageShape) -> Vec<Square> {
-        self.windows.row(row).chunks_exact(4).map(|window| Square::new(window, shape)).collect()
+    /// The squares of these images of the class, each image's strongest first.
+    fn squares(&self, cx: &Context, rows: &[usize]) -> Result<Vec<Vec<Square>>> {
+        let Suspect { images, model, .. } = *self.origin.suspect;
+        let of_set: Vec<usize> = rows.iter().map(|&row| self.origin.rows[row]).collect();
+        let mut squares = Vec::with_capacity(rows.len());
+        self.windows.represent(cx, model, &images.select(&of_set), &mut |windows| {
+            if !matches!(windows.shape(), &[count, 4] if count > 0) {
+                return Err(Error::request(format!("`windows` gives rows of {:?}, not of [count, 4]", windows.shape()))
+                    .with_help("name `{ use: strongest-window }` there"));
+            }
+            let of_row = |row: &[f32]| row.chunks_exact(4).map(|window| Square::new(window, images.shape())).collect();
+            squares.extend(windows.rows().map(of_row));
+            Ok(())
+        })?;
+        Ok(squares)
     }
 
     /// Where covering an image's strongest square makes the net see another class, the share of hosts of that class that the square turns
@@ -192,8 +197,10 @@ impl<'a> Trial<'a> {
                 below[at] = Some(after.class);
             }
         }
-        let effect =
-            |(at, share): (usize, f64)| Effect { share, hint: (before[at].probability - after[at].probability).max(0.0), below: below[at] };
+        let effect = |(at, share): (usize, f64)| {
+            let hint = (before[at].probability - after[at].probability).max(0.0);
+            Effect { share, hint, strongest: squares[at][0].clone(), below: below[at] }
+        };
         Ok(self.shares(chunk, &pastes)?.0.into_iter().enumerate().map(effect).collect())
     }
 

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use super::trial::Effect;
-
 /// The rows of a class in two turns.
 pub(super) struct Turns {
     /// Some of each cluster and some of those in none, in order.
@@ -32,19 +30,19 @@ impl Turns {
         Self { first, rest }
     }
 
-    /// The effects of both turns by row.
-    pub(super) fn joined(self, first: Vec<Effect>, rest: Vec<Effect>) -> Vec<Effect> {
-        let mut effects: Vec<(usize, Effect)> = self.first.into_iter().zip(first).chain(self.rest.into_iter().zip(rest)).collect();
-        effects.sort_unstable_by_key(|&(row, _)| row);
-        effects.into_iter().map(|(_, effect)| effect).collect()
+    /// What was found in both turns, by row.
+    pub(super) fn joined<T>(self, first: Vec<T>, rest: Vec<T>) -> Vec<T> {
+        let mut found: Vec<(usize, T)> = self.first.into_iter().zip(first).chain(self.rest.into_iter().zip(rest)).collect();
+        found.sort_unstable_by_key(|&(row, _)| row);
+        found.into_iter().map(|(_, found)| found).collect()
     }
 
-    /// The mean share of the first turn in each cluster.
-    pub(super) fn means(&self, labels: &[Option<u32>], first: &[Effect]) -> BTreeMap<Option<u32>, f64> {
+    /// The mean over the first turn in each cluster.
+    pub(super) fn means(&self, labels: &[Option<u32>], first: impl Iterator<Item = f64>) -> BTreeMap<Option<u32>, f64> {
         let mut sums: BTreeMap<Option<u32>, (f64, f64)> = BTreeMap::new();
-        for (&row, effect) in self.first.iter().zip(first) {
+        for (&row, value) in self.first.iter().zip(first) {
             let (sum, count) = sums.entry(labels[row]).or_default();
-            *sum += effect.share;
+            *sum += value;
             *count += 1.0;
         }
         sums.into_iter().map(|(cluster, (sum, count))| (cluster, sum / count)).collect()
@@ -67,10 +65,8 @@ mod tests {
                 let of = |rows: &[usize]| rows.iter().filter(|&&row| labels[row] == cluster).count();
                 prop_assert_eq!(of(&turns.first), labels.iter().filter(|&&label| label == cluster).count().min(each));
             }
-            let effect = |rows: &[usize]| rows.iter().map(|&row| Effect { share: row as f64, ..Effect::default() }).collect::<Vec<_>>();
-            let (first, rest) = (effect(&turns.first), effect(&turns.rest));
-            let shares: Vec<f64> = turns.joined(first, rest).iter().map(|effect| effect.share).collect();
-            prop_assert_eq!(shares, (0..labels.len()).map(|row| row as f64).collect::<Vec<_>>());
+            let (first, rest) = (turns.first.clone(), turns.rest.clone());
+            prop_assert_eq!(turns.joined(first, rest), (0..labels.len()).collect::<Vec<_>>());
         }
     }
 }
