@@ -143,9 +143,8 @@ impl Cell {
     }
 
     fn is_among(&self, table: &Table, effort: &Effort, measured: &[Measured]) -> bool {
-        let is_it = |run: &Measured| {
-            run.study == table.study && run.effort == effort.name && run.settings == self.settings && run.seed == self.seed
-        };
+        let is_it =
+            |run: &Measured| table.takes(&run.study) && run.effort == effort.name && run.settings == self.settings && run.seed == self.seed;
         measured.iter().any(is_it)
     }
 
@@ -231,6 +230,13 @@ mod tests {
         for table in &TABLES {
             let text = fs::read_to_string(file(table)).unwrap();
             assert!(text.contains(&format!("name: {}\n", table.study.replace('.', "-"))), "{}", table.study);
+            if let Some(also) = table.also.and_then(|study| TABLES.iter().find(|table| table.study == study)) {
+                let same = |text: &str| -> Vec<String> {
+                    let told = |line: &&str| !["#", "name:", "  seed:"].iter().any(|start| line.starts_with(start));
+                    text.lines().filter(told).map(str::to_owned).collect()
+                };
+                assert_eq!(same(&fs::read_to_string(file(also)).unwrap()), same(&text), "{}", table.study);
+            }
             for (settings, said) in table.rows {
                 assert_eq!(said.len(), table.methods.len(), "{settings}");
                 let values = settings.split(' ').map(|setting| setting.split_once('=').unwrap());

@@ -32,12 +32,13 @@ fn made(effort: &Effort, runs: &[&Measured]) -> String {
     };
     let seconds: f64 = runs.iter().map(|run| run.seconds).sum();
     format!(
-        "{} Measured by `{}` on {} (revisions {}); {} runs in {:.0} min, nets that runs share counted once.",
+        "{} Measured by `{}` on {} (revisions {}); {} {} in {:.0} min, nets that runs share counted once.",
         effort.says,
         effort.command,
         said(|run| &run.machine),
         said(|run| &run.revision),
         runs.len(),
+        if runs.len() == 1 { "run" } else { "runs" },
         seconds / 60.0,
     )
 }
@@ -60,7 +61,7 @@ fn of_study(Study { table, settings, .. }: &Study<'_>, runs: &[&Measured]) -> St
         "---:|".repeat(columns),
     );
     for settings in settings {
-        let of_cell: Vec<&Measured> = runs.iter().copied().filter(|run| run.study == table.study && run.settings == *settings).collect();
+        let of_cell: Vec<&Measured> = runs.iter().copied().filter(|run| table.takes(&run.study) && run.settings == *settings).collect();
         text.push_str(&row(table, settings, &of_cell));
     }
     text

@@ -4,6 +4,8 @@
 pub(super) struct Table {
     /// The study, in pipelines/paper.
     pub(super) study: &'static str,
+    /// Another study whose runs are runs of this one too: the same but for its name and its seeds.
+    pub(super) also: Option<&'static str>,
     /// The values of the settings that all its attacks have.
     pub(super) title: &'static str,
     /// How many runs the thesis' values are the mean of.
@@ -14,6 +16,13 @@ pub(super) struct Table {
     pub(super) rows: &'static [(&'static str, &'static [Option<[f64; 3]>])],
     /// What a budget sets besides.
     pub(super) cheaper: &'static [&'static str],
+}
+
+impl Table {
+    /// Whether a run of this study is one of the table's.
+    pub(super) fn takes(&self, study: &str) -> bool {
+        self.study == study || self.also == Some(study)
+    }
 }
 
 const HC: (&str, &[(usize, &str)]) = ("HC", &[(0, "as-published"), (1, "as-described"), (2, "recommended")]);
@@ -29,6 +38,7 @@ const SURROGATE: &[&str] = &[
 pub(super) const TABLES: [Table; 6] = [
     Table {
         study: "table-3.2",
+        also: None,
         title: "sticker of 3x3",
         runs: "one run",
         methods: &[HC, AC],
@@ -43,6 +53,7 @@ pub(super) const TABLES: [Table; 6] = [
     },
     Table {
         study: "table-3.3",
+        also: Some("table-3.2"),
         title: "sticker of 3x3, several seeds",
         runs: "the mean of five runs",
         methods: &[HC, AC],
@@ -57,6 +68,7 @@ pub(super) const TABLES: [Table; 6] = [
     },
     Table {
         study: "table-3.4",
+        also: None,
         title: "stickers of 1x1 and 2x2",
         runs: "one run",
         methods: &[HC, AC],
@@ -75,6 +87,7 @@ pub(super) const TABLES: [Table; 6] = [
     },
     Table {
         study: "table-3.5",
+        also: None,
         title: "sticker of 3x3, raw pixels",
         runs: "one run",
         methods: &[("pixels, PCA", &[(5, "ours")]), ("pixels, ICA", &[(6, "ours")])],
@@ -83,6 +96,7 @@ pub(super) const TABLES: [Table; 6] = [
     },
     Table {
         study: "table-3.6",
+        also: None,
         title: "label-consistent stickers",
         runs: "one run",
         methods: &[HC, AC],
@@ -97,6 +111,7 @@ pub(super) const TABLES: [Table; 6] = [
     },
     Table {
         study: "table-3.7",
+        also: None,
         title: "label-consistent stickers of reduced amplitude",
         runs: "one run",
         methods: &[HC, AC],

@@ -26,14 +26,15 @@ use super::{origin, percent, spare};
 /// `natural` at most (bound of Hoeffding 1963, times the number of clusters and one); it is then corrected over all classes. Neither the
 /// size of a cluster nor that of the class matters, and all classes may be poisoned. In a class that is found, other images are searched
 /// where squares turned others, as the strongest square of an image need not be the trigger; then images are accused whose effect is likelier
-/// under the greatest mean effect of a group with a p-value below `level` than under `natural` (likelihood ratio of independent hosts), and the
-/// clusters of which at least half are.
+/// under the greatest mean effect of a group with a p-value below `level` than under `natural` (likelihood ratio of independent hosts), and
+/// the clusters of which at least half are.
 ///
 /// Some images of each cluster are asked first. Where they turn no more than `natural` in the mean, in every cluster, the class is spared
 /// with the p-value 1, which is never too small, and its other images have the mean of their cluster for an effect.
 ///
-/// The score of an image is its effect, in such a cluster at least the cluster's mean and the effect that accuses; between equals, how much less sure the net is of an image
-/// without its square decides. It cannot see triggers that fill the image, and none that the net does not obey.
+/// The score of an image is its effect, in a cluster that is accused at least the cluster's mean and the effect that accuses; between
+/// equals, how much less sure the net is of an image without its square decides. It cannot see triggers that fill the image, and none that
+/// the net does not obey.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Causal {
