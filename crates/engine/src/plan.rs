@@ -149,7 +149,10 @@ impl Walk {
             (Some(net), Some(tests)) => Some(predict_key(net, tests, triggered.as_ref())?),
             _ => None,
         };
-        let shown = tests.as_ref().map(|tests| tests.len() + triggered.as_ref().map_or(0, ImageSet::len));
+        let shown = match (&pipeline.attack, &triggered) {
+            (Some(_), None) => None,
+            (_, triggered) => tests.as_ref().map(|tests| tests.len() + triggered.as_ref().map_or(0, ImageSet::len)),
+        };
         walk.step("predict", shown, tests_key.clone(), &json!([net.identity]));
         let mut verdicts = Vec::new();
         for detector in &pipeline.detect {

@@ -59,6 +59,7 @@ pub(crate) fn run(mut arguments: Vec<String>, features: Option<&str>) -> Result<
     let minutes: Option<u64> = budget.map(|minutes| minutes.parse().context("--budget wants a number of minutes")).transpose()?;
     let effort = if minutes.is_some() { &BUDGET } else { &FULL };
     let binary = bezoar::build(features)?;
+    let revision = revision()?;
     let studies: Vec<Study<'_>> = TABLES.iter().map(|table| Study::of(table, &binary)).collect::<Result<_>>()?;
     let mut measured = measured::read()?;
     let (start, mut longest, mut failed) = (Instant::now(), Duration::ZERO, 0);
@@ -74,7 +75,7 @@ pub(crate) fn run(mut arguments: Vec<String>, features: Option<&str>) -> Result<
         }
         eprintln!("{name}");
         let began = Instant::now();
-        match cell.measure(table, effort, &binary) {
+        match cell.measure(table, effort, &binary, &revision) {
             Ok(run) => measured.push(run),
             Err(error) => {
                 eprintln!("error: {error:#}");
@@ -148,7 +149,7 @@ impl Cell {
         measured.iter().any(is_it)
     }
 
-    fn measure(&self, table: &Table, effort: &Effort, binary: &Path) -> Result<Measured> {
+    fn measure(&self, table: &Table, effort: &Effort, binary: &Path, revision: &str) -> Result<Measured> {
         let scratch = crate::root().join("target/reproduce");
         let runs = scratch.join("runs");
         let _ = fs::remove_dir_all(&runs);
@@ -169,7 +170,7 @@ impl Cell {
             settings: self.settings.clone(),
             seed: self.seed.clone(),
             effort: effort.name.to_owned(),
-            revision: revision()?,
+            revision: revision.to_owned(),
             machine: machine(),
             seconds: run.seconds_spent(),
             accuracy: of_net("accuracy")?,
@@ -200,10 +201,14 @@ fn write_page(studies: &[Study<'_>], measured: &[Measured]) -> Result<()> {
     fs::write(&path, SECTION.replace(&text, &page::tables(studies, measured))?).with_context(|| path.display().to_string())
 }
 
-/// The commit that is checked out, and whether anything differs from it.
+/// The commit that is checked out, and whether anything but documentation, which runs write, differs from it.
 fn revision() -> Result<String> {
-    let output = Command::new("git").args(["describe", "--always", "--dirty"]).current_dir(crate::root()).output()?;
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    let git = |arguments: &[&str]| -> Result<String> {
+        let output = Command::new("git").args(arguments).current_dir(crate::root()).output()?;
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    };
+    let changed = git(&["status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs"])?;
+    Ok(git(&["rev-parse", "--short", "HEAD"])? + if changed.is_empty() { "" } else { "-dirty" })
 }
 
 #[cfg(test)]
@@ -226,11 +231,21 @@ mod tests {
     }
 
     #[test]
+    fn a_run_of_another_study_is_not_made_again() {
+        let seed = |seed: &str| Cell { settings: "attack.share=0.33".to_owned(), seed: seed.to_owned(), matrix: String::new() };
+        let measured = [page::tests::run("0", 0.5)];
+        let is_among = |table: usize, cell: &Cell| cell.is_among(&TABLES[table], &FULL, &measured);
+        assert!(is_among(0, &seed("0")) && is_among(1, &seed("0")));
+        assert!(!is_among(1, &seed("1")) && !is_among(2, &seed("0")));
+    }
+
+    #[test]
     fn every_table_has_its_study() {
         for table in &TABLES {
             let text = fs::read_to_string(file(table)).unwrap();
             assert!(text.contains(&format!("name: {}\n", table.study.replace('.', "-"))), "{}", table.study);
-            if let Some(also) = table.also.and_then(|study| TABLES.iter().find(|table| table.study == study)) {
+            if let Some(also) = table.also {
+                let also = TABLES.iter().find(|table| table.study == also).expect("a study of ours");
                 let same = |text: &str| -> Vec<String> {
                     let told = |line: &&str| !["#", "name:", "  seed:"].iter().any(|start| line.starts_with(start));
                     text.lines().filter(told).map(str::to_owned).collect()

@@ -61,7 +61,10 @@ fn of_study(Study { table, settings, .. }: &Study<'_>, runs: &[&Measured]) -> St
         "---:|".repeat(columns),
     );
     for settings in settings {
-        let of_cell: Vec<&Measured> = runs.iter().copied().filter(|run| table.takes(&run.study) && run.settings == *settings).collect();
+        let mut of_cell: Vec<&Measured> = runs.iter().copied().filter(|run| table.takes(&run.study) && run.settings == *settings).collect();
+        // The table's own run stands before another study's with the same seed.
+        of_cell.sort_by_key(|run| (&run.seed, run.study != table.study));
+        of_cell.dedup_by_key(|run| &run.seed);
         text.push_str(&row(table, settings, &of_cell));
     }
     text
@@ -131,11 +134,11 @@ fn short(percent: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::thesis::TABLES;
     use super::*;
 
-    fn run(seed: &str, tpr: f64) -> Measured {
+    pub(in super::super) fn run(seed: &str, tpr: f64) -> Measured {
         let rates = Rates {
             detector: "some".to_owned(),
             acc: Some(1.0),
@@ -170,6 +173,16 @@ mod tests {
         assert!(text.contains("| share=0.15 | 0 | – | – | *100 / 100 / 100* | *not run* | *not run* | *not run* | *76.51 /"), "{text}");
         assert!(text.contains("it in 1 of 1, others: 2"), "{text}");
         assert!(text.contains("*Not run.*"), "the other effort: {text}");
+    }
+
+    #[test]
+    fn a_table_takes_another_studys_seed_once() {
+        let own = Measured { study: "table-3.3".to_owned(), ..run("0", 0.9) };
+        let study = || Study { table: &TABLES[1], ..study(&["attack.share=0.33"]) };
+        let alone = tables(&[study()], &[run("0", 0.5)]);
+        assert!(alone.contains("| share=0.33 | 1 | 95 | 100 | *99.82 / 99.46 / 100* | 100 / 50 / 50 · – |"), "{alone}");
+        let both = tables(&[study()], &[run("0", 0.5), own]);
+        assert!(both.contains("| share=0.33 | 1 | 95 | 100 | *99.82 / 99.46 / 100* | 100 / 90 / 50 · – |"), "{both}");
     }
 
     #[test]

@@ -15,8 +15,8 @@ use super::Element;
 /// Vectors of positions that are worked on together, at most.
 const VECTORS: usize = 3;
 
-/// The same where there are 16 registers: with three, four rows of sums, the values and a weight leave none over, and a sum goes to
-/// memory and back at every tap.
+/// The same where there are 16 registers: the sums of three vectors by four rows, three vectors of values and a weight take all of them, and
+/// compilers then spill a sum at every tap.
 const FEWER_VECTORS: usize = 2;
 
 /// Numbers in the longest vector.

@@ -1,6 +1,6 @@
 mod squares;
 mod trial;
-mod turns;
+mod two_stage;
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::trial::{Effect, Trial};
-use self::turns::Turns;
+use self::two_stage::TwoStage;
 use super::chance::chance;
 use super::{origin, percent, spare};
 
@@ -29,8 +29,8 @@ use super::{origin, percent, spare};
 /// under the greatest mean effect of a group with a p-value below `level` than under `natural` (likelihood ratio of independent hosts), and
 /// the clusters of which at least half are.
 ///
-/// Some images of each cluster are asked first. Where they turn no more than `natural` in the mean, in every cluster, the class is spared
-/// with the p-value 1, which is never too small, and its other images have the mean of their cluster for an effect.
+/// A sample of each cluster is tried first. Where it turns no more than `natural` in the mean, in every cluster, the class is spared with
+/// the p-value 1, which is never too small, and the score of its other images is the mean of their cluster.
 ///
 /// The score of an image is its effect, in a cluster that is accused at least the cluster's mean and the effect that accuses; between
 /// equals, how much less sure the net is of an image without its square decides. It cannot see triggers that fill the image, and none that
@@ -43,9 +43,9 @@ pub struct Causal {
     /// Images of other classes that the squares of each image are tried on, for each question.
     #[schemars(range(min = 4, max = 10_000))]
     pub hosts: usize,
-    /// Images of each cluster, and of those in none, that are asked before all of the class are.
+    /// How many images of each cluster, and of the noise, are tried before all of the class are.
     #[schemars(range(min = 1))]
-    pub first: usize,
+    pub sample: usize,
     /// The share of hosts that squares of clean images turn, in the mean over a cluster.
     #[schemars(extend("exclusiveMinimum" = 0.0, "exclusiveMaximum" = 1.0))]
     pub natural: f64,
@@ -59,7 +59,7 @@ impl Plugin for Causal {
     const NAME: &'static str = "causal";
 
     fn defaults() -> Value {
-        json!({ "windows": { "use": "strongest-window", "count": 4 }, "hosts": 8, "first": 128, "natural": 0.35, "level": 0.05 })
+        json!({ "windows": { "use": "strongest-window", "count": 4 }, "hosts": 8, "sample": 128, "natural": 0.55, "level": 0.05 })
     }
 
     fn example() -> Self {
@@ -75,7 +75,8 @@ register!(Causal);
 
 impl Decision for Causal {
     fn fingerprint(&self) -> Result<Option<String>> {
-        self.windows.fingerprint()
+        let content = self.windows.blame(self.windows.fingerprint())?;
+        Ok(Some(format!("{} {content:?}", self.windows.identity())))
     }
 
     fn level(&self) -> Option<f64> {
@@ -88,13 +89,13 @@ impl Decision for Causal {
             return Ok(spare(class, "the other classes have too few images to paste onto"));
         };
         let task = cx.task("exchange squares", origin.rows.len() as u64);
-        let turns = Turns::drawn(&class.clustering.labels, self.first, &mut cx.rng(&format!("first images of class {}", origin.class)));
-        let first = trial.effects(cx, &turns.first, |rows| task.advance(rows as u64))?;
-        if let Some(spared) = self.spared(class, &turns, &first) {
+        let stages = TwoStage::drawn(&class.clustering.labels, self.sample, &mut cx.rng(&format!("sample of class {}", origin.class)));
+        let sampled = trial.effects(cx, &stages.sampled, |rows| task.advance(rows as u64))?;
+        if let Some(spared) = self.spared(class, &stages, &sampled) {
             return Ok(spared);
         }
-        let rest = trial.effects(cx, &turns.rest, |rows| task.advance(rows as u64))?;
-        let mut effects = turns.joined(first, rest);
+        let rest = trial.effects(cx, &stages.rest, |rows| task.advance(rows as u64))?;
+        let mut effects = stages.joined(sampled, rest);
         let groups = self.groups(class, &effects);
         let likelier = |a: &&Group, b: &&Group| a.p_value.total_cmp(&b.p_value).then(b.effect.total_cmp(&a.effect));
         let found = groups.iter().min_by(likelier).expect("the class itself is a group");
@@ -171,22 +172,22 @@ impl Causal {
         lost / (lost + won)
     }
 
-    /// The class with nobody accused, where no cluster's first images turn more than `natural`, so that the others need not be asked.
-    fn spared(&self, class: &ClusteredClass<'_>, turns: &Turns, first: &[Effect]) -> Option<Decided> {
+    /// The class with nobody accused, where no cluster's sample turns more than `natural`, so that the others need not be asked.
+    fn spared(&self, class: &ClusteredClass<'_>, stages: &TwoStage, sampled: &[Effect]) -> Option<Decided> {
         let labels = &class.clustering.labels;
-        let means = turns.means(labels, first.iter().map(|effect| effect.share));
+        let means = stages.means(labels, sampled.iter().map(|effect| effect.share));
         let most = means.values().copied().fold(0.0, f64::max);
-        if turns.rest.is_empty() || most > self.natural {
+        if stages.rest.is_empty() || most > self.natural {
             return None;
         }
         let mut scores: Vec<f64> = labels.iter().map(|cluster| means[cluster]).collect();
-        for (&row, effect) in turns.first.iter().zip(first) {
+        for (&row, effect) in stages.sampled.iter().zip(sampled) {
             scores[row] = score(effect.share, effect);
         }
         let reason = format!(
             "0 images accused; squares of {} of the {} images turn {} at most, in the mean over a cluster, of the images of other classes that they \
              are tried on",
-            first.len(),
+            sampled.len(),
             labels.len(),
             percent(most)
         );
@@ -322,7 +323,7 @@ mod tests {
 
     fn looking(windows: Value) -> Causal {
         let windows = Part::from_json(windows).unwrap();
-        Causal { windows, hosts: 8, first: 128, natural: 0.1, level: 0.05 }
+        Causal { windows, hosts: 8, sample: 128, natural: 0.1, level: 0.05 }
     }
 
     fn clusters(sizes: &[usize]) -> Vec<Option<u32>> {
@@ -378,19 +379,26 @@ mod tests {
         );
     }
 
-    /// Only the first of each cluster are asked where those turn nothing, and all where one of them does.
+    /// Only a sample of each cluster is asked where that turns too few, and all where one does.
     #[test]
-    fn no_more_are_asked_where_the_first_turn_nothing() {
-        let few = Causal { first: 2, ..settings() };
+    fn no_more_are_asked_where_the_sample_turns_few() {
+        let few = Causal { sample: 2, ..settings() };
         let labels = clusters(&[5, 15]);
         let clean = decide_by(&few, &backdoored(ANY), &images(0, 0), &labels).unwrap();
         assert_eq!((clean.flagged, clean.p_value), (vec![false; 20], Some(1.0)));
         let expected = "0 images accused; squares of 4 of the 20 images turn 0.0 % at most, in the mean over a cluster, of the images of other classes that they are tried on";
         assert_eq!(clean.reason, expected);
-        assert_eq!(clean.scores.unwrap().len(), 20);
+        assert!(clean.scores.unwrap().iter().all(|score| *score <= TIE));
         let poisoned = images(5, 0);
         let of = |causal| decide_by(causal, &backdoored(ANY), &poisoned, &labels).unwrap();
         assert_eq!(of(&few), of(&settings()), "the order changes nothing");
+        let lenient = Causal { natural: 1.0, ..few.clone() };
+        let labels = [clusters(&[5]), vec![None; 2], vec![Some(1); 13]].concat();
+        let spared = decide_by(&lenient, &backdoored(ANY), &images(7, 1), &labels).unwrap();
+        assert_eq!((spared.flagged, spared.p_value), (vec![false; 20], Some(1.0)));
+        assert!(spared.reason.contains("squares of 6 of the 20 images turn 100.0 % at most"), "{}", spared.reason);
+        let scores = spared.scores.unwrap();
+        assert!(scores[..7].iter().all(|score| *score >= 0.75) && scores[7..].iter().all(|score| *score <= TIE), "{scores:?}");
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(super) struct Trial<'a> {
 const CHUNK: usize = 64;
 
 /// Hosts tried first: where an image's squares turn none of them, no others are.
-const FIRST: usize = 4;
+const FIRST_HOSTS: usize = 4;
 
 /// Hosts that those of an image are drawn from, for each of them.
 const POOL: usize = 8;
@@ -95,6 +95,9 @@ impl<'a> Trial<'a> {
 
     /// What the squares of these images of the class do. `done` hears how many were tried.
     pub(super) fn effects(&self, cx: &Context, rows: &[usize], mut done: impl FnMut(usize)) -> Result<Vec<Effect>> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
         let squares = self.squares(cx, rows)?;
         let mut pools = BTreeMap::new();
         let mut effects = Vec::with_capacity(rows.len());
@@ -164,16 +167,20 @@ impl<'a> Trial<'a> {
         let Suspect { images, model, .. } = *self.origin.suspect;
         let of_set: Vec<usize> = rows.iter().map(|&row| self.origin.rows[row]).collect();
         let mut squares = Vec::with_capacity(rows.len());
-        self.windows.represent(cx, model, &images.select(&of_set), &mut |windows| {
+        let refused = |problem: String| Error::request(problem).with_help("name `{ use: strongest-window }` there");
+        self.windows.blame(self.windows.represent(cx, model, &images.select(&of_set), &mut |windows| {
             if !matches!(windows.shape(), &[count, 4] if count > 0) {
-                return Err(Error::request(format!("`windows` gives rows of {:?}, not of [count, 4]", windows.shape()))
-                    .with_help("name `{ use: strongest-window }` there"));
+                return Err(refused(format!("`windows` gives rows of {:?}, not of [count, 4]", windows.shape())));
             }
             let of_row = |row: &[f32]| row.chunks_exact(4).map(|window| Square::new(window, images.shape())).collect();
             squares.extend(windows.rows().map(of_row));
             Ok(())
-        })?;
-        Ok(squares)
+        }))?;
+        if squares.len() == rows.len() {
+            Ok(squares)
+        } else {
+            self.windows.blame(Err(refused(format!("`windows` gives {} rows for {} images", squares.len(), rows.len()))))
+        }
     }
 
     /// Where covering an image's strongest square makes the net see another class, the share of hosts of that class that the square turns
@@ -215,7 +222,7 @@ impl<'a> Trial<'a> {
     /// turned, the others are not tried.
     fn turned<'s>(&self, chunk: &Chunk, hosts: &[Vec<usize>], squares: impl Fn(usize) -> &'s [Square]) -> Result<(Vec<f64>, Vec<f64>)> {
         let paste = |at: usize, hosts: &[usize]| hosts.iter().map(|&host| Paste { at, host, squares: squares(at) }).collect::<Vec<_>>();
-        let first = |hosts: &[usize]| FIRST.min(hosts.len());
+        let first = |hosts: &[usize]| FIRST_HOSTS.min(hosts.len());
         let some: Vec<Paste<'_>> = hosts.iter().enumerate().flat_map(|(at, hosts)| paste(at, &hosts[..first(hosts)])).collect();
         let (turned, sure) = self.shares(chunk, &some)?;
         let turning = hosts.iter().enumerate().filter(|(at, _)| turned[*at] > 0.0);
