@@ -23,8 +23,8 @@ use super::{origin, percent, spare};
 /// are pasted at their own places.
 ///
 /// The p-value of a class is the chance of as great a mean effect in one of its clusters, or in all of it, if that of clean images were
-/// `natural` at most (bound of Hoeffding 1963, times the number of clusters and one); it is then corrected over all classes. Neither the
-/// size of a cluster nor that of the class matters, and all classes may be poisoned. In a class that is found, other images are searched
+/// `natural` at most (bound of Hoeffding 1963, times the number of clusters and one), and 1 for effects below `least`; it is then corrected
+/// over all classes. Neither the size of a cluster nor that of the class matters, and all classes may be poisoned. In a class that is found, other images are searched
 /// where squares turned others, as the strongest square of an image need not be the trigger; then images are accused whose effect is likelier
 /// under the greatest mean effect of a group with a p-value below `level` than under `natural` (likelihood ratio of independent hosts), and
 /// the clusters of which at least half are.
@@ -49,6 +49,10 @@ pub struct Causal {
     /// The share of hosts that squares of clean images turn, in the mean over a cluster.
     #[schemars(extend("exclusiveMinimum" = 0.0, "exclusiveMaximum" = 1.0))]
     pub natural: f64,
+    /// The share of hosts that a cluster turns at least, in the mean, to be accused: where classes look alike, clean ones turn more than
+    /// `natural`, but none does what a trigger does.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub least: f64,
     /// The chance of accusing any class of a clean data set.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub level: f64,
@@ -59,7 +63,7 @@ impl Plugin for Causal {
     const NAME: &'static str = "causal";
 
     fn defaults() -> Value {
-        json!({ "windows": { "use": "strongest-window", "count": 4 }, "hosts": 8, "sample": 128, "natural": 0.55, "level": 0.05 })
+        json!({ "windows": { "use": "strongest-window", "count": 4 }, "hosts": 8, "sample": 128, "natural": 0.35, "least": 0.6, "level": 0.05 })
     }
 
     fn example() -> Self {
@@ -211,7 +215,9 @@ impl Causal {
         }
         for group in &mut groups {
             group.effect /= group.images as f64;
-            group.p_value = (chance(group.effect, self.natural, group.images) * (1 + clusters) as f64).min(1.0);
+            if group.effect >= self.least {
+                group.p_value = (chance(group.effect, self.natural, group.images) * (1 + clusters) as f64).min(1.0);
+            }
         }
         groups
     }
@@ -323,7 +329,7 @@ mod tests {
 
     fn looking(windows: Value) -> Causal {
         let windows = Part::from_json(windows).unwrap();
-        Causal { windows, hosts: 8, sample: 128, natural: 0.1, level: 0.05 }
+        Causal { windows, hosts: 8, sample: 128, natural: 0.1, least: 0.6, level: 0.05 }
     }
 
     fn clusters(sizes: &[usize]) -> Vec<Option<u32>> {
@@ -399,6 +405,14 @@ mod tests {
         assert!(spared.reason.contains("squares of 6 of the 20 images turn 100.0 % at most"), "{}", spared.reason);
         let scores = spared.scores.unwrap();
         assert!(scores[..7].iter().all(|score| *score >= 0.75) && scores[7..].iter().all(|score| *score <= TIE), "{scores:?}");
+    }
+
+    /// 20 images of which seven turn all hosts are significantly above `natural`, but no cluster of poison.
+    #[test]
+    fn a_group_that_turns_fewer_than_the_least_is_spared() {
+        let found = |least| decide_by(&Causal { least, ..settings() }, &backdoored(ANY), &images(7, 0), &clusters(&[20])).unwrap();
+        assert!(found(0.3).p_value.unwrap() < 0.05 && found(0.3).flagged[..7] == [true; 7], "{}", found(0.3).reason);
+        assert_eq!((found(0.6).p_value, found(0.6).flagged), (Some(1.0), vec![false; 20]));
     }
 
     #[test]
