@@ -168,7 +168,6 @@ impl Walk {
             walk.step(&format!("detect {}", detector.name()), count, key, &json!([identities, detector.identity()]));
         }
         let names = names(&pipeline.detect.iter().collect::<Vec<_>>());
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let key = tests_key.map(|tests| evaluate_key(&pipeline.evaluate, &tests, &verdicts, &names, pipeline.attack.is_some()));
         let all = json!([net.identity, pipeline.detect.iter().map(Part::identity).collect::<Vec<_>>()]);
         walk.step("evaluate", count, key, &json!([all, pipeline.evaluate.iter().map(Part::identity).collect::<Vec<_>>()]));

@@ -249,7 +249,7 @@ impl<'a> Run<'a> {
 
     fn evaluate(&mut self, tests_key: &Key, detection_keys: &[Key], outcome: &Outcome, retrial: &Tested<'_>) -> Result<Vec<Measurement>> {
         let metrics = &self.pipeline.evaluate;
-        let names: Vec<&str> = outcome.detections.iter().map(|detection| &*detection.detector).collect();
+        let names: Vec<String> = outcome.detections.iter().map(|detection| detection.detector.clone()).collect();
         let key = evaluate_key(metrics, tests_key, detection_keys, &names, outcome.truth.is_some());
         let entry = self.stages.stage("evaluate", &key, |cx, folder| {
             let mut measurements = Vec::new();
@@ -301,7 +301,7 @@ pub(crate) fn detect_key(detector: &Part<dyn Detector>, seed: u32, net: &Key, fe
 }
 
 /// The key of what metrics make of a net's tests and of verdicts by detectors of these names.
-pub(crate) fn evaluate_key(metrics: &[Part<dyn Metric>], tests: &Key, detections: &[Key], names: &[&str], truth: bool) -> Key {
+pub(crate) fn evaluate_key(metrics: &[Part<dyn Metric>], tests: &Key, detections: &[Key], names: &[String], truth: bool) -> Key {
     let metrics: Vec<_> = metrics.iter().map(Part::identity).collect();
     let detections: Vec<&str> = detections.iter().map(Key::digest).collect();
     let inputs = json!({ "metrics": metrics, "tests": tests.digest(), "detections": detections, "names": names, "truth": truth });

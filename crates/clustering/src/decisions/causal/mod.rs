@@ -24,10 +24,10 @@ use super::{origin, percent, spare};
 ///
 /// The p-value of a class is the chance of as great a mean effect in one of its clusters, or in all of it, if that of clean images were
 /// `natural` at most (bound of Hoeffding 1963, times the number of clusters and one), and 1 for effects below `least`; it is then corrected
-/// over all classes. Neither the size of a cluster nor that of the class matters, and all classes may be poisoned. In a class that is found, other images are searched
-/// where squares turned others, as the strongest square of an image need not be the trigger; then images are accused whose effect is likelier
-/// under the greatest mean effect of a group with a p-value below `level` than under `natural` (likelihood ratio of independent hosts), and
-/// the clusters of which at least half are.
+/// over all classes. Neither the size of a cluster nor that of the class matters, and all classes may be poisoned. In a class that is
+/// found, other images are searched where squares turned others, as the strongest square of an image need not be the trigger; then images
+/// are accused whose effect is likelier under the greatest mean effect of a group with a p-value below `level` than under `natural`
+/// (likelihood ratio of independent hosts), and the clusters of which at least half are.
 ///
 /// A sample of each cluster is tried first. Where it turns no more than `natural` in the mean, in every cluster, the class is spared with
 /// the p-value 1, which is never too small, and the score of its other images is the mean of their cluster.
@@ -49,8 +49,8 @@ pub struct Causal {
     /// The share of hosts that squares of clean images turn, in the mean over a cluster.
     #[schemars(extend("exclusiveMinimum" = 0.0, "exclusiveMaximum" = 1.0))]
     pub natural: f64,
-    /// The share of hosts that a cluster turns at least, in the mean, to be accused: where classes look alike, clean ones turn more than
-    /// `natural`, but none does what a trigger does.
+    /// The share of hosts that a cluster turns at least, in the mean, to be accused: where classes look alike, whole clean ones turn more
+    /// than `natural`, and fewer than a trigger does.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub least: f64,
     /// The chance of accusing any class of a clean data set.
@@ -79,6 +79,7 @@ register!(Causal);
 
 impl Decision for Causal {
     fn fingerprint(&self) -> Result<Option<String>> {
+        // A block's identity does not cover the versions of the plugins within.
         let content = self.windows.blame(self.windows.fingerprint())?;
         Ok(Some(format!("{} {content:?}", self.windows.identity())))
     }

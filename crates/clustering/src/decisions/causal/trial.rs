@@ -157,18 +157,21 @@ impl<'a> Trial<'a> {
         Ok(self.ask(&covered)?.iter().map(|answer| answer.class == below).collect())
     }
 
+    /// The rows of the set that are these rows of the class.
+    fn of_set(&self, rows: &[usize]) -> Vec<usize> {
+        rows.iter().map(|&row| self.origin.rows[row]).collect()
+    }
+
     fn chunk(&self, rows: Vec<usize>) -> Result<Chunk> {
-        let of_set: Vec<usize> = rows.iter().map(|&row| self.origin.rows[row]).collect();
-        Ok(Chunk { images: self.origin.suspect.images.batch(&of_set)?, rows })
+        Ok(Chunk { images: self.origin.suspect.images.batch(&self.of_set(&rows))?, rows })
     }
 
     /// The squares of these images of the class, each image's strongest first.
     fn squares(&self, cx: &Context, rows: &[usize]) -> Result<Vec<Vec<Square>>> {
         let Suspect { images, model, .. } = *self.origin.suspect;
-        let of_set: Vec<usize> = rows.iter().map(|&row| self.origin.rows[row]).collect();
         let mut squares = Vec::with_capacity(rows.len());
         let refused = |problem: String| Error::request(problem).with_help("name `{ use: strongest-window }` there");
-        self.windows.blame(self.windows.represent(cx, model, &images.select(&of_set), &mut |windows| {
+        self.windows.blame(self.windows.represent(cx, model, &images.select(&self.of_set(rows)), &mut |windows| {
             if !matches!(windows.shape(), &[count, 4] if count > 0) {
                 return Err(refused(format!("`windows` gives rows of {:?}, not of [count, 4]", windows.shape())));
             }
