@@ -9,8 +9,9 @@ const FIELDS: usize = 3;
 /// Most characters that a name may have.
 const LENGTH: usize = 72;
 
-/// A name for each part, all different: its plugin's, and from a plugin's second part on what it sets otherwise than the first, such as
-/// `heatmap-clustering (composite: epsilon-plus)`; where that says too much, its preset, and where it has none, its number.
+/// A name for each part, all different: its plugin's, and where a plugin has several parts, their presets, as in `heatmap-clustering
+/// (recommended)`. From the second part of a plugin and preset on also what it sets otherwise than the first, as in
+/// `heatmap-clustering (composite: epsilon-plus)`; where that says too much, its number.
 pub(crate) fn names<K: Kind + ?Sized>(parts: &[&Part<K>]) -> Vec<String> {
     tell_apart(&parts.iter().map(|part| (part.block(), part.preset())).collect::<Vec<_>>())
 }
@@ -19,14 +20,14 @@ fn tell_apart(blocks: &[(Value, Option<&str>)]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for (at, (block, preset)) in blocks.iter().enumerate() {
         let plugin = plugin(block).unwrap_or_default();
-        let before: Vec<_> = blocks[..at].iter().map(|(other, _)| other).filter(|other| self::plugin(other) == Some(plugin)).collect();
+        let alike = |other: &&(Value, Option<&str>)| self::plugin(&other.0) == Some(plugin);
+        let before: Vec<_> = blocks[..at].iter().filter(alike).filter(|(_, other)| other == preset).collect();
+        let preset = preset.filter(|_| blocks.iter().filter(alike).nth(1).is_some());
         let name = match before.first() {
-            None => plugin.to_owned(),
-            Some(first) => {
-                let free = |name: &String| !names.contains(name);
-                let described = described(plugin, first, block).filter(free);
-                let of_preset = || preset.map(|preset| format!("{plugin} ({preset})")).filter(free);
-                described.or_else(of_preset).unwrap_or_else(|| format!("{plugin} {}", before.len() + 1))
+            None => said(plugin, preset, &[]),
+            Some((first, _)) => {
+                let numbered = || format!("{} {}", said(plugin, preset, &[]), before.len() + 1);
+                described(plugin, preset, first, block).filter(|name| !names.contains(name)).unwrap_or_else(numbered)
             }
         };
         names.push(name);
@@ -47,8 +48,7 @@ pub(crate) fn labels(values: &[Value]) -> Vec<String> {
         };
         let of_all: Vec<Vec<(String, String)>> = alike.iter().map(|block| fields(block)).collect();
         let differ = |field: &(String, String)| !of_all.iter().all(|others| others.contains(field));
-        let said: Vec<String> = fields(value).iter().filter(|field| differ(field)).map(|(key, value)| format!("{key}: {value}")).collect();
-        if said.is_empty() { plugin.to_owned() } else { format!("{plugin} ({})", said.join(", ")) }
+        said(plugin, None, &fields(value).into_iter().filter(differ).collect::<Vec<_>>())
     };
     let mut labels: Vec<String> = Vec::new();
     for label in values.iter().map(label) {
@@ -62,16 +62,22 @@ fn plugin(block: &Value) -> Option<&str> {
     block["use"].as_str()
 }
 
-/// The plugin with the fields in which `block` differs from `first`, if they make a name.
-fn described(plugin: &str, first: &Value, block: &Value) -> Option<String> {
+/// A plugin with what is said of it.
+fn said(plugin: &str, preset: Option<&str>, fields: &[(String, String)]) -> String {
+    let fields = fields.iter().map(|(key, value)| format!("{key}: {value}"));
+    let said: Vec<String> = preset.map(str::to_owned).into_iter().chain(fields).collect();
+    if said.is_empty() { plugin.to_owned() } else { format!("{plugin} ({})", said.join(", ")) }
+}
+
+/// The plugin and preset with the fields in which `block` differs from `first`, if they make a name.
+fn described(plugin: &str, preset: Option<&str>, first: &Value, block: &Value) -> Option<String> {
     let mut fields = Vec::new();
     differences("", first, block, &mut fields);
     let mut keys: Vec<_> = fields.iter().map(|(key, _)| key).collect();
     keys.sort();
     keys.dedup();
     let clear = !fields.is_empty() && keys.len() == fields.len() && fields.len() <= FIELDS;
-    let listed: Vec<_> = fields.iter().map(|(key, value)| format!("{key}: {value}")).collect();
-    Some(format!("{plugin} ({})", listed.join(", "))).filter(|name| clear && name.chars().count() <= LENGTH)
+    Some(said(plugin, preset, &fields)).filter(|name| clear && name.chars().count() <= LENGTH)
 }
 
 /// Collects the innermost fields of `block` that `first` has otherwise. Another plugin counts as one field, under its block's key.
@@ -152,11 +158,21 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_one_name_in_two_places_make_no_name_but_presets_do() {
-        let block = |a: u32, b: u32| json!({ "use": "x", "left": { "k": a }, "right": { "k": b } });
-        let named = tell_apart(&[block(1, 1), block(2, 1), block(2, 2)].map(|block| (block, None)));
+    fn fields_of_one_name_in_two_places_make_no_name() {
+        let named = tell_apart(&[of_two(1, 1), of_two(2, 1), of_two(2, 2)].map(|block| (block, None)));
         assert_eq!(named, ["x", "x (k: 2)", "x 3"]);
-        let of_presets = [(block(1, 1), Some("old")), (block(2, 2), Some("new")), (block(3, 3), Some("new")), (block(4, 1), Some("new"))];
-        assert_eq!(tell_apart(&of_presets), ["x", "x (new)", "x 3", "x (k: 4)"]);
+    }
+
+    #[test]
+    fn parts_of_one_plugin_are_told_by_their_presets() {
+        let presets = [None, Some("old"), Some("new"), Some("new"), Some("new"), None];
+        let blocks = [of_two(1, 1), of_two(2, 2), of_two(3, 3), of_two(4, 4), of_two(4, 3), of_two(1, 5)];
+        let named = tell_apart(&blocks.into_iter().zip(presets).collect::<Vec<_>>());
+        assert_eq!(named, ["x", "x (old)", "x (new)", "x (new) 2", "x (new, k: 4)", "x (k: 5)"]);
+        assert_eq!(tell_apart(&[(of_two(1, 1), Some("old"))]), ["x"], "nothing to tell it from");
+    }
+
+    fn of_two(left: u32, right: u32) -> Value {
+        json!({ "use": "x", "left": { "k": left }, "right": { "k": right } })
     }
 }
