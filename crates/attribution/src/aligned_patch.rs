@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::strongest_window::{Side, sides};
-use crate::window::{Mass, Window, plane};
+use crate::window::{Mass, Window, pixel, plane};
 
 /// What an image's strongest spot looks like, wherever it lies: what surrounds the square with the most relevance.
 ///
@@ -19,9 +19,9 @@ use crate::window::{Mass, Window, plane};
 pub struct AlignedPatch {
     /// The heatmaps.
     pub of: Part<dyn Representation>,
-    /// Sides of squares to look for, in pixels. Of several the one that holds most beside its side wins.
+    /// Sides of squares to look for, in pixels of the heatmap. Of several the one that holds most beside its side wins.
     pub sizes: Vec<Side>,
-    /// Side of what is seen around the square's middle, in pixels.
+    /// Side of what is seen around the square's middle, in pixels of the heatmap.
     #[schemars(range(min = 1, max = 1024))]
     pub side: usize,
     /// What is seen there.
@@ -116,8 +116,7 @@ impl Patches<'_> {
             let pixels = &self.batch.pixels[image * shape.len()..(image + 1) * shape.len()];
             for colour in 0..shape.channels {
                 self.map(mass, window, |(y, x)| {
-                    // A heatmap of an inner layer is coarser than the image.
-                    let (y, x) = (y * shape.height / mass.height, x * shape.width / mass.width);
+                    let (y, x) = (pixel(y, mass.height, shape.height), pixel(x, mass.width, shape.width));
                     f64::from(pixels[(y * shape.width + x) * shape.channels + colour]) / 255.0
                 });
             }

@@ -9,7 +9,7 @@ use crate::window::{Mass, plane};
 
 /// Where the small squares lie that speak most for an image's class: rows of `[count, 4]`, each `[y, x, size, mass]`.
 ///
-/// `y` and `x` are the square's upper left pixel, `size` its side, `mass` the share of the positive relevance in it, 0 to 1. The strongest
+/// `y` and `x` are the square's upper left pixel in the image, `size` its side there, `mass` the share of the positive relevance in it, 0 to 1. The strongest
 /// comes first, each next one is the strongest of the relevance outside those before. A sticker that a net decides by is such a square.
 /// What `causal` covers, and pastes onto other images.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -17,14 +17,14 @@ use crate::window::{Mass, plane};
 pub struct StrongestWindow {
     /// The heatmaps.
     pub of: Part<dyn Representation>,
-    /// Sides of squares to look for, in pixels. Of several the one that holds most beside its side wins.
+    /// Sides of squares to look for, in pixels of the heatmap. Of several the one that holds most beside its side wins.
     pub sizes: Vec<Side>,
     /// So many squares of each image.
     #[schemars(range(min = 1, max = 1024))]
     pub count: usize,
 }
 
-/// The side of a square in pixels.
+/// The side of a square in pixels of the heatmap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Side(#[schemars(range(min = 1, max = 1024))] pub usize);
@@ -75,7 +75,8 @@ impl Representation for StrongestWindow {
             let (height, width) = plane(&heatmaps)?;
             let windows = heatmaps.rows().flat_map(|heatmap| {
                 let found = Mass::of(height, width, heatmap).strongest_few(&sizes, self.count);
-                found.into_iter().flat_map(|found| [found.y as f32, found.x as f32, found.size as f32, found.mass as f32])
+                let found = found.into_iter().map(|window| window.in_image((height, width), images.shape()));
+                found.flat_map(|found| [found.y as f32, found.x as f32, found.size as f32, found.mass as f32])
             });
             sink(Features::new(vec![self.count, 4], windows.collect())?)
         })

@@ -1,8 +1,8 @@
 //! The small square of a heatmap that holds the most relevance.
 
-use bezoar_core::{Error, Features, Result};
+use bezoar_core::{Error, Features, ImageShape, Result};
 
-/// The square of an image that speaks most for its class.
+/// The square of a heatmap that speaks most for the image's class.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Window {
     /// The upper left pixel.
@@ -12,6 +12,22 @@ pub(crate) struct Window {
     pub(crate) size: usize,
     /// The share of all positive relevance that lies in it, 0 to 1.
     pub(crate) mass: f64,
+}
+
+impl Window {
+    /// The square that this one of a heatmap of `plane` (height and width) covers in the image, of at least a pixel; where it covers no
+    /// square, its side is the longer one.
+    pub(crate) fn in_image(self, plane: (usize, usize), image: ImageShape) -> Self {
+        let span = |from: usize, cells: usize, pixels: usize| (pixel(from, cells, pixels), pixel(from + self.size, cells, pixels));
+        let ((y, bottom), (x, right)) = (span(self.y, plane.0, image.height), span(self.x, plane.1, image.width));
+        Self { y, x, size: (bottom - y).max(right - x).max(1), ..self }
+    }
+}
+
+/// The first of `pixels` in a row or column of the image that the heatmap's `cell` stands for: a heatmap of an inner layer is coarser than the
+/// image.
+pub(crate) fn pixel(cell: usize, cells: usize, pixels: usize) -> usize {
+    cell * pixels / cells
 }
 
 /// A heatmap as a distribution: positive relevance, summed over channels, of sum 1.

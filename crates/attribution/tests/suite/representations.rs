@@ -4,12 +4,12 @@ use std::any::Any;
 use std::sync::Arc;
 
 use bezoar_attribution::{
-    Activations, Analysis, Channels, Composite, GradCam, Gradient, GuidedBackprop, IntegratedGradients, Lrp, Preset, SmoothGrad, Target,
-    Through,
+    Activations, AlignedPatch, Analysis, Channels, Composite, GradCam, Gradient, GuidedBackprop, IntegratedGradients, Lrp, Preset, Show,
+    Side, SmoothGrad, StrongestWindow, Target, Through,
 };
 use bezoar_core::{
-    Batch, Cancel, Classifier, Context, Edit, Error, Features, Image, ImageSet, ImageShape, Plugin, Progress, Registry, Representation,
-    Result, Sample, Task,
+    Batch, Cancel, Classifier, Context, Edit, Error, Features, Image, ImageSet, ImageShape, Part, Plugin, Progress, Registry,
+    Representation, Result, Sample, Task,
 };
 use bezoar_nn::{Array, GraphBuilder, Memory, Mode, Network, Op, features};
 use candle_core::{DType, Device, Tensor};
@@ -441,6 +441,34 @@ fn relevance_of_a_layer_is_all_there_is_and_goes_through_its_channels() {
     assert!(wrong(Lrp { through, ..lrp() }).contains("channels 0 to 11"));
     let through = [1, 2].map(|channel| Through { layer: "deep".into(), channels: vec![channel] }).to_vec();
     assert!(wrong(Lrp { through, ..lrp() }).contains("given twice"));
+}
+
+/// Heatmaps of `pool1` have a cell for 2 x 2 pixels, those of `deep` 7 for 16.
+#[test]
+fn squares_of_coarse_heatmaps_are_told_and_shown_in_pixels_of_the_image() {
+    let model = net(9);
+    let set = images(&model, 6, 9);
+    for (layer, side) in [("pool1", 8), ("deep", 7)] {
+        let of: Part<dyn Representation> = Part::from_json(serde_json::json!({ "use": "lrp", "at": layer })).unwrap();
+        let heatmaps = represent(&Context::quiet(0), &*of, &model, &set).unwrap();
+        assert_eq!(heatmaps.shape(), [side, side]);
+        let squares = rows(StrongestWindow { of: of.clone(), sizes: vec![Side(1)], count: 1 }, &model, &set).unwrap();
+        let colours = rows(AlignedPatch { of, sizes: vec![Side(1)], side: 1, show: Show::Pixels }, &model, &set).unwrap();
+        for (row, heatmap) in heatmaps.rows().enumerate() {
+            let cell = (0..side * side).rev().max_by(|&a, &b| heatmap[a].total_cmp(&heatmap[b])).unwrap();
+            let [y, x] = [cell / side, cell % side].map(|cell| 16 * cell / side);
+            let [bottom, right] = [cell / side, cell % side].map(|cell| 16 * (cell + 1) / side);
+            let mass = heatmap[cell] / heatmap.iter().map(|value| value.max(0.0)).sum::<f32>();
+            let found = squares.row(row);
+            assert_eq!(found[..3], [y, x, (bottom - y).max(right - x)].map(|pixels| pixels as f32), "{layer}, image {row}");
+            assert!((found[3] - mass).abs() < 1e-5, "{layer}: {} and {mass}", found[3]);
+            let image = set.image(row).unwrap();
+            for (colour, found) in colours.row(row).iter().enumerate() {
+                let expected = mass.sqrt() * f32::from(image.pixels()[(y * 16 + x) * 3 + colour]) / 255.0;
+                assert!((found - expected).abs() < 1e-5, "{layer}, image {row}: {found} and {expected}");
+            }
+        }
+    }
 }
 
 #[test]
