@@ -2,7 +2,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
 
 use super::check_epsilon;
-use crate::{Result, Space};
+use crate::{Error, Result, Space};
 
 /// Settings of the [`reference`](reference()) algorithm, with POT's defaults.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,13 +35,16 @@ pub struct Coupling {
     pub value: f64,
     /// Steps of the outer loop.
     pub iterations: usize,
+    /// Whether it ended by its tolerance.
+    pub converged: bool,
 }
 
 /// Entropic Gromov-Wasserstein coupling under square loss by projected gradient descent from the product coupling: Peyré, Cuturi and Solomon
 /// (ICML 2016), step for step as Python Optimal Transport 0.9.7 computes `entropic_gromov_wasserstein`. Dense and in double precision.
 ///
 /// # Errors
-/// When epsilon is not positive.
+/// When epsilon is not positive, or so small that `exp(-2 costs / epsilon)` underflows for all costs of a point. There POT warns, and goes on
+/// with the scalings before, whose plan has the weights of neither space.
 pub fn reference(first: &Space, second: &Space, settings: &Reference) -> Result<Coupling> {
     check_epsilon(settings.epsilon)?;
     let (n, m) = (first.len(), second.len());
@@ -65,7 +68,7 @@ pub fn reference(first: &Space, second: &Space, settings: &Reference) -> Result<
     let mut error = f64::INFINITY;
     while error > settings.tolerance && iterations < settings.iterations {
         let gradient = tensor(&plan);
-        let next = sinkhorn(p, q, &gradient, settings);
+        let next = sinkhorn(p, q, &gradient, settings)?;
         if iterations % 10 == 0 {
             error = (&next - &plan).norm_l2();
         }
@@ -74,16 +77,15 @@ pub fn reference(first: &Space, second: &Space, settings: &Reference) -> Result<
     }
     let costs = tensor(&plan);
     let value = (0..m).map(|j| costs.col(j).transpose() * plan.col(j)).sum();
-    Ok(Coupling { plan, value, iterations })
+    Ok(Coupling { plan, value, iterations, converged: error <= settings.tolerance })
 }
 
 /// Sinkhorn's algorithm on twice these costs, as POT's `sinkhorn_knopp` computes it.
-fn sinkhorn(p: &[f64], q: &[f64], costs: &Mat<f64>, settings: &Reference) -> Mat<f64> {
+fn sinkhorn(p: &[f64], q: &[f64], costs: &Mat<f64>, settings: &Reference) -> Result<Mat<f64>> {
     let (n, m) = (p.len(), q.len());
     let kernel = Mat::from_fn(n, m, |i, j| (-2.0 * costs[(i, j)] / settings.epsilon).exp());
     let (mut u, mut v) = (vec![1.0 / n as f64; n], vec![1.0 / m as f64; m]);
     for iteration in 0..settings.sinkhorn_iterations {
-        let before = (u.clone(), v.clone());
         let received: Vec<f64> = (0..m).map(|j| (0..n).map(|i| kernel[(i, j)] * u[i]).sum()).collect();
         for j in 0..m {
             v[j] = q[j] / received[j];
@@ -97,9 +99,8 @@ fn sinkhorn(p: &[f64], q: &[f64], costs: &Mat<f64>, settings: &Reference) -> Mat
         for i in 0..n {
             u[i] = p[i] / sent[i];
         }
-        if received.contains(&0.0) || u.iter().chain(&v).any(|scale| !scale.is_finite()) {
-            (u, v) = before;
-            break;
+        if u.iter().chain(&v).any(|scale| !scale.is_finite()) {
+            return Err(Error::NotFinite { what: "a scaling of Sinkhorn's algorithm", epsilon: settings.epsilon });
         }
         if iteration % 10 == 0 {
             let missed: f64 = (0..m).map(|j| (v[j] * (0..n).map(|i| kernel[(i, j)] * u[i]).sum::<f64>() - q[j]).powi(2)).sum();
@@ -108,5 +109,5 @@ fn sinkhorn(p: &[f64], q: &[f64], costs: &Mat<f64>, settings: &Reference) -> Mat
             }
         }
     }
-    Mat::from_fn(n, m, |i, j| u[i] * kernel[(i, j)] * v[j])
+    Ok(Mat::from_fn(n, m, |i, j| u[i] * kernel[(i, j)] * v[j]))
 }
