@@ -179,6 +179,12 @@ impl Neighbours {
         Self { count, found: (0..pairs.len()).into_par_iter().map(of_row).collect::<Vec<_>>().concat() }
     }
 
+    /// The squared distance of each of `rows` rows to the farthest of its `count` nearest ones; 0 to none.
+    pub(crate) fn reaches(&self, rows: usize, count: usize) -> Vec<f64> {
+        let reach = |row| count.checked_sub(1).map_or(0.0, |last| self.of(row)[last].1);
+        (0..rows).map(reach).collect()
+    }
+
     /// The nearest of one row, with their squared distances.
     pub(crate) fn of(&self, row: usize) -> &[(u32, f64)] {
         &self.found[row * self.count..(row + 1) * self.count]

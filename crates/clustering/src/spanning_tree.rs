@@ -10,6 +10,9 @@ use crate::neighbours::{LANES, Neighbours, Rows, TILE_COLUMNS, TILE_ROWS, ranges
 /// Blocks of rows that are looked through before what they show is used for the next ones: fixed, so that threads change nothing.
 const WAVE: usize = 16;
 
+/// Neighbours that are looked up to begin the tree with: more of them leave less to look for afterwards.
+pub(crate) const NEIGHBOURS: usize = 15;
+
 /// Two rows and what joins them: their squared distance, or a greater core distance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Edge {

@@ -1,23 +1,20 @@
 use std::sync::Arc;
 
-use bezoar_core::{Clusterer, Clustering, Context, Error, Features, Plugin, Result, register};
-use linfa::ParamGuard;
-use linfa::traits::Transformer;
-use linfa_nn::CommonNearestNeighbour;
-use linfa_nn::distance::Distance;
-use ndarray::{Array2, ArrayView, Axis, Dimension};
+use bezoar_core::{Clusterer, Clustering, Context, Distance, Features, Part, Plugin, Result, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::radius::{default_min_points, default_quantile, radius};
+use super::radius::{default_min_points, default_quantile, radius, roots};
 use crate::canonical::cluster_canonically;
-use crate::distances::{Distances, announce};
+use crate::distances::pairwise;
+use crate::neighbours::{Neighbours, Rows};
+use crate::spanning_tree::{self, Edge, Forest};
 
 /// DBSCAN: groups of rows that are dense at one radius, and noise between them.
 ///
 /// A row is a core if `min-points` rows, itself included, lie within `eps` of it; cores within `eps` of each other share a group,
-/// and take the rows within `eps` of them along (Ester, Kriegel, Sander and Xu 1996). Rows of any shape are taken as flat. Memory
-/// grows with the square of the class: 50 MB for 2,500 images. Computed by linfa.
+/// and take the rows within `eps` of them along (Ester, Kriegel, Sander and Xu 1996). Rows of any shape are taken as flat. Memory grows with
+/// the class, not with its square, unless `distance` is given.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Dbscan {
@@ -34,6 +31,9 @@ pub struct Dbscan {
     #[serde(default = "default_quantile")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub quantile: f64,
+    /// How far rows are apart; Euclidean if left out.
+    #[serde(default)]
+    pub distance: Option<Part<dyn Distance>>,
 }
 
 impl Plugin for Dbscan {
@@ -41,7 +41,7 @@ impl Plugin for Dbscan {
     const NAME: &'static str = "dbscan";
 
     fn example() -> Self {
-        Self { min_points: default_min_points(), eps: None, quantile: default_quantile() }
+        Self { min_points: default_min_points(), eps: None, quantile: default_quantile(), distance: None }
     }
 
     fn build(self) -> Result<Arc<dyn Clusterer>> {
@@ -58,41 +58,106 @@ impl Clusterer for Dbscan {
 
     fn cluster(&self, cx: &Context, features: &Features) -> Result<Clustering> {
         cluster_canonically(features, self.min_rows(), |features| {
-            announce(cx, features.len(), features.len().pow(2) * size_of::<f64>());
-            let distances = Distances::between(features).all();
-            let eps = self.eps.unwrap_or_else(|| self.radius(&distances));
-            let numbers = Array2::from_shape_fn((features.len(), 1), |(row, _)| row as f64);
-            let parameters =
-                linfa_clustering::Dbscan::params_with(self.min_points, Known(&distances), CommonNearestNeighbour::LinearSearch)
-                    // linfa counts rows nearer than the radius, DBSCAN those at the radius too.
-                    .tolerance(eps.next_up())
-                    .check()
-                    .map_err(|error| Error::request(format!("dbscan: {error}")))?;
-            Ok(parameters.transform(&numbers).to_vec())
+            let others = self.min_points - 1;
+            let (nearest, reaches, tree) = if let Some(distance) = &self.distance {
+                let pairs = pairwise(cx, distance, features)?;
+                let nearest = Neighbours::of_pairs(&pairs, others);
+                let reaches = nearest.reaches(features.len(), others);
+                let tree = spanning_tree::of_pairs(cx, &pairs, &reaches)?;
+                (nearest, reaches, tree)
+            } else {
+                let rows = Rows::of(features);
+                let nearest = Neighbours::of_rows(cx, &rows, others.max(spanning_tree::NEIGHBOURS))?;
+                let reaches = nearest.reaches(features.len(), others);
+                let tree = spanning_tree::of_rows(cx, &rows, &nearest, &reaches)?;
+                (nearest, reaches, tree)
+            };
+            let eps = self.eps.unwrap_or_else(|| radius(roots(&reaches), self.quantile));
+            Ok(cut(tree, &nearest, &reaches, eps))
         })
     }
 }
 
-impl Dbscan {
-    fn radius(&self, distances: &Array2<f64>) -> f64 {
-        let reach = |row: ndarray::ArrayView1<'_, f64>| *row.to_vec().select_nth_unstable_by(self.min_points - 1, f64::total_cmp).1;
-        radius(distances.axis_iter(Axis(0)).map(reach).collect(), self.quantile)
+/// The group of each row at a radius, named by its first core. `reaches` are the squared distances at which rows are dense, and the tree
+/// spans rows that are no nearer than those: its edges within the radius join just the cores that share a group.
+fn cut(tree: Vec<Edge>, nearest: &Neighbours, reaches: &[f64], eps: f64) -> Vec<Option<usize>> {
+    let is_within = |squared: f64| squared.sqrt() <= eps;
+    let joined = Forest::of(reaches.len(), tree.into_iter().filter(|edge| is_within(edge.weight)).collect());
+    let mut names = vec![None; reaches.len()];
+    let mut groups = vec![None; reaches.len()];
+    for row in (0..reaches.len()).filter(|&row| is_within(reaches[row])) {
+        groups[row] = Some(*names[joined.root(row)].get_or_insert(row));
     }
-}
-
-/// Distances between rows that stand for themselves by number, so that linfa takes them from a table.
-#[derive(Clone)]
-struct Known<'a>(&'a Array2<f64>);
-
-impl Distance<f64> for Known<'_> {
-    fn distance<D: Dimension>(&self, a: ArrayView<'_, f64, D>, b: ArrayView<'_, f64, D>) -> f64 {
-        self.0[[a.sum() as usize, b.sum() as usize]]
-    }
+    // A row that is no core has all rows within the radius among its nearest; of several groups it joins the first.
+    let beside = |row: usize| {
+        let near = nearest.of(row).iter().filter(|(_, squared)| is_within(*squared));
+        near.filter_map(|&(other, _)| groups[other as usize]).min()
+    };
+    (0..reaches.len()).map(|row| groups[row].or_else(|| beside(row))).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use linfa::ParamGuard;
+    use linfa::traits::Transformer;
+    use linfa_nn::CommonNearestNeighbour;
+    use ndarray::{Array2, ArrayView, Dimension};
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
+    use crate::distances::Distances;
+
+    /// Distances between rows that stand for themselves by number.
+    #[derive(Clone)]
+    struct Known<'a>(&'a Array2<f64>);
+
+    impl linfa_nn::distance::Distance<f64> for Known<'_> {
+        fn distance<D: Dimension>(&self, a: ArrayView<'_, f64, D>, b: ArrayView<'_, f64, D>) -> f64 {
+            self.0[[a.sum() as usize, b.sum() as usize]]
+        }
+    }
+
+    /// What linfa finds in a table of distances.
+    fn twin(settings: &Dbscan, eps: f64, features: &Features) -> Vec<Option<u32>> {
+        let twin = cluster_canonically(features, settings.min_rows(), |features| {
+            let distances = Distances::between(features).all();
+            let numbers = Array2::from_shape_fn((features.len(), 1), |(row, _)| row as f64);
+            let linear = CommonNearestNeighbour::LinearSearch;
+            let parameters = linfa_clustering::Dbscan::params_with(settings.min_points, Known(&distances), linear).tolerance(eps);
+            Ok(parameters.check().unwrap().transform(&numbers).to_vec())
+        });
+        twin.unwrap().labels
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        /// Rows between two groups and equal rows included, with and without a table. Places are whole numbers and no distance is near `eps`.
+        #[test]
+        fn linfa_finds_the_same(
+            places in proptest::collection::vec((0..30_u8, 0..30_u8), 12..200),
+            min_points in 2..8_usize,
+            squared in 1..20_u8,
+        ) {
+            let values = places.iter().flat_map(|&(y, x)| [f32::from(y), f32::from(x)]).collect();
+            let features = Features::new(vec![2], values).unwrap();
+            let eps = (f64::from(squared) + 0.5).sqrt();
+            let settings = Dbscan { min_points, eps: Some(eps), ..Dbscan::example() };
+            let right = twin(&settings, eps, &features);
+            prop_assert_eq!(&settings.cluster(&Context::quiet(0), &features).unwrap().labels, &right);
+            let by_table = Dbscan { distance: Some(Part::from_json(json!({ "use": "euclidean" })).unwrap()), ..settings };
+            prop_assert_eq!(&by_table.cluster(&Context::quiet(0), &features).unwrap().labels, &right);
+        }
+    }
+
+    #[test]
+    fn groups_are_dense_under_any_distance() {
+        let along = |i: usize| if i.is_multiple_of(3) { [1.0 + i as f32, 0.0] } else { [0.0, 1.0 + i as f32] };
+        let rows = Features::new(vec![2], (0..30).flat_map(along).collect()).unwrap();
+        let distance = Some(Part::from_json(json!({ "use": "euclidean", "norm": "cosine" })).unwrap());
+        let found = Dbscan { distance, eps: Some(0.1), ..Dbscan::example() }.cluster(&Context::quiet(0), &rows).unwrap();
+        assert_eq!(found.sizes(), [20, 10]);
+    }
 
     fn sizes(dbscan: &Dbscan, values: &[f32]) -> (Vec<usize>, usize) {
         let rows = Features::new(vec![1], values.to_vec()).unwrap();

@@ -38,9 +38,6 @@ fn default_min_cluster_size() -> usize {
     5
 }
 
-/// Neighbours that are looked up to begin the spanning tree with: more of them leave less to look for afterwards.
-const NEIGHBOURS: usize = 15;
-
 impl Plugin for Hdbscan {
     type Kind = dyn Clusterer;
     const NAME: &'static str = "hdbscan";
@@ -60,12 +57,6 @@ impl Hdbscan {
     fn min_samples(&self) -> usize {
         self.min_samples.unwrap_or(self.min_cluster_size)
     }
-
-    /// The squared distance of each row to the last of its `min-samples`.
-    fn cores(&self, neighbours: &Neighbours, rows: usize) -> Vec<f64> {
-        let core = |row| self.min_samples().checked_sub(2).map_or(0.0, |last| neighbours.of(row)[last].1);
-        (0..rows).map(core).collect()
-    }
 }
 
 impl Clusterer for Hdbscan {
@@ -78,12 +69,12 @@ impl Clusterer for Hdbscan {
             let others = self.min_samples() - 1;
             let tree = if let Some(distance) = &self.distance {
                 let pairs = pairwise(cx, distance, features)?;
-                let cores = self.cores(&Neighbours::of_pairs(&pairs, others), features.len());
+                let cores = Neighbours::of_pairs(&pairs, others).reaches(features.len(), others);
                 spanning_tree::of_pairs(cx, &pairs, &cores)?
             } else {
                 let rows = Rows::of(features);
-                let neighbours = Neighbours::of_rows(cx, &rows, others.max(NEIGHBOURS))?;
-                let cores = self.cores(&neighbours, features.len());
+                let neighbours = Neighbours::of_rows(cx, &rows, others.max(spanning_tree::NEIGHBOURS))?;
+                let cores = neighbours.reaches(features.len(), others);
                 spanning_tree::of_rows(cx, &rows, &neighbours, &cores)?
             };
             let (labels, membership) = CondensedTree::of(features.len(), &tree, self.min_cluster_size).cut(self.allow_single_cluster);

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::radius::{default_min_points, default_quantile, radius};
+use super::radius::{default_min_points, default_quantile, radius, roots};
 use crate::canonical::cluster_canonically;
 use crate::distances::pairwise;
 use crate::neighbours::{Neighbours, Rows};
@@ -60,21 +60,16 @@ impl Clusterer for Optics {
             let others = self.min_points - 1;
             let ordering = if let Some(distance) = &self.distance {
                 let pairs = pairwise(cx, distance, features)?;
-                let nearest = Neighbours::of_pairs(&pairs, others);
-                Ordering::of(cx, &cores(&nearest, features.len()), |a, b| f64::from(pairs.get(a, b)))?
+                let cores = roots(&Neighbours::of_pairs(&pairs, others).reaches(features.len(), others));
+                Ordering::of(cx, &cores, |a, b| f64::from(pairs.get(a, b)))?
             } else {
                 let rows = Rows::of(features);
-                let nearest = Neighbours::of_rows(cx, &rows, others)?;
-                Ordering::of(cx, &cores(&nearest, features.len()), |a, b| rows.squared(a, b).sqrt())?
+                let cores = roots(&Neighbours::of_rows(cx, &rows, others)?.reaches(features.len(), others));
+                Ordering::of(cx, &cores, |a, b| rows.squared(a, b).sqrt())?
             };
             Ok(ordering.cut(self.eps.unwrap_or_else(|| radius(ordering.cores.clone(), self.quantile))))
         })
     }
-}
-
-/// The distance of each row to the farthest of its nearest ones.
-fn cores(nearest: &Neighbours, rows: usize) -> Vec<f64> {
-    (0..rows).map(|row| nearest.of(row).last().map_or(0.0, |last| last.1.sqrt())).collect()
 }
 
 struct Ordering {

@@ -10,6 +10,11 @@ pub(super) fn default_quantile() -> f64 {
     0.9
 }
 
+/// Distances, of squared ones.
+pub(super) fn roots(squared: &[f64]) -> Vec<f64> {
+    squared.iter().map(|squared| squared.sqrt()).collect()
+}
+
 /// The radius at which a share of `quantile` of the rows is dense, from the distance of each to the farthest row that it needs for that.
 pub(super) fn radius(mut reaches: Vec<f64>, quantile: f64) -> f64 {
     reaches.sort_by(f64::total_cmp);
