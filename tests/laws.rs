@@ -6,7 +6,7 @@ use bezoar_attacks::trigger::{Moment, Stamp, Trigger};
 use bezoar_attribution::{Analysis, Composite, Preset, Rule, STABILIZER};
 use bezoar_config::Node;
 use bezoar_core::{
-    Attack, Batch, Classifier, ClusteredClass, Clusterer, Clustering, Context, Decision, Edit, Error, Features, Image, ImageSet,
+    Attack, Batch, Classifier, ClusteredClass, Clusterer, Clustering, Context, Decision, Distance, Edit, Error, Features, Image, ImageSet,
     ImageShape, Part, Representation, Role, Sample, Splits, Transform,
 };
 use bezoar_nn::ops::{Form, Stabilizer};
@@ -89,7 +89,7 @@ proptest! {
         for decision in examples::<dyn Decision>() {
             let class = ClusteredClass { features: &features, clustering: &clustering, origin: None, silhouette: Some(0.5) };
             let decided = decision.decide(&context(), &class);
-            if ["causal", "centroid-distance", "shift"].contains(&decision.name()) {
+            if ["causal", "centroid-distance", "concentration", "shift"].contains(&decision.name()) {
                 prop_assert!(decided.is_err(), "{} sees more than one class's features", decision.name());
                 continue;
             }
@@ -145,11 +145,35 @@ fn attacks_change_just_what_their_truth_says() {
     }
 }
 
+/// Whether a field holds a whole number, or may be left empty beside that.
+fn is_whole(field: &serde_json::Value) -> bool {
+    field["type"] == "integer" || field["type"].as_array().is_some_and(|types| types.contains(&json!("integer")))
+}
+
+/// What becomes of a plugin of a kind at work.
+fn try_out(kind: &str, block: serde_json::Value, rows: &Features, surrogate: &dyn Classifier) -> Result<(), Error> {
+    match kind {
+        "attack" => Part::<dyn Attack>::from_json(block)?.poison(&context(), &splits(1), Some(surrogate)).map(drop),
+        "trigger" => {
+            let attack = json!({ "use": "backdoor", "trigger": block, "to": "speed-limit-80", "share": 0.1 });
+            try_out("attack", attack, rows, surrogate)
+        }
+        "clusterer" => Part::<dyn Clusterer>::from_json(block)?.cluster(&context(), rows).map(drop),
+        "distance" => Part::<dyn Distance>::from_json(block)?.between(&context(), rows).map(drop),
+        "transform" => Part::<dyn Transform>::from_json(block)?.transform(&context(), rows.clone()).map(drop),
+        _ => {
+            let clustering = Clustering::of((0..rows.len()).map(|row| Some(u32::from(row % 4 == 0))).collect());
+            let class = ClusteredClass { features: rows, clustering: &clustering, origin: None, silhouette: Some(0.5) };
+            Part::<dyn Decision>::from_json(block)?.decide(&context(), &class).map(drop)
+        }
+    }
+}
+
 /// Every field of a plugin with a number's range, and values at and beyond its ends.
 fn ends(schema: &serde_json::Value) -> Vec<(String, Vec<(f64, bool)>)> {
     let fields = schema["properties"].as_object().into_iter().flatten();
     let ends = fields.map(|(name, field)| {
-        let step = if field["type"] == "integer" { 1.0 } else { 1e-3 };
+        let step = if is_whole(field) { 1.0 } else { 1e-3 };
         let limit = |key: &str| field[key].as_f64();
         let mut values = Vec::new();
         values.extend(limit("minimum").into_iter().flat_map(|end| [(end, true), (end - step, false)]));
@@ -164,9 +188,13 @@ fn ends(schema: &serde_json::Value) -> Vec<(String, Vec<(f64, bool)>)> {
 #[test]
 fn numbers_beyond_their_range_are_refused_and_at_its_ends_nothing_panics() {
     let surrogate = network();
-    let number = |value: f64, schema: &serde_json::Value| if schema["type"] == "integer" { json!(value as i64) } else { json!(value) };
-    let mut ranges = 0;
-    for kind in ["attack", "trigger"] {
+    let number = |value: f64, field: &serde_json::Value| if is_whole(field) { json!(value as i64) } else { json!(value) };
+    // Heatmaps of two shapes, of 3 x 3 pixels.
+    let rows =
+        (0..24).flat_map(|row| (0..9).map(move |pixel| ((row * 7 + pixel * 5) % 11) as f32 + if row % 4 == pixel { 20.0 } else { 0.0 }));
+    let rows = Features::new(vec![3, 3], rows.collect()).unwrap();
+    let mut ranges = BTreeMap::new();
+    for kind in ["attack", "trigger", "clusterer", "distance", "decision", "transform"] {
         for plugin in registry().of_kind(kind) {
             let schema = plugin.schema();
             for (field, values) in ends(&schema) {
@@ -176,24 +204,19 @@ fn numbers_beyond_their_range_are_refused_and_at_its_ends_nothing_panics() {
                     let said = format!("{kind}/{} with {field}: {value}", plugin.name);
                     let mistakes = registry().check(kind, &Node::from_json(block.clone()));
                     assert!(is_inside || !mistakes.is_empty(), "{said}");
-                    ranges += 1;
+                    *ranges.entry(kind).or_insert(0) += 1;
                     if !mistakes.is_empty() {
                         continue;
                     }
-                    let attack = if kind == "attack" {
-                        block
-                    } else {
-                        json!({ "use": "backdoor", "trigger": block, "to": "speed-limit-80", "share": 0.1 })
-                    };
-                    let attack: Part<dyn Attack> = Part::from_json(attack).unwrap();
-                    if let Err(error) = attack.poison(&context(), &splits(1), Some(&surrogate)) {
+                    if let Err(error) = try_out(kind, block, &rows, &surrogate) {
                         assert!(matches!(error, Error::Request { .. }), "{said}: {error}");
                     }
                 }
             }
         }
     }
-    assert!(ranges > 100, "{ranges} values were tried");
+    let at_least = [("attack", 50), ("clusterer", 40), ("decision", 10), ("distance", 10), ("transform", 10), ("trigger", 50)];
+    assert!(at_least.iter().all(|(kind, values)| ranges[kind] >= *values), "{ranges:?} values were tried");
 }
 
 #[test]

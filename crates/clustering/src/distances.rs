@@ -14,7 +14,7 @@ pub(crate) const BLOCK: usize = 128;
 /// Below this part of the rows' own squared lengths, a squared distance has lost too many digits to cancellation.
 const CANCELLED: f64 = 1e-9;
 
-/// Bytes of a table of distances that are worth a note.
+/// Bytes that are worth a note.
 const LARGE: usize = 256 << 20;
 
 /// The distances that a plugin gives.
@@ -28,8 +28,13 @@ pub(crate) fn pairwise(cx: &Context, distance: &Part<dyn Distance>, features: &F
 
 /// Says what a table of distances will take before it is made, if that is much.
 pub(crate) fn announce(cx: &Context, rows: usize, bytes: usize) {
+    announce_table(cx, "distances between", rows, bytes);
+}
+
+/// Says what a table of something of all rows will take before it is made, if that is much.
+pub(crate) fn announce_table(cx: &Context, of: &str, rows: usize, bytes: usize) {
     if bytes > LARGE {
-        cx.note(&format!("distances between all {rows} rows of this class take {:.1} GB", bytes as f64 / 1e9));
+        cx.note(&format!("{of} all {rows} rows of this class take {:.1} GB", bytes as f64 / 1e9));
     }
 }
 
@@ -81,6 +86,7 @@ impl Distances {
     }
 
     /// Distances of all rows to all rows, exactly symmetric.
+    #[cfg(test)]
     pub(crate) fn all(&self) -> Array2<f64> {
         let rows = self.centred.nrows();
         let mut all = Array2::zeros((rows, rows));
@@ -104,6 +110,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::stand_in::Notes;
+
+    #[test]
+    fn large_tables_are_announced() {
+        let notes = Notes::default();
+        announce(&notes.context(), 11_585, Pairwise::bytes(11_585));
+        assert!(notes.taken().is_empty());
+        announce(&notes.context(), 50_000, Pairwise::bytes(50_000));
+        assert_eq!(notes.taken(), ["distances between all 50000 rows of this class take 5.0 GB"]);
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]

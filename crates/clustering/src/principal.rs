@@ -1,11 +1,11 @@
-use bezoar_core::{Error, Features, Result};
+use bezoar_core::{Context, Error, Features, Result};
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, ColRef, Mat, MatRef, Par, Side};
 use ndarray::{Array1, Array2, Axis};
 use rayon::prelude::*;
 
 use crate::canonical::canonical_order;
-use crate::matrix;
+use crate::distances::announce_table;
 use crate::mean::mean;
 use crate::neighbours::{ranges, times};
 
@@ -39,6 +39,15 @@ pub struct PrincipalComponents {
     pub coordinates: Vec<f64>,
 }
 
+/// Says what the products of all pairs of rows will take before they are made, if that is much: rows of more values than there are rows are
+/// compared with each other.
+pub(crate) fn announce_products(cx: &Context, rows: usize, width: usize) {
+    if width > rows {
+        // Their eigenvectors take as much again.
+        announce_table(cx, "products and eigenvectors of", rows, 2 * rows.pow(2) * size_of::<f64>());
+    }
+}
+
 /// Principal components of the rows, at most `dimensions` of them: exact, or right to six digits for more than four million values.
 ///
 /// The largest entry of each direction is positive, the first of equals, so that signs are no accident. The order of the rows
@@ -54,7 +63,8 @@ pub fn principal_components(features: &Features, dimensions: usize) -> Result<Pr
     if features.values().len() >= LARGE && features.width() <= WIDE && features.len() > features.width() {
         return of_many(features, &order, dimensions);
     }
-    let mut rows = matrix(&features.select(&order));
+    let (values, width) = (features.values(), features.width());
+    let mut rows = Array2::from_shape_fn((order.len(), width), |(row, column)| f64::from(values[order[row] * width + column]));
     if let Some(mean) = rows.mean_axis(Axis(0)) {
         rows -= &mean;
     }
@@ -63,8 +73,8 @@ pub fn principal_components(features: &Features, dimensions: usize) -> Result<Pr
     let total_variance = rows.iter().map(|value| value * value).sum::<f64>() / freedom;
     let wide = width > count;
     let products = if wide { rows.dot(&rows.t()) } else { rows.t().dot(&rows) };
-    let (values, vectors) = eigen(&products)?;
-    let found = values.iter().take(dimensions).take_while(|&&value| value > 0.0 && value > NO_VARIANCE * values[0]).count();
+    let (values, vectors) = eigen(&products, dimensions)?;
+    let found = values.iter().take_while(|&&value| value > 0.0 && value > NO_VARIANCE * values[0]).count();
     let vectors = vectors.slice_move(ndarray::s![.., ..found]);
     let mut directions = if wide { rows.t().dot(&vectors) } else { vectors };
     point_to_the_peak(&mut directions);
@@ -131,8 +141,8 @@ fn of_many(features: &Features, order: &[usize], dimensions: usize) -> Result<Pr
     let products = Array2::from_shape_fn((width, width), |(row, column)| centred(row, column));
     let freedom = count.saturating_sub(1).max(1) as f64;
     let total_variance = products.diag().sum() / freedom;
-    let (values, vectors) = eigen(&products)?;
-    let found = values.iter().take(dimensions).take_while(|&&value| value > 0.0 && value > NO_VARIANCE_OF_MANY * values[0]).count();
+    let (values, vectors) = eigen(&products, dimensions)?;
+    let found = values.iter().take_while(|&&value| value > 0.0 && value > NO_VARIANCE_OF_MANY * values[0]).count();
     let mut directions = vectors.slice_move(ndarray::s![.., ..found]);
     point_to_the_peak(&mut directions);
     let middle = Array1::from(off).dot(&directions);
@@ -153,21 +163,22 @@ fn plus(mut sums: Vec<f64>, more: &[f64]) -> Vec<f64> {
     sums
 }
 
-/// Eigenvalues of a symmetric matrix, largest first, and their vectors as columns.
-fn eigen(symmetric: &Array2<f64>) -> Result<(Vec<f64>, Array2<f64>)> {
+/// The largest eigenvalues of a symmetric matrix, at most `most`, largest first, and their vectors as columns.
+fn eigen(symmetric: &Array2<f64>, most: usize) -> Result<(Vec<f64>, Array2<f64>)> {
     let size = symmetric.nrows();
-    let flat: Vec<f64> = symmetric.iter().copied().collect();
-    if flat.iter().any(|value| !value.is_finite()) {
+    if symmetric.iter().any(|value| !value.is_finite()) {
         return Err(Error::request("principal components of features that are not finite or too large to be squared"));
     }
-    let decomposed = MatRef::from_row_major_slice(&flat, size, size)
+    let flat = symmetric.as_standard_layout();
+    let decomposed = MatRef::from_row_major_slice(flat.as_slice().unwrap_or_default(), size, size)
         .self_adjoint_eigen(Side::Lower)
         .map_err(|error| Error::request(format!("principal components: {error:?}")))?;
     let (values, vectors) = (decomposed.S().column_vector(), decomposed.U());
     let largest_first = |index: usize| size - 1 - index;
+    let kept = most.min(size);
     Ok((
-        (0..size).map(|index| values[largest_first(index)]).collect(),
-        Array2::from_shape_fn((size, size), |(row, column)| vectors[(row, largest_first(column))]),
+        (0..kept).map(|index| values[largest_first(index)]).collect(),
+        Array2::from_shape_fn((size, kept), |(row, column)| vectors[(row, largest_first(column))]),
     ))
 }
 
@@ -176,6 +187,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::stand_in::Notes;
 
     fn features(width: usize, values: &[f32]) -> Features {
         Features::new(vec![width], values.to_vec()).unwrap()
@@ -190,6 +202,17 @@ mod tests {
         for (coordinate, expected) in found.coordinates.iter().zip([-5.0, 0.0, 5.0]) {
             assert!((coordinate - expected).abs() < 1e-9);
         }
+    }
+
+    #[test]
+    fn products_of_many_rows_are_announced_where_they_are_made() {
+        let notes = Notes::default();
+        let announced = |rows: usize, width: usize| {
+            announce_products(&notes.context(), rows, width);
+            notes.taken()
+        };
+        assert_eq!(announced(4100, 4101), ["products and eigenvectors of all 4100 rows of this class take 0.3 GB"]);
+        assert!(announced(4000, 4001).is_empty() && announced(4100, 2).is_empty());
     }
 
     #[test]

@@ -1,9 +1,41 @@
-//! A net for tests.
+//! A net and a listener for tests.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use bezoar_core::{Batch, Classifier, Error, Features, ImageSet, ImageShape, Result, Trainer};
+use bezoar_core::{Batch, Cancel, Classifier, Context, Device, Error, Features, ImageSet, ImageShape, Progress, Result, Task, Trainer};
+
+/// Hears what is noted.
+#[derive(Clone, Default)]
+pub(crate) struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Notes {
+    /// A context whose notes are heard.
+    pub(crate) fn context(&self) -> Context {
+        Context::new(0, Device::Cpu, Arc::new(self.clone()), Cancel::default())
+    }
+
+    /// All that were heard since this was last asked.
+    pub(crate) fn taken(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Progress for Notes {
+    fn task(&self, _: &str, _: u64) -> Box<dyn Task> {
+        Box::new(Self::default())
+    }
+
+    fn note(&self, message: &str) {
+        self.0.lock().unwrap().push(message.to_owned());
+    }
+}
+
+impl Task for Notes {
+    fn advance(&self, _: u64) {}
+
+    fn remark(&self, _: &str) {}
+}
 
 /// Classifies images by a function of their pixels, and has no layers.
 pub(crate) struct StandIn<F> {

@@ -8,6 +8,9 @@ use crate::commands::block::part;
 use crate::commands::rows::{Rows, read_rows, write};
 use crate::terminal::Terminal;
 
+/// Bytes that are worth a note.
+const LARGE: usize = 256 << 20;
+
 #[derive(Args)]
 pub(crate) struct Distances {
     /// The heatmaps `[N, H, W]` or `[N, C, H, W]`, or for distances that need no places any rows; floats, `.npy` or `.safetensors`.
@@ -41,8 +44,13 @@ impl Distances {
         let settings: Vec<String> = named.chain(self.rows.set.iter().cloned()).collect();
         let distance: Part<dyn Distance> = part("--metric", &self.metric, &settings)?;
         let features = read_rows(&self.heatmaps)?;
-        let found = distance.blame(distance.between(&self.rows.context(terminal)?, &features))?;
+        let cx = self.rows.context(terminal)?;
+        let found = distance.blame(distance.between(&cx, &features))?;
         let rows = found.len();
+        let bytes = rows * rows * size_of::<f32>();
+        if bytes > LARGE {
+            cx.note(&format!("the square of the distances between all {rows} rows takes {:.1} GB beside them", bytes as f64 / 1e9));
+        }
         let square: Vec<f32> = (0..rows).flat_map(|row| found.row(row)).collect();
         write(&self.rows.output, vec![rows, rows], Values::F32(square))
     }

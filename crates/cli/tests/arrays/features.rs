@@ -62,6 +62,50 @@ fn distances_are_a_square_and_the_solvers_agree() {
 }
 
 #[test]
+fn distances_are_clustered_as_the_rows_they_are_of() {
+    let folder = features();
+    let path = folder.path();
+    succeeds(path, "distances --heatmaps f.npy --metric euclidean --output d.npy");
+    for clusterer in [
+        "hdbscan",
+        "optics --set eps=1.5",
+        "dbscan --set eps=1.5",
+        "spectral --set k=2",
+        "agglomerative --set k=3 --set linkage=average",
+        "k-medoids --set k=3",
+    ] {
+        for from in ["features f.npy --output f-labels.npy", "distances d.npy --output d-labels.npy"] {
+            succeeds(path, &format!("cluster --use {clusterer} --{from}"));
+        }
+        assert_eq!(labels(&path.join("d-labels.npy")), labels(&path.join("f-labels.npy")), "{clusterer}");
+    }
+    save(path, "wide.npy", &[2, 3], vec![0.0; 6]);
+    save(path, "nan.npy", &[2, 2], vec![0.0, f32::NAN, 1.0, 0.0]);
+    save(path, "negative.npy", &[2, 2], vec![0.0, -1.0, -1.0, 0.0]);
+    save(path, "skew.npy", &[2, 2], vec![0.0, 1.0, 2.0, 0.0]);
+    save(path, "own.npy", &[2, 2], vec![0.0, 1.0, 1.0, 0.5]);
+    for (arguments, wanted) in [
+        ("--use hdbscan --distances wide.npy", "wide.npy: holds 2 rows of [3], and distances are a square [N, N]"),
+        ("--use hdbscan --distances nan.npy", "nan.npy: row 0 holds a NaN or an infinity"),
+        ("--use hdbscan --distances negative.npy", "negative.npy: rows 0 and 1 are -1 apart, and distances are not negative"),
+        ("--use hdbscan --distances skew.npy", "skew.npy: row 1 is 2 from row 0, and 1 the other way"),
+        ("--use hdbscan --distances own.npy", "own.npy: row 1 is 0.5 from itself, and not 0"),
+        ("--use k-means --distances d.npy", "`k-means` takes no distances: it needs the rows themselves"),
+        ("--use agglomerative --distances d.npy", "Ward's linkage is for Euclidean distances"),
+        (
+            r#"--use agglomerative --set linkage=single --set k={"by":"silhouette","at-most":4} --distances d.npy"#,
+            "the silhouette needs the rows themselves",
+        ),
+        ("--use hdbscan --distances d.npy --features f.npy", "cannot be used with"),
+        ("--use hdbscan", "--features <FILE>"),
+    ] {
+        let message = refused(path, &format!("cluster {arguments} --output out.npy"));
+        assert!(message.contains(wanted), "{arguments}: {message}");
+        assert!(!path.join("out.npy").exists(), "{arguments}");
+    }
+}
+
+#[test]
 fn rows_are_reduced() {
     let folder = features();
     succeeds(folder.path(), "reduce --features f.npy --use pca --set dimensions=2 --output r.npy");

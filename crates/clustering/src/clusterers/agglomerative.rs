@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
-use bezoar_core::{Clusterer, Clustering, Context, Distance, Error, Features, Part, Plugin, Result, register};
+use bezoar_core::{Clusterer, Clustering, Context, Distance, Error, Features, Pairwise, Part, Plugin, Result, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::count::{Choice, Count, Criterion};
 use crate::canonical::cluster_canonically;
-use crate::distances::{below_diagonal, pairwise};
+use crate::distances::{announce_table, below_diagonal, pairwise};
 use crate::linkage::{Linkage, cut};
+use crate::metrics::Precomputed;
 use crate::silhouette;
 
 /// Agglomerative clustering: rows are merged into groups, the nearest first, until `k` are left.
@@ -50,6 +51,11 @@ impl Plugin for Agglomerative {
 
     fn build(self) -> Result<Arc<dyn Clusterer>> {
         self.k.check(Self::NAME, &[Criterion::Silhouette])?;
+        let is_precomputed = self.distance.as_ref().is_some_and(|distance| distance.name() == Precomputed::NAME);
+        if is_precomputed && self.threshold.is_none() && matches!(self.k, Count::Chosen(_)) {
+            return Err(Error::request("the silhouette needs the rows themselves, and only their distances are known")
+                .with_help("give `k` or a `threshold`"));
+        }
         if self.distance.is_some() && self.linkage == Linkage::Ward {
             return Err(Error::request("Ward's linkage is for Euclidean distances").with_help("use `linkage: average` with `distance`"));
         }
@@ -68,7 +74,11 @@ impl Clusterer for Agglomerative {
         cluster_canonically(features, self.min_rows(), |features| {
             let rows = features.len();
             let distances = match &self.distance {
-                Some(distance) => pairwise(cx, distance, features)?.values().to_vec(),
+                Some(distance) => {
+                    let pairs = pairwise(cx, distance, features)?;
+                    announce_table(cx, "a copy of the distances between", rows, Pairwise::bytes(rows));
+                    pairs.values().to_vec()
+                }
                 None => below_diagonal(cx, features),
             };
             let merges = self.linkage.merges(cx, rows, distances)?;

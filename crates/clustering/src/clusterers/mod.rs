@@ -1,4 +1,7 @@
-//! Plugins that group the rows of a class by Euclidean distance.
+//! Plugins that group the rows of a class.
+//!
+//! By Euclidean distance, but that `dbscan`, `optics`, `hdbscan`, `agglomerative`, `spectral` and `k-medoids` take any `distance`, and
+//! `gromov-wasserstein-k-means` takes rows as heatmaps.
 //!
 //! All of them number clusters by size, largest first, and give each row the same company in whatever order the rows come.
 

@@ -1,21 +1,24 @@
 //! Plugins that say which clusters of a class are poison.
 //!
 //! `smaller-cluster`, `relative-size`, `silhouette` and `fisher` trust the largest cluster and judge the others by features alone.
-//! `centroid-distance` compares with other classes, `causal` and `shift` ask the net: these trust no cluster for its size. Noise belongs to no
-//! cluster and is not accused, unless `causal` finds a trigger in it.
+//! `centroid-distance` compares with other classes, `concentration` looks how widely relevance is spread, `causal` and `shift` ask the net: these
+//! trust no cluster for its size. Noise belongs to no cluster and is not accused, unless `causal` finds a trigger in it.
 
 mod causal;
 mod centroid_distance;
 mod chance;
+mod concentration;
 mod fisher;
 mod hosts;
 mod relative_size;
 mod shift;
 mod silhouette;
 mod smaller_cluster;
+mod windows;
 
 pub use causal::Causal;
 pub use centroid_distance::CentroidDistance;
+pub use concentration::Concentration;
 pub use fisher::Fisher;
 pub use relative_size::RelativeSize;
 pub use shift::Shift;
@@ -86,19 +89,32 @@ mod laws {
         ]
     }
 
-    fn decide(decision: &dyn Decision, clustering: &Clustering, silhouette: Option<f64>) -> Decided {
-        let features = Features::new(vec![1], vec![0.0; clustering.labels.len()]).unwrap();
-        decision.decide(&Context::quiet(0), &ClusteredClass { features: &features, clustering, silhouette, origin: None }).unwrap()
+    fn decide(decision: &dyn Decision, features: &Features, clustering: &Clustering, silhouette: Option<f64>) -> Decided {
+        decision.decide(&Context::quiet(0), &ClusteredClass { features, clustering, silhouette, origin: None }).unwrap()
+    }
+
+    /// Rows that all say the same.
+    fn equal(clustering: &Clustering) -> Features {
+        Features::new(vec![1], vec![0.0; clustering.labels.len()]).unwrap()
+    }
+
+    /// Rows of two values about places of their clusters, which may be far from each other or the same.
+    fn clustered(labels: impl Strategy<Value = Option<u32>>) -> impl Strategy<Value = (Features, Clustering)> {
+        let rows = proptest::collection::vec((labels, proptest::array::uniform2(-1.0..1.0_f32)), 1..60);
+        (rows, 0.0..20.0_f32).prop_map(|(rows, apart)| {
+            let place = |(label, row): &(Option<u32>, [f32; 2])| row.map(|value| value + apart * label.map_or(0.5, |label| label as f32));
+            let features = Features::new(vec![2], rows.iter().flat_map(place).collect()).unwrap();
+            (features, Clustering::of(rows.into_iter().map(|(label, _)| label).collect()))
+        })
     }
 
     proptest! {
         #[test]
         fn whole_clusters_are_accused_and_never_the_largest_nor_noise(
-            labels in proptest::collection::vec(proptest::option::of(0..4_u32), 1..60), silhouette in proptest::option::of(-1.0..1.0_f64)
+            (features, clustering) in clustered(proptest::option::of(0..4_u32)), silhouette in proptest::option::of(-1.0..1.0_f64)
         ) {
-            let clustering = Clustering::of(labels);
             for decision in all() {
-                let decided = decide(&*decision, &clustering, silhouette);
+                let decided = decide(&*decision, &features, &clustering, silhouette);
                 prop_assert_eq!(decided.flagged.len(), clustering.labels.len());
                 prop_assert!(!decided.reason.is_empty());
                 let mut verdicts = std::collections::BTreeMap::new();
@@ -111,11 +127,10 @@ mod laws {
 
         #[test]
         fn a_better_separation_never_clears_a_sample(
-            labels in proptest::collection::vec(0..3_u32, 1..60), low in -1.0..1.0_f64, more in 0.0..1.0_f64
+            (features, clustering) in clustered((0..3_u32).prop_map(Some)), low in -1.0..1.0_f64, more in 0.0..1.0_f64
         ) {
-            let clustering = Clustering::of(labels.into_iter().map(Some).collect());
             for decision in all() {
-                let (before, after) = (decide(&*decision, &clustering, Some(low)), decide(&*decision, &clustering, Some(low + more)));
+                let [before, after] = [low, low + more].map(|silhouette| decide(&*decision, &features, &clustering, Some(silhouette)));
                 prop_assert!(before.flagged.iter().zip(&after.flagged).all(|(before, after)| before <= after));
             }
         }
@@ -124,14 +139,15 @@ mod laws {
     #[test]
     fn of_equal_clusters_the_first_is_trusted() {
         let clustering = Clustering::of(vec![Some(1), Some(0), Some(1), Some(0)]);
-        let decided = decide(&SmallerCluster {}, &clustering, Some(0.5));
+        let decided = decide(&SmallerCluster {}, &equal(&clustering), &clustering, Some(0.5));
         assert_eq!(decided.flagged, [true, false, true, false]);
     }
 
     #[test]
     fn noise_alone_accuses_nobody() {
+        let noise = Clustering::of(vec![None; 3]);
         for decision in all() {
-            assert_eq!(decide(&*decision, &Clustering::of(vec![None; 3]), None).flagged, [false; 3]);
+            assert_eq!(decide(&*decision, &equal(&noise), &noise, None).flagged, [false; 3]);
         }
     }
 }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bezoar_core::{Context, Distance, Error, Features, Pairs, Plugin, Result, register};
 use schemars::JsonSchema;
@@ -80,13 +81,16 @@ impl Distance for GromovWasserstein {
             (Solver::Reference, _) => {
                 let settings = Reference::new(self.epsilon);
                 let spaces = spaces(cx, features, self.mass, |space| Ok(space.clone()))?;
-                let cost = |(): &mut (), a: &Space, b: &Space| Ok(reference(a, b, &settings).map_err(Error::request)?.value);
+                let cost = |(): &mut (), a: &Space, b: &Space| {
+                    let found = reference(a, b, &settings).map_err(Error::request)?;
+                    Ok(Cost { value: found.value, converged: found.converged })
+                };
                 self.costs(cx, &spaces, pairs, || Ok(()), cost)
             }
             (Solver::Fast, None) => {
                 let spaces = spaces(cx, features, self.mass, |space| Embedding::of(space, RANK))?;
                 let solver = || bezoar_transport::gromov::Solver::new(settings).map_err(Error::request);
-                self.costs(cx, &spaces, pairs, solver, |solver, a, b| Ok(solver.distance(a, b).value))
+                self.costs(cx, &spaces, pairs, solver, |solver, a, b| Ok(solver.distance(a, b).into()))
             }
             (Solver::Fast, Some(share)) => {
                 let (height, width) = size(features)?;
@@ -94,7 +98,7 @@ impl Distance for GromovWasserstein {
                 let rank = if share > 0.0 { RANK } else { 0 };
                 let spaces = spaces(cx, features, self.mass, |space| Placed::of(space, rank, diagonal))?;
                 let solver = || Fused::new(settings, share).map_err(Error::request);
-                self.costs(cx, &spaces, pairs, solver, |solver, a, b| Ok(solver.distance(a, b).value))
+                self.costs(cx, &spaces, pairs, solver, |solver, a, b| Ok(solver.distance(a, b).into()))
             }
         }
     }
@@ -107,13 +111,27 @@ impl GromovWasserstein {
         spaces: &[S],
         pairs: Pairs<'_>,
         tool: impl Fn() -> Result<T> + Sync,
-        cost: impl Fn(&mut T, &S, &S) -> Result<f64> + Sync,
+        cost: impl Fn(&mut T, &S, &S) -> Result<Cost> + Sync,
     ) -> Result<Vec<f32>> {
         costs(cx, "compare shapes", spaces, pairs, self.debiased, tool, cost)
     }
 }
 
-/// The costs of these pairs, less half of what each space costs with itself if they shall be debiased.
+/// What a solver found for two spaces.
+pub(crate) struct Cost {
+    value: f64,
+    /// Whether it ended by its tolerance.
+    converged: bool,
+}
+
+impl From<bezoar_transport::gromov::Distance> for Cost {
+    fn from(found: bezoar_transport::gromov::Distance) -> Self {
+        Self { value: found.value, converged: found.converged }
+    }
+}
+
+/// The costs of these pairs, less half of what each space costs with itself if they shall be debiased; after a note on how many did not
+/// converge, if any.
 pub(crate) fn costs<S: Sync, T: Send>(
     cx: &Context,
     label: &str,
@@ -121,27 +139,57 @@ pub(crate) fn costs<S: Sync, T: Send>(
     pairs: Pairs<'_>,
     debiased: bool,
     tool: impl Fn() -> Result<T> + Sync,
-    cost: impl Fn(&mut T, &S, &S) -> Result<f64> + Sync,
+    cost: impl Fn(&mut T, &S, &S) -> Result<Cost> + Sync,
 ) -> Result<Vec<f32>> {
+    let (solved, unsettled) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let cost = |tool: &mut T, a: &S, b: &S| {
+        let Cost { value, converged } = cost(tool, a, b)?;
+        solved.fetch_add(1, Ordering::Relaxed);
+        unsettled.fetch_add(usize::from(!converged), Ordering::Relaxed);
+        Ok::<f64, Error>(value)
+    };
     let own = if debiased {
         let mut tool = tool()?;
         spaces.iter().map(|space| cx.check().and_then(|()| cost(&mut tool, space, space))).collect::<Result<Vec<_>>>()?
     } else {
         vec![0.0; spaces.len()]
     };
-    compared(cx, label, spaces.len(), pairs, tool, |tool, row, other| {
+    let found = compared(cx, label, spaces.len(), pairs, tool, |tool, row, other| {
         Ok(cost(tool, &spaces[other], &spaces[row])? - f64::midpoint(own[row], own[other]))
-    })
+    })?;
+    let (solved, unsettled) = (solved.into_inner(), unsettled.into_inner());
+    if unsettled > 0 {
+        cx.note(&format!(
+            "{label}: {unsettled} of {solved} costs did not converge within the solver's steps: a larger epsilon needs fewer"
+        ));
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stand_in::Notes;
 
     #[test]
     fn fused_costs_need_the_fast_solver() {
         let both = GromovWasserstein { fused: Some(0.5), solver: Solver::Reference, ..GromovWasserstein::example() };
         assert_eq!(both.build().err().unwrap().to_string(), "only the fast solver can compute fused costs");
+    }
+
+    #[test]
+    fn costs_that_do_not_converge_are_counted() {
+        let notes = Notes::default();
+        let found = |limit: f64, debiased| {
+            let cost = |(): &mut (), a: &f64, b: &f64| Ok(Cost { value: (a - b).abs(), converged: a + b < limit });
+            let found = costs(&notes.context(), "compare numbers", &[1.0, 2.0, 3.0], Pairs::All, debiased, || Ok(()), cost).unwrap();
+            assert_eq!(found, [1.0, 2.0, 1.0]);
+            notes.taken()
+        };
+        assert!(found(7.0, true).is_empty());
+        let said = "costs did not converge within the solver's steps: a larger epsilon needs fewer";
+        assert_eq!(found(5.0, false), [format!("compare numbers: 1 of 3 {said}")]);
+        assert_eq!(found(5.0, true), [format!("compare numbers: 2 of 6 {said}")]);
     }
 
     #[test]

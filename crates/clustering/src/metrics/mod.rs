@@ -1,17 +1,19 @@
 //! Plugins that measure how far rows of a class are from each other.
 //!
-//! All but `euclidean` take rows as heatmaps. None depends on the number of threads.
+//! All but `euclidean` and `precomputed` take rows as heatmaps. None depends on the number of threads.
 
 mod euclidean;
 mod gromov_wasserstein;
 mod lower_bound;
 mod mean_distance;
+mod precomputed;
 mod wasserstein;
 
 pub use euclidean::{Euclidean, Norm};
 pub use gromov_wasserstein::{GromovWasserstein, Solver};
 pub use lower_bound::{Bound, Memoli};
 pub use mean_distance::MeanDistance;
+pub use precomputed::Precomputed;
 pub use wasserstein::Wasserstein;
 
 use bezoar_core::{Context, Error, Features, Pairs, Pairwise, Result};
@@ -134,6 +136,7 @@ mod laws {
             ("reference", GromovWasserstein { solver: Solver::Reference, ..gromov() }.build()),
             ("wasserstein", Wasserstein::example().build()),
             ("first", Memoli::example().build()),
+            ("second", Memoli { bound: Bound::Second, ..Memoli::example() }.build()),
             ("third", Memoli { bound: Bound::Third, ..Memoli::example() }.build()),
             ("mean-distance", MeanDistance::example().build()),
             ("l2", Euclidean { norm: Norm::L2 }.build()),
@@ -206,7 +209,9 @@ mod laws {
             let found = between(&*distance, &heatmaps());
             let (moved, turned, longer) = (found.get(0, 1), found.get(0, 2), found.get(0, 3));
             match name {
-                "debiased" | "first" | "third" | "mean-distance" => assert!(moved < 1e-6 && turned < 1e-6, "{name}: {moved}, {turned}"),
+                "debiased" | "first" | "second" | "third" | "mean-distance" => {
+                    assert!(moved < 1e-6 && turned < 1e-6, "{name}: {moved}, {turned}");
+                }
                 "fused" | "wasserstein" => assert!(moved > 0.01 && turned > 0.001 && longer > 0.0, "{name}: {moved}, {turned}"),
                 _ => {}
             }
@@ -218,7 +223,7 @@ mod laws {
     fn what_is_no_heatmap_is_refused() {
         let blank = Features::new(vec![2, 2], vec![0.0, 1.0, 0.0, 0.0, 3.0, 3.0, 3.0, 3.0]).unwrap();
         let flat = Features::new(vec![4], vec![0.0; 8]).unwrap();
-        for (name, distance) in all().into_iter().take(8) {
+        for (name, distance) in all().into_iter().take(9) {
             let refused = |features| distance.between(&Context::quiet(0), features).unwrap_err().to_string();
             assert!(refused(&blank).starts_with("row 1 of the features to compare: the heatmap is the same everywhere"), "{name}");
             assert_eq!(refused(&flat), "rows of [4] are no heatmaps", "{name}");

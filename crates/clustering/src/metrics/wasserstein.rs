@@ -59,6 +59,6 @@ impl Distance for Wasserstein {
         let diagonal = ((height * height + width * width) as f64).sqrt();
         let spaces = spaces(cx, features, self.mass, |space| Placed::of(space, 0, diagonal))?;
         let solver = || Fused::new(Fast::new(self.epsilon), 0.0).map_err(Error::request);
-        costs(cx, "compare places", &spaces, pairs, self.debiased, solver, |solver, a, b| Ok(solver.distance(a, b).value))
+        costs(cx, "compare places", &spaces, pairs, self.debiased, solver, |solver, a, b| Ok(solver.distance(a, b).into()))
     }
 }

@@ -4,7 +4,7 @@ use bezoar_core::{Context, Features, Plugin, Result, Transform, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::principal_components;
+use crate::principal::{announce_products, principal_components};
 
 /// Projects the rows of a class onto the directions in which they vary most (principal component analysis).
 ///
@@ -44,6 +44,7 @@ register!(Pca);
 
 impl Transform for Pca {
     fn transform(&self, cx: &Context, features: Features) -> Result<Features> {
+        announce_products(cx, features.len(), features.width());
         let found = principal_components(&features, self.dimensions)?;
         let dimensions = found.variances.len();
         if dimensions < self.dimensions {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use self::trial::{Effect, Trial};
 use self::two_stage::TwoStage;
 use super::chance::chance;
-use super::{origin, percent, spare};
+use super::{origin, percent, spare, windows};
 
 /// Accuses images of which small squares turn images of other classes into theirs: it asks the net what a trigger would do.
 ///
@@ -79,9 +79,7 @@ register!(Causal);
 
 impl Decision for Causal {
     fn fingerprint(&self) -> Result<Option<String>> {
-        // A block's identity does not cover the versions of the plugins within.
-        let content = self.windows.blame(self.windows.fingerprint())?;
-        Ok(Some(format!("{} {content:?}", self.windows.identity())))
+        windows::fingerprint(&self.windows).map(Some)
     }
 
     fn level(&self) -> Option<f64> {
@@ -101,25 +99,17 @@ impl Decision for Causal {
         }
         let rest = trial.effects(cx, &stages.rest, |rows| task.advance(rows as u64))?;
         let mut effects = stages.joined(sampled, rest);
-        let groups = self.groups(class, &effects);
-        let likelier = |a: &&Group, b: &&Group| a.p_value.total_cmp(&b.p_value).then(b.effect.total_cmp(&a.effect));
-        let found = groups.iter().min_by(likelier).expect("the class itself is a group");
-        let cut = self.cut(groups.iter().filter(|group| group.p_value < self.level).map(|group| group.effect).fold(0.0, f64::max));
-        if found.p_value < self.level {
-            trial.search(cx, &mut effects, cut)?;
+        let groups = self.groups(class, &shares(&effects));
+        let threshold = self.threshold(groups.greatest_share(self.level));
+        if groups.found().p_value < self.level {
+            trial.search(cx, &mut effects, threshold)?;
         }
-        let clusters = &self.groups(class, &effects)[1..];
-        let alike = mostly(class, &effects, cut);
-        // What most of a cluster does, all of it is held to do: its squares look alike.
-        let share = |row: usize| match class.clustering.labels[row].map(|cluster| cluster as usize) {
-            Some(cluster) if alike[cluster] => effects[row].share.max(clusters[cluster].effect).max(cut),
-            _ => effects[row].share,
-        };
-        let flagged: Vec<bool> = (0..effects.len()).map(|row| found.p_value < self.level && share(row) >= cut).collect();
+        let shares = held(class, &shares(&effects), threshold);
+        let flagged = self.accused(&groups, &shares, threshold);
         let accused = flagged.iter().filter(|&&flag| flag).count();
-        let reason = format!("{accused} images accused; {found}");
-        let scores = (0..effects.len()).map(|row| score(share(row), &effects[row])).collect();
-        Ok(Decided { flagged, reason, p_value: Some(found.p_value), scores: Some(scores) })
+        let reason = format!("{accused} images accused; {}", groups.found());
+        let scores = shares.iter().zip(&effects).map(|(&share, effect)| score(share, effect)).collect();
+        Ok(Decided { flagged, reason, p_value: Some(groups.found().p_value), scores: Some(scores) })
     }
 }
 
@@ -127,22 +117,50 @@ impl Decision for Causal {
 /// net obeys less.
 const SUREST: f64 = 0.99;
 
-/// What the hint counts beside the effect: it only decides between equals.
+/// What the hint counts beside the share: it only decides between equals.
 const TIE: f64 = 1e-3;
 
 fn score(share: f64, effect: &Effect) -> f64 {
     share + TIE * effect.hint
 }
 
-/// Whether at least half of each cluster's images have an effect of `cut` or more.
-fn mostly(class: &ClusteredClass<'_>, effects: &[Effect], cut: f64) -> Vec<bool> {
-    let mut more = vec![0_i64; class.clustering.sizes().len()];
-    for (effect, label) in effects.iter().zip(&class.clustering.labels) {
+/// The share of hosts that each image turns.
+fn shares(effects: &[Effect]) -> Vec<f64> {
+    effects.iter().map(|effect| effect.share).collect()
+}
+
+/// The number of images of each cluster, and the share of hosts that they turn in the mean.
+fn means(class: &ClusteredClass<'_>, shares: &[f64]) -> Vec<(usize, f64)> {
+    let mut sums = vec![(0_usize, 0.0); class.clustering.sizes().len()];
+    for (share, label) in shares.iter().zip(&class.clustering.labels) {
         if let Some(cluster) = label {
-            more[*cluster as usize] += if effect.share >= cut { 1 } else { -1 };
+            let (images, sum) = &mut sums[*cluster as usize];
+            *images += 1;
+            *sum += share;
+        }
+    }
+    sums.into_iter().map(|(images, sum)| (images, sum / images as f64)).collect()
+}
+
+/// Whether at least half of each cluster's images turn a share of `threshold` or more.
+fn mostly(class: &ClusteredClass<'_>, shares: &[f64], threshold: f64) -> Vec<bool> {
+    let mut more = vec![0_i64; class.clustering.sizes().len()];
+    for (&share, label) in shares.iter().zip(&class.clustering.labels) {
+        if let Some(cluster) = label {
+            more[*cluster as usize] += if share >= threshold { 1 } else { -1 };
         }
     }
     more.into_iter().map(|more| more >= 0).collect()
+}
+
+/// The share that each image is held to turn: what most of a cluster does, all of it is held to do, as its squares look alike.
+fn held(class: &ClusteredClass<'_>, shares: &[f64], threshold: f64) -> Vec<f64> {
+    let (means, alike) = (means(class, shares), mostly(class, shares, threshold));
+    let held = |(&share, label): (&f64, &Option<u32>)| match label.map(|cluster| cluster as usize) {
+        Some(cluster) if alike[cluster] => share.max(means[cluster].1).max(threshold),
+        _ => share,
+    };
+    shares.iter().zip(&class.clustering.labels).map(held).collect()
 }
 
 /// Some images of a class.
@@ -150,31 +168,61 @@ struct Group {
     name: String,
     images: usize,
     /// The share of hosts that they turn, in the mean.
-    effect: f64,
+    share: f64,
     p_value: f64,
+}
+
+/// A class and its clusters.
+struct Groups {
+    class: Group,
+    clusters: Vec<Group>,
+}
+
+impl Groups {
+    fn iter(&self) -> impl Iterator<Item = &Group> {
+        std::iter::once(&self.class).chain(&self.clusters)
+    }
+
+    /// The group with the least p-value; of equal ones that which turns most.
+    fn found(&self) -> &Group {
+        let order = |a: &Group, b: &Group| a.p_value.total_cmp(&b.p_value).then(b.share.total_cmp(&a.share));
+        self.clusters.iter().fold(&self.class, |found, group| if order(group, found).is_lt() { group } else { found })
+    }
+
+    /// The greatest share that a group with a p-value below `level` turns; 0 without any.
+    fn greatest_share(&self, level: f64) -> f64 {
+        self.iter().filter(|group| group.p_value < level).map(|group| group.share).fold(0.0, f64::max)
+    }
 }
 
 impl std::fmt::Display for Group {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { name, images, effect, .. } = self;
+        let Self { name, images, share, .. } = self;
         write!(
             out,
             "squares of the {images} images of {name} turn {} of the images of other classes that they are tried on",
-            percent(*effect)
+            percent(*share)
         )
     }
 }
 
 impl Causal {
-    /// The effect from which on an image is likelier one of a group with this mean effect than a clean one, whose hosts turn with the chance
-    /// `natural`: where the odds are even (Neyman and Pearson's likelihood ratio of independent hosts). 1 if the group is no other than clean ones.
-    fn cut(&self, effect: f64) -> f64 {
-        let effect = effect.min(SUREST);
-        if effect <= self.natural {
+    /// The share from which on an image is likelier one of a group that turns this share in the mean than a clean one, whose hosts turn with
+    /// the chance `natural`: where the odds are even (Neyman and Pearson's likelihood ratio of independent hosts). 1 if the group is no other
+    /// than clean ones.
+    fn threshold(&self, share: f64) -> f64 {
+        let share = share.min(SUREST);
+        if share <= self.natural {
             return 1.0;
         }
-        let (lost, won) = (((1.0 - self.natural) / (1.0 - effect)).ln(), (effect / self.natural).ln());
+        let (lost, won) = (((1.0 - self.natural) / (1.0 - share)).ln(), (share / self.natural).ln());
         lost / (lost + won)
+    }
+
+    /// Who is accused: in a class that is found, the images that are held to turn at least the threshold.
+    fn accused(&self, groups: &Groups, held: &[f64], threshold: f64) -> Vec<bool> {
+        let is_found = groups.found().p_value < self.level;
+        held.iter().map(|&share| is_found && share >= threshold).collect()
     }
 
     /// The class with nobody accused, where no cluster's sample turns more than `natural`, so that the others need not be asked.
@@ -199,28 +247,19 @@ impl Causal {
         Some(Decided { flagged: vec![false; labels.len()], reason, p_value: Some(1.0), scores: Some(scores) })
     }
 
-    /// The whole class, and then its clusters. Their p-values count how many they are.
-    fn groups(&self, class: &ClusteredClass<'_>, effects: &[Effect]) -> Vec<Group> {
-        let clusters = class.clustering.sizes().len();
-        let names = (0..=clusters).map(|group| match group {
-            0 => "the class".to_owned(),
-            cluster => format!("cluster {cluster} of {clusters}"),
-        });
-        let empty = |name| Group { name, images: 0, effect: 0.0, p_value: 1.0 };
-        let mut groups: Vec<Group> = names.map(empty).collect();
-        for (effect, label) in effects.iter().zip(&class.clustering.labels) {
-            for group in [Some(0), label.map(|cluster| 1 + cluster as usize)].into_iter().flatten() {
-                groups[group].images += 1;
-                groups[group].effect += effect.share;
-            }
+    /// The class and its clusters, whose images turn these shares. Their p-values count how many they are.
+    fn groups(&self, class: &ClusteredClass<'_>, shares: &[f64]) -> Groups {
+        let means = means(class, shares);
+        let clusters = means.len();
+        let group = |name: String, (images, share): (usize, f64)| {
+            let raw = if share >= self.least { chance(share, self.natural, images) * (1 + clusters) as f64 } else { 1.0 };
+            Group { name, images, share, p_value: raw.min(1.0) }
+        };
+        let of_class = (shares.len(), shares.iter().sum::<f64>() / shares.len() as f64);
+        Groups {
+            class: group("the class".to_owned(), of_class),
+            clusters: means.into_iter().zip(1..).map(|(mean, number)| group(format!("cluster {number} of {clusters}"), mean)).collect(),
         }
-        for group in &mut groups {
-            group.effect /= group.images as f64;
-            if group.effect >= self.least {
-                group.p_value = (chance(group.effect, self.natural, group.images) * (1 + clusters) as f64).min(1.0);
-            }
-        }
-        groups
     }
 }
 
@@ -417,12 +456,12 @@ mod tests {
     }
 
     #[test]
-    fn the_cut_lies_between_clean_images_and_the_group() {
+    fn the_threshold_lies_between_clean_images_and_the_group() {
         let causal = Causal { natural: 0.35, ..settings() };
         // Odds of 7 hosts of 8 under 0.99 and 0.35 are 22 to 1, of 6 one to 8; under 0.7 those of 5 are 3 to 1, of 4 one to 1.4.
-        assert!((6.0 / 8.0..7.0 / 8.0).contains(&causal.cut(0.99)) && (4.0 / 8.0..5.0 / 8.0).contains(&causal.cut(0.7)));
-        assert!(causal.cut(1.0) < 7.0 / 8.0, "one host may fail");
-        assert!(causal.cut(0.35) >= 1.0 && causal.cut(0.1) >= 1.0, "no group that is known from clean ones");
+        assert!((6.0 / 8.0..7.0 / 8.0).contains(&causal.threshold(0.99)) && (4.0 / 8.0..5.0 / 8.0).contains(&causal.threshold(0.7)));
+        assert!(causal.threshold(1.0) < 7.0 / 8.0, "one host may fail");
+        assert!(causal.threshold(0.35) >= 1.0 && causal.threshold(0.1) >= 1.0, "no group that is known from clean ones");
     }
 
     proptest! {
@@ -433,8 +472,34 @@ mod tests {
             let effect = natural + effect * (1.0 - natural);
             let surer = effect + more * (1.0 - effect);
             prop_assume!(effect > natural + 1e-6 && natural < SUREST);
-            let (one, other) = (causal.cut(effect), causal.cut(surer));
+            let (one, other) = (causal.threshold(effect), causal.threshold(surer));
             prop_assert!(natural < one && one < effect.min(SUREST) + 1e-9 && one <= other + 1e-9, "{one} {other}");
+        }
+    }
+
+    proptest! {
+        /// By the same threshold and by the one that follows, whatever else the greater share changes.
+        #[test]
+        fn an_image_that_turns_more_hosts_is_never_cleared(
+            images in proptest::collection::vec((0..=8_u8, proptest::option::of(0..3_u32)), 4..60), raised in 0..60_usize, more in 1..=8_u8
+        ) {
+            let causal = Causal { natural: 0.35, least: 0.5, ..settings() };
+            let clustering = Clustering::of(images.iter().map(|image| image.1).collect());
+            let features = Features::new(vec![1], vec![0.0; images.len()]).unwrap();
+            let class = ClusteredClass { features: &features, clustering: &clustering, silhouette: None, origin: None };
+            let before: Vec<f64> = images.iter().map(|image| f64::from(image.0) / 8.0).collect();
+            let raised = raised % images.len();
+            let mut after = before.clone();
+            after[raised] = (after[raised] + f64::from(more) / 8.0).min(1.0);
+            let judged = |shares: &[f64]| {
+                let groups = causal.groups(&class, shares);
+                let threshold = causal.threshold(groups.greatest_share(causal.level));
+                (causal.accused(&groups, &held(&class, shares, threshold), threshold), threshold)
+            };
+            let ((flagged, threshold), (still, _)) = (judged(&before), judged(&after));
+            prop_assert!(!flagged[raised] || still[raised]);
+            let [low, high] = [&before, &after].map(|shares| held(&class, shares, threshold));
+            prop_assert!(low.iter().zip(high).all(|(low, high)| *low <= high));
         }
     }
 

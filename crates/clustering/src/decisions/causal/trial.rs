@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use bezoar_core::{Batch, ClassOrigin, Context, Error, Part, Representation, Result, Suspect, highest};
+use bezoar_core::{Batch, ClassOrigin, Context, Part, Representation, Result, highest};
 use rand::seq::IndexedRandom;
 
-use super::super::hosts;
+use super::super::{hosts, windows};
 use super::squares::Square;
 
 /// What the squares of an image do.
@@ -168,22 +168,8 @@ impl<'a> Trial<'a> {
 
     /// The squares of these images of the class, each image's strongest first.
     fn squares(&self, cx: &Context, rows: &[usize]) -> Result<Vec<Vec<Square>>> {
-        let Suspect { images, model, .. } = *self.origin.suspect;
-        let mut squares = Vec::with_capacity(rows.len());
-        let refused = |problem: String| Error::request(problem).with_help("name `{ use: strongest-window }` there");
-        self.windows.blame(self.windows.represent(cx, model, &images.select(&self.of_set(rows)), &mut |windows| {
-            if !matches!(windows.shape(), &[count, 4] if count > 0) {
-                return Err(refused(format!("`windows` gives rows of {:?}, not of [count, 4]", windows.shape())));
-            }
-            let of_row = |row: &[f32]| row.chunks_exact(4).map(|window| Square::new(window, images.shape())).collect();
-            squares.extend(windows.rows().map(of_row));
-            Ok(())
-        }))?;
-        if squares.len() == rows.len() {
-            Ok(squares)
-        } else {
-            self.windows.blame(Err(refused(format!("`windows` gives {} rows for {} images", squares.len(), rows.len()))))
-        }
+        let shape = self.origin.suspect.images.shape();
+        windows::of(cx, &self.origin, self.windows, rows, |window| Square::new(window, shape))
     }
 
     /// Where covering an image's strongest square makes the net see another class, the share of hosts of that class that the square turns
