@@ -10,12 +10,13 @@ use crate::detection::in_percent;
 ///
 /// A class is accused if one of its images is flagged. `class-detection-rate` is the accused share of the attacked classes,
 /// `class-false-alarms` the number of accused classes that are clean, and `false-alarm` is 1 if there is any, so that its mean over runs is the
-/// rate of false alarms by data set. Of a detector with p-values, `clean-p-at-5%` and so on are the shares of clean classes whose p-values
-/// are at most that: a calibrated test keeps them below it. They need an attack, if only `none`, and so a truth.
+/// rate of false alarms by data set. Of a detector with p-values, which hold over all classes together, `any-clean-p-at-5%` and so on are 1 if
+/// any clean class has one of at most that: over the runs of a calibrated test, the mean stays at or below it. They need an attack, if only
+/// `none`, and so a truth.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ClassDetection {
-    /// Levels at which p-values are counted.
+    /// Levels to which p-values are held.
     #[schemars(inner(range(min = 0.0, max = 1.0)))]
     pub p_at: Vec<f64>,
 }
@@ -65,8 +66,8 @@ impl ClassDetection {
             ("false-alarm".to_owned(), Some(f64::from(u8::from(wrong > 0)))),
         ];
         if !p_values.is_empty() {
-            let share = |level: f64| p_values.iter().filter(|p_value| **p_value <= level).count() as f64 / p_values.len() as f64;
-            figures.extend(self.p_at.iter().map(|&level| (format!("clean-p-at-{}", in_percent(level)), Some(share(level)))));
+            let any = |level: f64| f64::from(u8::from(p_values.iter().any(|p_value| *p_value <= level)));
+            figures.extend(self.p_at.iter().map(|&level| (format!("any-clean-p-at-{}", in_percent(level)), Some(any(level)))));
         }
         let named = |(metric, value)| Measurement { metric, detector: Some(detection.detector.clone()), scope: Scope::All, value };
         figures.into_iter().map(named).collect()

@@ -20,6 +20,11 @@ pub fn success_missed(measurements: &[Measurement]) -> Option<f64> {
     (of_net(ATTACK_SUCCESS)? < needed).then_some(needed)
 }
 
+/// Whether the attack is known to have worked: its success was measured and is not below what it needed. Not so without an attack.
+pub fn attack_worked(measurements: &[Measurement]) -> bool {
+    figure(measurements, ATTACK_SUCCESS, None, &Scope::All).is_some() && success_missed(measurements).is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,6 +39,14 @@ mod tests {
         assert_eq!(success_missed(&run(Some(0.4), Some(0.5))), Some(0.5));
         for works in [run(Some(0.5), Some(0.5)), run(None, Some(0.5)), run(Some(0.1), None), Vec::new()] {
             assert_eq!(success_missed(&works), None, "{works:?}");
+        }
+    }
+
+    #[test]
+    fn an_attack_works_only_where_its_success_is_known() {
+        assert!(attack_worked(&run(Some(0.5), Some(0.5))) && attack_worked(&run(Some(0.1), None)));
+        for not in [run(Some(0.4), Some(0.5)), run(None, Some(0.5)), Vec::new()] {
+            assert!(!attack_worked(&not), "{not:?}");
         }
     }
 }

@@ -7,7 +7,7 @@
 //! - [`TriggerLocalisation`] (`localisation`): whether the heatmaps of a detector mark the trigger.
 //! - [`Remediation`] (`remediation`): what is left of the backdoor once the accused images are gone.
 //! - [`Localisation`]: how well heatmaps find a trigger whose place is known.
-//! - [`figure`], [`success_missed`]: one figure out of a run's measurements, and whether its attack failed.
+//! - [`figure`], [`success_missed`], [`attack_worked`]: one figure out of a run's measurements, and whether its attack failed or worked.
 //! - [`repeats`]: means over runs with intervals, detectors compared over the same runs.
 //!
 //! A figure that is undefined, such as a true positive rate without poison, is none: never 0, 1 or NaN. Not here: tables, and anything that a detector could learn from.
@@ -27,7 +27,7 @@ pub use attack_success::AttackSuccess;
 pub use class_detection::ClassDetection;
 pub use confusion::Confusion;
 pub use detection::DetectionQuality;
-pub use figures::{ATTACK_SUCCESS, ATTACK_SUCCESS_NEEDED, figure, success_missed};
+pub use figures::{ATTACK_SUCCESS, ATTACK_SUCCESS_NEEDED, attack_worked, figure, success_missed};
 pub use localisation::Localisation;
 pub use ranking::{average_precision, precision_at, roc_auc, roc_curve, true_positive_rate_at};
 pub use remediation::Remediation;

@@ -1,7 +1,9 @@
 //! Small charts as SVG, in a page or as files of their own.
 
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
+use bezoar_core::{Error, Result};
 use maud::{Markup, PreEscaped, html};
 
 use crate::format::number;
@@ -13,9 +15,66 @@ const RIGHT: f64 = 14.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 44.0;
 
-/// What the page's stylesheet says of charts, for a file without a page.
+/// The folder of files beside a page.
+const FOLDER: &str = "figures";
+
+/// Height of a line of keys.
+const KEY: f64 = 16.0;
+
+/// What the page's stylesheet says of charts and maps, for a file without a page.
 const STYLE: &str = "text{font:11px sans-serif;fill:#575c63}.axis{stroke:#575c63;fill:none}.guide{stroke:#c4c6c4;fill:none}\
-    .area{fill:#8a9099;opacity:.45}.line{stroke:#1f4f8f;fill:none;stroke-width:2}.line.poison{stroke:#b3470a}.area.poison{fill:#b3470a;opacity:.3}";
+    .area{fill:#8a9099;opacity:.45}.line{stroke:#1f4f8f;fill:none;stroke-width:2}.line.poison{stroke:#b3470a}.area.poison{fill:#b3470a;opacity:.3}\
+    .spot{stroke:#fff;stroke-width:1.5;paint-order:stroke}.spot.flagged{stroke:#1b1d20;stroke-width:3}.sample .spot{fill:#575c63}";
+
+/// The colours of clusters and series. Many programs that draw SVG know no variables, by which the page names them.
+const COLOURS: [(&str, &str); 10] = [
+    ("cluster-0", "#7d8792"),
+    ("cluster-1", "#d55e00"),
+    ("cluster-2", "#0072b2"),
+    ("cluster-3", "#009e73"),
+    ("cluster-4", "#cc79a7"),
+    ("cluster-5", "#e69f00"),
+    ("cluster-6", "#56b4e9"),
+    ("cluster-7", "#b8a800"),
+    ("cluster-more", "#4d4d4d"),
+    ("cluster-none", "#c3c7cb"),
+];
+
+/// A chart of a page that is a file as well.
+pub(crate) struct Drawing {
+    /// The file's name without its ending.
+    pub(crate) name: String,
+    pub(crate) chart: Markup,
+    pub(crate) caption: Markup,
+}
+
+impl Drawing {
+    /// As it stands in the page.
+    pub(crate) fn figure(&self) -> Markup {
+        html! { figure { (self.chart) figcaption { (self.caption) } } }
+    }
+}
+
+/// What a colour or a shape stands for.
+pub(crate) struct Key {
+    /// An example of it, 16 wide and high.
+    pub(crate) sample: Markup,
+    pub(crate) text: String,
+}
+
+/// The height that keys take.
+pub(crate) fn height(keys: &[Key]) -> f64 {
+    KEY * keys.len() as f64
+}
+
+/// Keys below each other from a place on.
+pub(crate) fn legend(keys: &[Key], left: f64, top: f64) -> Markup {
+    html! {
+        @for (line, key) in keys.iter().enumerate() {
+            g transform={ "translate(" (left) " " (top + KEY * line as f64) ")" } { (key.sample) text x="22" y="12" { (key.text) } }
+        }
+    }
+}
 
 /// One axis of a chart.
 pub(crate) struct Axis<'a> {
@@ -49,12 +108,12 @@ impl Chart<'_> {
         path
     }
 
-    /// The chart around what `body` draws; `label` says what it shows.
-    pub(crate) fn draw(&self, label: &str, body: &Markup) -> Markup {
+    /// The chart around what `body` draws, with `keys` below; `label` says what it shows.
+    pub(crate) fn draw(&self, label: &str, body: &Markup, keys: &[Key]) -> Markup {
         let [width, height] = SIZE;
         let (right, bottom) = (width - RIGHT, height - BOTTOM);
         html! {
-            svg.chart viewBox={ "0 0 " (width) " " (height) } role="img" aria-label=(label) {
+            svg.chart viewBox={ "0 0 " (width) " " (height + self::height(keys)) } role="img" aria-label=(label) {
                 title { (label) }
                 (body)
                 path.axis d={ "M" (LEFT) " " (TOP) "V" (bottom) "H" (right) } {}
@@ -66,6 +125,7 @@ impl Chart<'_> {
                 }
                 text x=(f64::midpoint(LEFT, right)) y=(height - 6.0) text-anchor="middle" { (self.x.name) }
                 text transform={ "translate(12 " (f64::midpoint(TOP, bottom)) ") rotate(-90)" } text-anchor="middle" { (self.y.name) }
+                (legend(keys, LEFT, height))
             }
         }
     }
@@ -79,11 +139,28 @@ impl Chart<'_> {
     }
 }
 
-/// A chart as a file: with its own style, and on white.
-pub(crate) fn file(chart: &Markup) -> String {
-    let style = html! { style { (PreEscaped(STYLE)) } rect width="100%" height="100%" fill="#fff" {} };
-    let parts = chart.0.replacen("<title>", &format!("{}<title>", style.0), 1);
+/// A drawing as a file: with its own style, and on white.
+fn file(drawing: &Markup) -> String {
+    let colour = |(class, colour)| format!(".line.series.{class}{{stroke:{colour}}}.spot.{class}{{fill:{colour}}}");
+    let style = COLOURS.map(colour).concat() + STYLE;
+    let own = html! { style { (PreEscaped(style)) } rect width="100%" height="100%" fill="#fff" {} };
+    // The first tag is the drawing's; no attribute holds a `>`.
+    let parts = drawing.0.replacen('>', &format!(">{}", own.0), 1);
     parts.replacen("<svg ", "<svg xmlns=\"http://www.w3.org/2000/svg\" ", 1)
+}
+
+/// Writes drawings by name into the folder of figures beside a page, and says where they are.
+///
+/// # Errors
+/// When a file cannot be written.
+pub(crate) fn write<'a>(drawings: impl IntoIterator<Item = (&'a str, &'a Markup)>, folder: &Path) -> Result<Vec<PathBuf>> {
+    let folder = folder.join(FOLDER);
+    let mut files = Vec::new();
+    for (name, drawing) in drawings {
+        std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
+        files.push(crate::file::write(&folder, &format!("{name}.svg"), file(drawing).as_bytes())?);
+    }
+    Ok(files)
 }
 
 /// Round numbers between `from` and `to`, two to six, with no more decimals than they need.
@@ -126,9 +203,16 @@ mod tests {
     #[test]
     fn a_file_has_one_style_and_closes_what_it_opens() {
         let axis = || Axis { name: "a < b", from: 0.0, to: 1.0, ticks: vec![(0.5, "half".into())] };
-        let file = file(&Chart { x: axis(), y: axis() }.draw("what", &html! {}));
+        let keys = [Key { sample: html! { path.line d="M0 8H16" {} }, text: "c > d".into() }];
+        let file = file(&Chart { x: axis(), y: axis() }.draw("what > that", &html! {}, &keys));
         assert_eq!(file.matches("<style>").count(), 1);
         assert_eq!(file.matches("</").count(), file.matches('<').count() / 2);
-        assert!(file.contains("a &lt; b"));
+        assert!(file.contains("a &lt; b") && file.contains("c &gt; d") && file.contains("viewBox=\"0 0 360 266\""));
+    }
+
+    #[test]
+    fn files_have_the_colours_of_the_page() {
+        let page = include_str!("page.css");
+        assert!(COLOURS.iter().all(|(class, colour)| page.contains(&format!("--{class}: {colour};"))));
     }
 }

@@ -4,7 +4,7 @@
 //!   and is whole without its script.
 //! - [`Parquet`]: `scores.parquet`, what each detector says of each training image. [`List`]: `images.csv`, what to do with each. [`Arrays`]:
 //!   what the detectors looked at. [`Virelay`]: all of it for the viewer ViRelAy.
-//! - [`table`]: the figures for a terminal; [`study_table`] and [`study_page`]: those of a study; [`compare()`]: several runs.
+//! - [`table`]: the figures for a terminal; [`study_table`] and [`write_study_page`]: those of a study; [`compare()`]: several runs.
 //! - [`gallery`]: what attacks do to images, as a picture.
 //!
 //! These are plugins of the kind `report`; all write a file aside and rename it, so that a stopped run leaves
@@ -13,6 +13,7 @@
 //! Not here: the figures themselves (`bezoar-evaluation`), and `metrics.json`, `resolved.yaml` and `timings.json`, which
 //! `bezoar-engine` always writes.
 
+mod block;
 mod chart;
 mod colormap;
 mod compare;
@@ -34,6 +35,7 @@ mod scores;
 mod study;
 mod table;
 mod tally;
+mod told;
 mod virelay;
 
 pub use compare::compare;
@@ -41,6 +43,6 @@ pub use features::{Arrays, Format};
 pub use html::Html;
 pub use list::List;
 pub use scores::Parquet;
-pub use study::{study_page, study_table, write_study_page};
+pub use study::{study_table, write_study_page};
 pub use table::table;
 pub use virelay::Virelay;

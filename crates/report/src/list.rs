@@ -14,8 +14,8 @@ const FILE: &str = "images.csv";
 /// - `id`, `path`, `given_label`: the image, and the class that it is given as;
 /// - `action`: `remove` what a detector flags; `review` as many of the images that follow by score in the same class; `keep` the others;
 /// - `is_label_issue`: whether a detector flags it;
-/// - `label_quality`: from 0 (bad) to 1 (good), the share of its class that is at least as suspicious, by the detector that suspects it most; empty
-///   where no detector scanned its class.
+/// - `label_quality`: from 0 (bad) to 1 (good): half the share of its class that is more suspicious, and half of 1 on top if the detector does
+///   not flag it, so that all flagged images come before all others. The least over the detectors; empty where none scanned its class.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct List {}
@@ -83,7 +83,8 @@ fn encode(outcome: &Outcome) -> Result<Vec<u8>> {
     writer.into_inner().map_err(|error| Error::data(FILE, error))
 }
 
-/// What a detector would do with the images of a class that have scores, and the quality of their labels. Equal scores are equal in quality.
+/// What a detector would do with the images of a class that have scores, and the quality of their labels: below a half for the flagged ones, a half
+/// or more for the others. Equal scores with equal flags are equal in quality.
 fn judge(verdict: &Verdict, rows: &[usize]) -> Vec<(usize, Action, f64)> {
     let mut scored: Vec<(f64, usize)> = rows.iter().filter_map(|&row| Some((verdict.scores[row]?, row))).collect();
     scored.sort_by(|(a, first), (b, second)| b.total_cmp(a).then(first.cmp(second)));
@@ -91,7 +92,7 @@ fn judge(verdict: &Verdict, rows: &[usize]) -> Vec<(usize, Action, f64)> {
     let mut judged = Vec::with_capacity(scored.len());
     let mut ahead = 0;
     for equal in scored.chunk_by(|(a, _), (b, _)| a <= b) {
-        let quality = ahead as f64 / scored.len() as f64;
+        let half = ahead as f64 / (2 * scored.len()) as f64;
         for &(_, row) in equal {
             let action = if verdict.flagged[row] {
                 Action::Remove
@@ -101,7 +102,7 @@ fn judge(verdict: &Verdict, rows: &[usize]) -> Vec<(usize, Action, f64)> {
             } else {
                 Action::Keep
             };
-            judged.push((row, action, quality));
+            judged.push((row, action, if verdict.flagged[row] { half } else { 0.5 + half }));
         }
         ahead += equal.len();
     }
@@ -120,8 +121,8 @@ mod tests {
         judged.sort_by_key(|one| one.0);
         let actions: Vec<&str> = judged.iter().map(|one| one.1.name()).collect();
         assert_eq!(actions, ["remove", "keep", "review", "remove", "review", "keep"]);
-        let sixths: Vec<f64> = judged.iter().map(|one| (one.2 * 6.0).round()).collect();
-        assert!(sixths.iter().zip([0.0, 4.0, 2.0, 2.0, 1.0, 5.0]).all(|(a, b)| (a - b).abs() < 1e-9), "{sixths:?}");
+        let twelfths: Vec<f64> = judged.iter().map(|one| one.2 * 12.0).collect();
+        assert!(twelfths.iter().zip([0.0, 10.0, 8.0, 2.0, 7.0, 11.0]).all(|(a, b)| (a - b).abs() < 1e-9), "{twelfths:?}");
         let unscanned = Verdict { scores: vec![None; 6], ..verdict };
         assert!(judge(&unscanned, &[0, 1, 2]).is_empty());
     }

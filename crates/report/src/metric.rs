@@ -107,27 +107,39 @@ const KNOWN: &[Metric<'static>] = &[
     metric("class-false-alarms", "Classes accused", Unit::Count, Better::Lower, "Clean classes of which an image is flagged."),
     metric("false-alarm", "False alarm", Unit::Percent, Better::Lower, "Whether a clean class is accused; over runs, how often."),
     metric(
-        "clean-p-at-1%",
-        "p ≤ 1%",
+        "any-clean-p-at-1%",
+        "Any p ≤ 1%",
         Unit::Percent,
         Better::Lower,
-        "Clean classes whose p-value is at most 1 %: more than that and the test is not calibrated.",
+        "Whether any clean class has a p-value, which holds over all classes, of at most 1 %; over runs, how often. More than 1 % and the test is not calibrated.",
     ),
-    metric("clean-p-at-5%", "p ≤ 5%", Unit::Percent, Better::Lower, "Clean classes whose p-value is at most 5 %."),
-    metric("clean-p-at-10%", "p ≤ 10%", Unit::Percent, Better::Lower, "Clean classes whose p-value is at most 10 %."),
+    metric(
+        "any-clean-p-at-5%",
+        "Any p ≤ 5%",
+        Unit::Percent,
+        Better::Lower,
+        "Whether any clean class has a p-value of at most 5 %; over runs, how often.",
+    ),
+    metric(
+        "any-clean-p-at-10%",
+        "Any p ≤ 10%",
+        Unit::Percent,
+        Better::Lower,
+        "Whether any clean class has a p-value of at most 10 %; over runs, how often.",
+    ),
     metric("mask-mass", "On trigger", Unit::Percent, Better::Higher, "The share of positive relevance that lies on the trigger."),
     metric("mask-rank", "Trigger rank", Unit::Percent, Better::Higher, "The trigger’s share of as many of the most relevant pixels."),
     metric("mask-hit", "Trigger hit", Unit::Percent, Better::Higher, "Images whose most relevant pixel lies on the trigger."),
     metric(
         "accuracy-after-perfect",
-        "… without the poison",
+        "Accuracy, perfect",
         Unit::Percent,
         Better::Higher,
         "Clean accuracy of a net trained without exactly the poison.",
     ),
     metric(
         "attack-success-after-perfect",
-        "… success without it",
+        "Success, perfect",
         Unit::Percent,
         Better::Lower,
         "Attack success on a net trained without exactly the poison.",
@@ -142,14 +154,14 @@ const KNOWN: &[Metric<'static>] = &[
     ),
     metric(
         "accuracy-after-random",
-        "… random",
+        "Accuracy, random",
         Unit::Percent,
         Better::Neither,
         "Clean accuracy of a net trained without as many images, drawn at random.",
     ),
     metric(
         "attack-success-after-random",
-        "… random",
+        "Success, random",
         Unit::Percent,
         Better::Neither,
         "Attack success on a net trained without as many images, drawn at random.",
@@ -174,12 +186,12 @@ pub(crate) fn lookup(name: &str) -> Metric<'_> {
     KNOWN.iter().find(|metric| metric.name == name).copied().unwrap_or(unknown)
 }
 
-/// The metrics that `measurements` hold: those that we know in their order, then the others as they come.
-pub(crate) fn columns<'a>(measurements: impl IntoIterator<Item = &'a Measurement>) -> Vec<Metric<'a>> {
+/// The metrics of these names, each once: those that we know in their order, then the others as they come.
+pub(crate) fn columns<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<Metric<'a>> {
     let mut columns: Vec<Metric<'a>> = Vec::new();
-    for measurement in measurements {
-        if !columns.iter().any(|column| column.name == measurement.metric) {
-            columns.push(lookup(&measurement.metric));
+    for name in names {
+        if !columns.iter().any(|column| column.name == name) {
+            columns.push(lookup(name));
         }
     }
     columns.sort_by_key(|column| KNOWN.iter().position(|known| known.name == column.name).unwrap_or(KNOWN.len()));
@@ -206,6 +218,11 @@ pub(crate) fn success_by_class(measurements: &[Measurement]) -> Vec<(&str, f64)>
 }
 
 impl Metric<'_> {
+    /// How its mean over runs is shown: that of whole numbers need not be whole.
+    pub(crate) fn averaged(self) -> Self {
+        Self { unit: if self.unit == Unit::Count { Unit::Number } else { self.unit }, ..self }
+    }
+
     /// A value as it stands in a column.
     pub(crate) fn show(self, value: Option<f64>) -> String {
         match (value.filter(|value| value.is_finite()), self.unit) {
@@ -246,9 +263,22 @@ mod tests {
 
     #[test]
     fn columns_come_in_one_order_and_strangers_last() {
-        let named = |metric: &str| Measurement { metric: metric.into(), detector: None, scope: Scope::All, value: None };
-        let measurements = ["depth", "auroc", "tpr", "auroc"].map(named);
-        let names: Vec<_> = columns(&measurements).iter().map(|column| column.name).collect();
+        let names: Vec<_> = columns(["depth", "auroc", "tpr", "auroc"]).iter().map(|column| column.name).collect();
         assert_eq!(names, ["tpr", "auroc", "depth"]);
+    }
+
+    #[test]
+    fn no_two_columns_have_one_heading() {
+        let mut headings: Vec<_> = KNOWN.iter().map(|metric| metric.heading).collect();
+        headings.sort_unstable();
+        headings.dedup();
+        assert_eq!(headings.len(), KNOWN.len());
+    }
+
+    #[test]
+    fn a_mean_of_counts_need_not_be_whole() {
+        let alarms = lookup("class-false-alarms");
+        assert_eq!((alarms.show(Some(2.0)), alarms.averaged().show(Some(1.0 / 3.0))), ("2".to_owned(), "0.3333".to_owned()));
+        assert_eq!(alarms.averaged().best(&[Some(0.25), Some(0.0)]), [false, true]);
     }
 }

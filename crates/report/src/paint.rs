@@ -7,9 +7,9 @@ pub(crate) fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 
-/// Names come from files: nothing in them may steer the terminal.
+/// Names come from files: nothing in them may steer the terminal, or break out of a table's cell.
 pub(crate) fn printable(name: &str) -> String {
-    name.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+    bezoar_core::printable(&name.replace(['\n', '\t'], "\u{fffd}"))
 }
 
 /// Escape sequences, if wanted.

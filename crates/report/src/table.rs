@@ -1,9 +1,10 @@
 use bezoar_core::{Measurement, Scope};
-use bezoar_evaluation::{ATTACK_SUCCESS, success_missed};
+use bezoar_evaluation::{ATTACK_SUCCESS, figure, success_missed};
 use unicode_width::UnicodeWidthStr;
 
+use crate::block::block;
 use crate::format::percent;
-use crate::grid::{Row, rows};
+use crate::grid::{Cell, Row, rows};
 use crate::metric::{Metric, Unit, lookup, net, success_by_class};
 use crate::paint::{Paint, pad, printable};
 
@@ -12,6 +13,14 @@ const WITH_TRUTH: &[&str] = &["acc", "tpr", "tnr", "fpr", "f1", "auroc", "auprc"
 
 /// The columns where there is none.
 const WITHOUT_TRUTH: &[&str] = &["scanned", "flagged", "flagged-share"];
+
+/// What is said of classes, as far as it was measured.
+const OF_CLASSES: &[&str] = &["class-detection-rate", "class-false-alarms"];
+
+/// What a net is worth that was trained without some images, as far as it was measured. Filters have endings of their own.
+const AFTER: &[&str] = &["attack-success-after", "accuracy-after"];
+const RANDOM: &str = "-random";
+const PERFECT: &str = "-perfect";
 
 /// The lines of a detector, as far as they were measured.
 const SCOPES: [(Scope, &str); 2] = [(Scope::Attacked, "attacked class"), (Scope::All, "whole set")];
@@ -25,13 +34,20 @@ const NET_WIDTH: usize = 17;
 /// The figures of a run for a terminal of `width` columns.
 ///
 /// First accuracy and attack success of the net, with the classes on which it is least and greatest, then for each detector a line for the
-/// attacked classes and one for the whole set, marked where the attack failed; where nothing was measured against a truth, only what was flagged. Rates are in percent; `–` stands where a figure is undefined. With `color`, the best of several detectors is bold and
-/// green. Where a detector's name and its figures do not fit beside each other, the name gets a line of its own.
+/// attacked classes and one for the whole set, marked where the attack failed; where nothing was measured against a truth, only what was flagged.
+/// If they were measured, there follow the classes that each detector accuses, and what became of success and accuracy without what it flags, beside
+/// as many images at random and exactly the poison. Rates are in percent; `–` stands where a figure is undefined. With `color`, the best of several
+/// detectors is bold and green. Where a detector's name and its figures do not fit beside each other, the name gets a line of its own.
 pub fn table(measurements: &[Measurement], color: bool, width: usize) -> String {
     let paint = Paint { color };
-    let detectors = detector_lines(measurements, &paint, width);
-    let gap = (!detectors.is_empty()).then(String::new);
-    net_lines(measurements, &paint).into_iter().chain(gap).chain(detectors).fold(String::new(), |text, line| text + &line + "\n")
+    let parts = [
+        net_lines(measurements, &paint),
+        detector_lines(measurements, &paint, width),
+        class_lines(measurements, &paint),
+        remediation_lines(measurements, &paint),
+    ];
+    let parts: Vec<String> = parts.into_iter().filter(|lines| !lines.is_empty()).map(|lines| lines.join("\n") + "\n").collect();
+    parts.join("\n")
 }
 
 /// The figures of the net, a line each. Of the attack success by class, only the extremes.
@@ -41,7 +57,7 @@ fn net_lines(measurements: &[Measurement], paint: &Paint) -> Vec<String> {
         let sign = if metric.unit == Unit::Percent && value.is_some() { " %" } else { "" };
         format!("{}  {}{sign}", pad(metric.heading, NET_WIDTH), paint.bold(&format!("{:>6}", metric.show(value))))
     };
-    let mut lines: Vec<String> = net(measurements).map(line).collect();
+    let mut lines: Vec<String> = net(measurements).filter(|(metric, _)| !metric.name.ends_with(PERFECT)).map(line).collect();
     let least = classes.iter().min_by(|a, b| a.1.total_cmp(&b.1));
     let greatest = classes.iter().rev().max_by(|a, b| a.1.total_cmp(&b.1));
     if let (Some(least), Some(greatest), true) = (least, greatest, classes.len() > 1) {
@@ -56,10 +72,47 @@ fn net_lines(measurements: &[Measurement], paint: &Paint) -> Vec<String> {
     lines
 }
 
+/// Those of some metrics that were measured of a detector.
+fn measured(measurements: &[Measurement], names: &[&'static str]) -> Vec<Metric<'static>> {
+    let is_measured = |name: &&&str| measurements.iter().any(|m| m.metric == **name && m.detector.is_some());
+    names.iter().filter(is_measured).map(|name| lookup(name)).collect()
+}
+
+/// Which classes each detector accuses.
+fn class_lines(measurements: &[Measurement], paint: &Paint) -> Vec<String> {
+    let columns = measured(measurements, OF_CLASSES);
+    if columns.is_empty() {
+        return Vec::new();
+    }
+    let headings: Vec<&str> = columns.iter().map(|column| column.heading).collect();
+    let rows: Vec<_> =
+        rows(measurements, &Scope::All, &columns).into_iter().map(|Row { detector, cells }| (printable(detector), cells)).collect();
+    block("Detector", &headings, &rows, paint)
+}
+
+/// What became of the backdoor without what each detector flags, without as many images at random, and without exactly the poison.
+fn remediation_lines(measurements: &[Measurement], paint: &Paint) -> Vec<String> {
+    let columns = measured(measurements, AFTER);
+    if columns.is_empty() {
+        return Vec::new();
+    }
+    let filtered = |filter: &str, detector: Option<&str>| -> Vec<Cell> {
+        let value = |column: &Metric<'_>| figure(measurements, &format!("{}{filter}", column.name), detector, &Scope::All);
+        columns.iter().map(|column| Cell { text: column.show(value(column)), best: false }).collect()
+    };
+    let mut lines = Vec::new();
+    for Row { detector, cells } in rows(measurements, &Scope::All, &columns) {
+        lines.push((printable(detector), cells));
+        lines.push(("  as many at random".to_owned(), filtered(RANDOM, Some(detector))));
+    }
+    lines.push(("exactly the poison".to_owned(), filtered(PERFECT, None)));
+    let headings: Vec<&str> = columns.iter().map(|column| column.heading).collect();
+    block("Trained without", &headings, &lines, paint)
+}
+
 fn detector_lines(measurements: &[Measurement], paint: &Paint, width: usize) -> Vec<String> {
-    let measured = |name: &&str| measurements.iter().any(|m| m.metric == **name && m.detector.is_some());
-    let names = if WITH_TRUTH.iter().any(measured) { WITH_TRUTH } else { WITHOUT_TRUTH };
-    let columns: Vec<Metric<'_>> = names.iter().filter(|name| measured(name)).map(|name| lookup(name)).collect();
+    let columns = Some(measured(measurements, WITH_TRUTH)).filter(|columns| !columns.is_empty());
+    let columns = columns.unwrap_or_else(|| measured(measurements, WITHOUT_TRUTH));
     let blocks = by_detector(measurements, &columns);
     if blocks.is_empty() {
         return Vec::new();

@@ -9,7 +9,7 @@ mod summary;
 pub use costs::StageSummary;
 pub use paired::{Paired, holm, wilcoxon};
 pub use ranks::{Ranks, average_ranks};
-pub use study::{Cell, Comparison, Figure, Group, Ranking, Results, SEED};
+pub use study::{Cell, Comparison, Figure, Group, Ranking, Results, SEED, Told};
 pub use summary::Summary;
 
 use rand::{Rng, RngExt};

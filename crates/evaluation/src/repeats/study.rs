@@ -1,9 +1,9 @@
-use bezoar_core::{Context, Measurement, Scope};
+use bezoar_core::{Context, Input, Measurement, Origin, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Paired, Ranks, Summary, average_ranks, holm};
-use crate::{figure, success_missed};
+use crate::{attack_worked, figure, success_missed};
 
 /// The axis whose cells are repeats of each other.
 pub const SEED: &str = "seed";
@@ -37,10 +37,24 @@ pub struct Results {
     pub cells: Vec<Cell>,
     /// Cells that differ in the seed alone, together.
     pub groups: Vec<Group>,
-    /// Each two detectors over the cells in which the attack worked.
+    /// Each two detectors over the cells whose attack is known to have worked; clean controls are none of them.
     pub comparisons: Vec<Comparison>,
     /// All detectors over these cells.
     pub rankings: Vec<Ranking>,
+    /// What detectors were told beyond data and model, each input of each detector once.
+    pub told: Vec<Told>,
+}
+
+/// An input of a detector, in any of a study's runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Told {
+    /// The detector.
+    pub detector: String,
+    /// What it was told, such as `suspects`.
+    pub input: String,
+    /// Who said it.
+    pub origin: Origin,
 }
 
 /// The runs of one setting.
@@ -51,6 +65,8 @@ pub struct Group {
     pub settings: Vec<String>,
     /// The finished runs, as positions in the list of cells.
     pub cells: Vec<usize>,
+    /// How many of them have an attack that stayed below the success which it needed. Figures hold these runs too.
+    pub failed: usize,
     /// What was measured over the whole set and over the attacked classes.
     pub figures: Vec<Figure>,
 }
@@ -106,8 +122,7 @@ impl Results {
     /// cell changes no interval but those that it belongs to.
     pub fn of(cx: &Context, name: &str, axes: &[String], cells: Vec<(Cell, Option<Vec<Measurement>>)>) -> Self {
         let (cells, measured): (Vec<Cell>, Vec<Option<Vec<Measurement>>>) = cells.into_iter().unzip();
-        let working: Vec<&[Measurement]> =
-            measured.iter().flatten().map(Vec::as_slice).filter(|run| success_missed(run).is_none()).collect();
+        let working: Vec<&[Measurement]> = measured.iter().flatten().map(Vec::as_slice).filter(|run| attack_worked(run)).collect();
         Self {
             version: 1,
             name: name.to_owned(),
@@ -115,7 +130,18 @@ impl Results {
             groups: groups(cx, axes, &cells, &measured),
             comparisons: COMPARED.iter().flat_map(|(metric, scope)| comparisons(cx, metric, scope, &working)).collect(),
             rankings: COMPARED.iter().filter_map(|(metric, scope)| ranking(metric, scope, &working)).collect(),
+            told: Vec::new(),
             cells,
+        }
+    }
+
+    /// Notes what a detector was told in a run.
+    pub fn tell(&mut self, detector: &str, inputs: &[Input]) {
+        for Input { name, origin, .. } in inputs {
+            let told = Told { detector: detector.to_owned(), input: name.clone(), origin: *origin };
+            if !self.told.contains(&told) {
+                self.told.push(told);
+            }
         }
     }
 }
@@ -156,7 +182,11 @@ fn groups(cx: &Context, axes: &[String], cells: &[Cell], measured: &[Option<Vec<
         }
         figures
     };
-    groups.into_iter().map(|(settings, cells)| Group { figures: figures(&settings, &cells), settings, cells }).collect()
+    let failed = |runs: &[usize]| runs.iter().filter(|&&at| measured[at].as_ref().is_some_and(|run| success_missed(run).is_some())).count();
+    groups
+        .into_iter()
+        .map(|(settings, cells)| Group { failed: failed(&cells), figures: figures(&settings, &cells), settings, cells })
+        .collect()
 }
 
 /// The detectors of which a figure is measured, in the order of the runs.
@@ -209,6 +239,10 @@ mod tests {
         Measurement { metric: metric.to_owned(), detector: Some(detector.to_owned()), scope, value }
     }
 
+    fn of_net(metric: &str, value: f64) -> Measurement {
+        Measurement { metric: metric.to_owned(), detector: None, scope: Scope::All, value: Some(value) }
+    }
+
     /// Two shares with three seeds each, one of which did not finish.
     fn results(first: f64) -> Results {
         let cell = |share: &str, seed: usize, auroc: Option<f64>| {
@@ -216,6 +250,7 @@ mod tests {
             let cell = Cell { settings: vec![share.to_owned(), seed.to_string()], run: format!("s-{share}-{seed}"), problem };
             let measured = auroc.map(|auroc| {
                 vec![
+                    of_net("attack-success", 0.9),
                     of_detector("auroc", "a", Scope::Attacked, Some(auroc)),
                     of_detector("auroc", "b", Scope::Attacked, Some(0.5)),
                     of_detector("auroc", "a", Scope::Class("stop".to_owned()), Some(0.0)),
@@ -244,7 +279,7 @@ mod tests {
         assert_eq!((of_a(tenth).runs, of_a(fifth).runs), (2, 3));
         assert!((of_a(tenth).mean - 0.8).abs() < 1e-12 && (of_a(fifth).mean - 2.0 / 3.0).abs() < 1e-12);
         let names: Vec<_> = fifth.figures.iter().map(|figure| figure.metric.as_str()).collect();
-        assert_eq!(names, ["auroc", "auroc"], "neither classes nor what is never defined");
+        assert_eq!(names, ["attack-success", "auroc", "auroc"], "neither classes nor what is never defined");
     }
 
     #[test]
@@ -257,9 +292,44 @@ mod tests {
     }
 
     #[test]
+    fn clean_controls_and_failed_attacks_compare_no_detectors() {
+        let cell = |success: Option<f64>, a: f64| {
+            let cell = Cell { settings: vec![success.is_some().to_string()], run: format!("{success:?}"), problem: None };
+            let mut measured: Vec<Measurement> = success.map(|success| of_net("attack-success", success)).into_iter().collect();
+            measured.extend([
+                of_net("attack-success-needed", 0.5),
+                of_detector("f1", "a", Scope::All, Some(a)),
+                of_detector("f1", "b", Scope::All, Some(0.25)),
+            ]);
+            (cell, Some(measured))
+        };
+        let results = Results::of(
+            &Context::quiet(0),
+            "test",
+            &["attack".to_owned()],
+            vec![cell(Some(0.9), 0.75), cell(Some(0.4), 0.0), cell(Some(0.5), 1.0), cell(None, 0.0)],
+        );
+        assert_eq!((results.comparisons[0].paired.runs, results.comparisons[0].paired.difference), (2, 0.625));
+        assert_eq!((results.rankings[0].ranks.runs, &results.rankings[0].ranks.ranks[..]), (2, &[1.0, 2.0][..]));
+        assert_eq!(results.groups.iter().map(|group| (group.cells.len(), group.failed)).collect::<Vec<_>>(), [(3, 1), (1, 0)]);
+    }
+
+    #[test]
+    fn what_a_detector_was_told_in_several_runs_is_noted_once() {
+        let mut results = results(0.7);
+        let input = |name: &str, value: &str| Input { name: name.to_owned(), value: value.to_owned(), origin: Origin::Given };
+        results.tell("a", &[input("suspects", "[1]")]);
+        results.tell("a", &[input("suspects", "[2]"), input("share", "0.1")]);
+        let told: Vec<_> = results.told.iter().map(|told| (told.detector.as_str(), told.input.as_str())).collect();
+        assert_eq!(told, [("a", "suspects"), ("a", "share")]);
+    }
+
+    #[test]
     fn a_cell_changes_no_interval_but_its_own() {
         let (before, after) = (results(0.7), results(0.2));
         assert_eq!(before.groups[1], after.groups[1]);
-        assert_ne!(before.groups[0].figures[0].summary.interval, after.groups[0].figures[0].summary.interval);
+        let of_a =
+            |results: &Results| results.groups[0].figures.iter().find(|figure| figure.detector.as_deref() == Some("a")).unwrap().summary;
+        assert_ne!(of_a(&before).interval, of_a(&after).interval);
     }
 }

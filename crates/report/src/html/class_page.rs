@@ -3,18 +3,19 @@
 use bezoar_core::{ClassVerdict, Context, Detection, Features, Outcome, Result, Role};
 use maud::{Markup, html};
 
-use super::Html;
 use super::album::Album;
 use super::clusters::Groups;
-use super::data::{Data, Map, Plot};
+use super::data::{Map, Plot};
 use super::membership::Membership;
-use super::scatter::{self, Mark, sample_mark};
+use super::scatter::{self, Mark, example, sample_mark};
 use super::selection::{Group, Kind, evenly, groups, ranked};
 use super::tiles::Tiles;
 use super::trigger;
 use super::words::class_name;
+use super::{Assets, Html};
+use crate::chart::Key;
 use crate::field::is_spatial;
-use crate::format::{count, counted, number};
+use crate::format::{count, counted, number, role_name};
 use crate::tally::Tally;
 
 /// Images of a class that its map, its clusters and its trigger are made from, at most.
@@ -30,17 +31,19 @@ pub(super) struct ClassPage<'a> {
     pub(super) tally: Tally,
     /// Bytes that its map may spend on pictures which no contact sheet shows.
     pub(super) allowance: usize,
+    /// What its map is called as a file, without the ending.
+    pub(super) file: String,
 }
 
 impl<'a> ClassPage<'a> {
-    pub(super) fn section(&self, album: &mut Album, data: &mut Data<'a>) -> Result<Markup> {
+    pub(super) fn section(&self, assets: &mut Assets<'a>) -> Result<Markup> {
         let Self { outcome, detection, .. } = *self;
         let verdict = &detection.verdict;
         let ranked = ranked(&outcome.images.rows_of(self.class), verdict);
         let groups = groups(&ranked, verdict, outcome.truth.as_ref(), self.page.samples);
         let shown: Vec<usize> = groups.iter().flat_map(|group| &group.rows).copied().collect();
         let mut tiles = Tiles::new(outcome, detection);
-        tiles.draw(self.cx, &shown, album)?;
+        tiles.draw(self.cx, &shown, &mut assets.album)?;
         let sheets = html! {
             @if !groups.is_empty() { (order()) }
             @for group in &groups { (sheet(group, &ranked, &tiles)) }
@@ -50,8 +53,8 @@ impl<'a> ClassPage<'a> {
         let (map, findings) = match detection.features.first() {
             Some((_, source)) if !rows.is_empty() => {
                 let features = source.select(&rows)?;
-                let findings = self.findings(&rows, &features, album)?;
-                (self.map(rows, features, ranked.len(), tiles, album, data)?, findings)
+                let findings = self.findings(&rows, &features, &mut assets.album)?;
+                (self.map(rows, features, ranked.len(), tiles, assets)?, findings)
             }
             _ => (html! {}, html! {}),
         };
@@ -92,28 +95,21 @@ impl<'a> ClassPage<'a> {
     }
 
     /// The map of these rows, and what the script needs to know of it.
-    fn map(
-        &self,
-        rows: Vec<usize>,
-        features: Features,
-        of: usize,
-        mut tiles: Tiles<'a>,
-        album: &mut Album,
-        data: &mut Data<'a>,
-    ) -> Result<Markup> {
+    fn map(&self, rows: Vec<usize>, features: Features, of: usize, mut tiles: Tiles<'a>, assets: &mut Assets<'a>) -> Result<Markup> {
         let Self { outcome, detection, .. } = *self;
         let verdict = &detection.verdict;
         let Some(embed) = &self.page.embed else { return Ok(html! {}) };
         let Some(places) = scatter::places(&self.cx.stage("map"), &**embed, features)? else { return Ok(html! {}) };
-        let affordable = self.allowance / (album.mean_size().unwrap_or(1) * (1 + detection.features.len())).max(1);
-        tiles.draw(self.cx, &evenly(&rows, affordable), album)?;
+        let affordable = self.allowance / (assets.album.mean_size().unwrap_or(1) * (1 + detection.features.len())).max(1);
+        tiles.draw(self.cx, &evenly(&rows, affordable), &mut assets.album)?;
 
         let role = |row: usize| outcome.truth.as_ref().map_or(Role::Clean, |truth| truth.roles[row]);
         let membership = |row: usize| Membership::of(verdict, row);
         let mark = |(&row, &place)| Mark { place, role: role(row), flagged: verdict.flagged[row], membership: membership(row) };
         let marks: Vec<Mark> = rows.iter().zip(&places).map(mark).collect();
         let label = format!("The images of {} as {} sees them", class_name(outcome, self.class), detection.detector);
-        let drawing = scatter::draw(&label, &marks);
+        let drawing = scatter::draw(&label, &marks, &[]);
+        assets.maps.push((self.file.clone(), scatter::draw(&label, &marks, &keys(outcome, &marks))));
         let legend = legend(outcome, &marks);
         let shown = rows.len();
         let plot = Plot {
@@ -128,7 +124,7 @@ impl<'a> ClassPage<'a> {
         };
         let represented = &detection.features[0].0;
         Ok(html! {
-            div.map data-plot=(data.add(outcome, plot)) {
+            div.map data-plot=(assets.data.add(outcome, plot)) {
                 figure {
                     (drawing)
                     (legend)
@@ -144,25 +140,41 @@ impl<'a> ClassPage<'a> {
     }
 }
 
-/// What the marks mean.
-fn legend(outcome: &Outcome, marks: &[Mark]) -> Markup {
+/// The colours of marks, by class of the stylesheet, and what they mean.
+fn colors(marks: &[Mark]) -> Vec<(String, String)> {
     let mut memberships: Vec<Membership> =
         marks.iter().map(|mark| mark.membership).filter(|&other| other != Membership::Unclustered).collect();
     memberships.sort_unstable();
     let mut colors: Vec<(String, String)> = memberships.into_iter().map(|membership| (membership.class(), membership.legend())).collect();
     colors.dedup();
-    let has = |role: Role| marks.iter().any(|mark| mark.role == role);
+    colors
+}
+
+/// The shapes of marks, by role and flag, and what they mean.
+fn shapes(outcome: &Outcome, marks: &[Mark]) -> Vec<(Role, bool, &'static str)> {
+    let has = |role: Role| role == Role::Clean || marks.iter().any(|mark| mark.role == role);
+    let roles = [Role::Clean, Role::Poison, Role::Cover].into_iter().filter(|&role| outcome.truth.is_some() && has(role));
+    roles.map(|role| (role, false, role_name(role))).chain([(Role::Clean, true, "flagged: outlined")]).collect()
+}
+
+/// What the marks mean, in the page.
+fn legend(outcome: &Outcome, marks: &[Mark]) -> Markup {
     html! {
         ul.legend aria-label="Marks" {
-            @for (class, name) in &colors { li { span.swatch.(class) {} (name) } }
-            @if outcome.truth.is_some() {
-                li { (sample_mark(Role::Clean, false)) "clean" }
-                @if has(Role::Poison) { li { (sample_mark(Role::Poison, false)) "poison" } }
-                @if has(Role::Cover) { li { (sample_mark(Role::Cover, false)) "cover" } }
-            }
-            li { (sample_mark(Role::Clean, true)) "flagged: outlined" }
+            @for (class, name) in colors(marks) { li { span.swatch.(class) {} (name) } }
+            @for (role, flagged, name) in shapes(outcome, marks) { li { (sample_mark(role, flagged)) (name) } }
         }
     }
+}
+
+/// What the marks mean, in a file.
+fn keys(outcome: &Outcome, marks: &[Mark]) -> Vec<Key> {
+    let colors = colors(marks).into_iter().map(|(class, text)| Key { sample: example(Role::Clean, false, &class), text });
+    let shape = |(role, flagged, text): (Role, bool, &str)| Key {
+        sample: html! { g.sample { (example(role, flagged, &Membership::Noise.class())) } },
+        text: text.to_owned(),
+    };
+    colors.chain(shapes(outcome, marks).into_iter().map(shape)).collect()
 }
 
 /// What the script fills in: the image under the pointer, and those that are selected.

@@ -1,41 +1,34 @@
 //! What the scores of each detector are worth, as curves; in the page, and as files beside it.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 
-use bezoar_core::{Detection, Error, Outcome, Result, Role};
+use bezoar_core::{Detection, Outcome, Role};
 use bezoar_evaluation::{roc_auc, roc_curve};
 use maud::{Markup, html};
 
 use super::words::targets;
-use crate::chart::{self, Axis, Chart, round_ticks};
+use crate::chart::{Axis, Chart, Drawing, round_ticks};
+use crate::file::free_name;
 use crate::format::{count, percent};
 use crate::histogram::Histogram;
-
-/// The folder beside the page.
-const FOLDER: &str = "figures";
 
 /// The curves of one detector.
 pub(super) struct Curves<'a> {
     detector: &'a str,
-    drawings: Vec<Drawing>,
-}
-
-/// One curve.
-struct Drawing {
-    /// What it is called as a file.
-    name: &'static str,
-    chart: Markup,
-    caption: Markup,
+    pub(super) drawings: Vec<Drawing>,
 }
 
 /// The curves of all detectors, over the attacked classes if there are any and else over all.
 pub(super) fn draw(outcome: &Outcome) -> Vec<Curves<'_>> {
-    let curves = |detection| {
-        let drawings = [roc(outcome, detection), histogram(outcome, detection)].into_iter().flatten().collect();
-        Curves { detector: &detection.detector, drawings }
-    };
-    outcome.detections.iter().map(curves).filter(|curves| !curves.drawings.is_empty()).collect()
+    let (mut all, mut taken) = (Vec::new(), BTreeSet::new());
+    for detection in &outcome.detections {
+        let name = free_name(&detection.detector, &mut taken);
+        let drawings: Vec<Drawing> = [roc(outcome, detection, &name), histogram(outcome, detection, &name)].into_iter().flatten().collect();
+        if !drawings.is_empty() {
+            all.push(Curves { detector: &detection.detector, drawings });
+        }
+    }
+    all
 }
 
 pub(super) fn section(outcome: &Outcome, curves: &[Curves<'_>]) -> Markup {
@@ -52,24 +45,10 @@ pub(super) fn section(outcome: &Outcome, curves: &[Curves<'_>]) -> Markup {
             }
             @for Curves { detector, drawings } in curves {
                 h3 { (detector) }
-                div.charts { @for drawing in drawings { figure { (drawing.chart) figcaption { (drawing.caption) } } } }
+                div.charts { @for drawing in drawings { (drawing.figure()) } }
             }
         }
     }
-}
-
-/// Writes each curve as a file and says which there are.
-pub(super) fn write(curves: &[Curves<'_>], folder: &Path) -> Result<Vec<PathBuf>> {
-    let (folder, mut taken, mut files) = (folder.join(FOLDER), BTreeSet::new(), Vec::new());
-    for Curves { detector, drawings } in curves {
-        std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
-        let name = crate::file::free_name(detector, &mut taken);
-        for drawing in drawings {
-            let file = format!("{name}-{}.svg", drawing.name);
-            files.push(crate::file::write(&folder, &file, chart::file(&drawing.chart).as_bytes())?);
-        }
-    }
-    Ok(files)
 }
 
 /// The scores under comparison, with the rows that they belong to.
@@ -81,7 +60,7 @@ fn scores<'a>(outcome: &'a Outcome, detection: &'a Detection) -> impl Iterator<I
 }
 
 /// Against the truth; none where there is none, or no poison in it.
-fn roc(outcome: &Outcome, detection: &Detection) -> Option<Drawing> {
+fn roc(outcome: &Outcome, detection: &Detection, name: &str) -> Option<Drawing> {
     let truth = outcome.truth.as_ref()?;
     let samples: Vec<(f64, bool)> = scores(outcome, detection)
         .filter(|&(row, _)| truth.roles[row] != Role::Cover)
@@ -97,7 +76,7 @@ fn roc(outcome: &Outcome, detection: &Detection) -> Option<Drawing> {
     let label = format!("ROC curve of {}", detection.detector);
     let area = roc_auc(&samples)?;
     let caption = html! { b { "ROC" } " of the scores, area " (percent(area)) "\u{a0}%; the diagonal is chance" };
-    Some(Drawing { name: "roc", chart: chart.draw(&label, &body), caption })
+    Some(Drawing { name: format!("{name}-roc"), chart: chart.draw(&label, &body, &[]), caption })
 }
 
 /// A curve that never goes back, without the points that lie between two others on a straight line along an axis.
@@ -115,7 +94,7 @@ fn corners(curve: &[[f64; 2]]) -> Vec<[f64; 2]> {
 }
 
 /// Clean beside poison, or without poison what is left alone beside what is flagged.
-fn histogram(outcome: &Outcome, detection: &Detection) -> Option<Drawing> {
+fn histogram(outcome: &Outcome, detection: &Detection, name: &str) -> Option<Drawing> {
     let poison = outcome.truth.as_ref().filter(|truth| !truth.targets.is_empty());
     let mut groups = [Vec::new(), Vec::new()];
     for (row, score) in scores(outcome, detection) {
@@ -148,7 +127,7 @@ fn histogram(outcome: &Outcome, detection: &Detection) -> Option<Drawing> {
         span.swatch.area {} " " (names[0]) " (" (count(groups[0].len())) "), "
         span.swatch.area.poison {} " " (names[1]) " (" (count(groups[1].len())) ")"
     };
-    Some(Drawing { name: "scores", chart: chart.draw(&label, &body), caption })
+    Some(Drawing { name: format!("{name}-scores"), chart: chart.draw(&label, &body, &[]), caption })
 }
 
 #[cfg(test)]

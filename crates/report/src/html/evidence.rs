@@ -1,33 +1,36 @@
 //! Images beside what the detector saw of them.
 
-use bezoar_core::{Context, Detection, Origin, Outcome, Result, Role};
+use std::collections::BTreeSet;
+
+use bezoar_core::{Context, Detection, Origin, Outcome, Result, Role, Verdict};
 use maud::{Markup, html};
 
-use super::Html;
-use super::album::{Album, explain};
+use super::album::explain;
 use super::class_page::ClassPage;
-use super::data::Data;
-use super::words::{anchor, flag_mark, targets, truth_mark};
+use super::words::{anchor, class_name, flag_mark, targets, truth_mark};
+use super::{Assets, Html};
 use crate::colormap::gradient;
+use crate::file::free_name;
 use crate::format::counted;
 use crate::tally::Tally;
 
 /// Bytes of pictures for the marks on maps, beside what contact sheets show anyway. In the page they take a third more.
 const ALLOWANCE: usize = 6 << 20;
 
-pub(super) fn section<'a>(page: &'a Html, cx: &'a Context, outcome: &'a Outcome, album: &mut Album, data: &mut Data<'a>) -> Result<Markup> {
+pub(super) fn section<'a>(page: &'a Html, cx: &'a Context, outcome: &'a Outcome, assets: &mut Assets<'a>) -> Result<Markup> {
     let mut evidence = Evidence { page, cx, outcome, allowance: 0 };
     let maps: usize = outcome.detections.iter().map(|detection| evidence.classes(detection).len()).sum();
     evidence.allowance = ALLOWANCE / maps.max(1);
-    let mut detectors = Vec::new();
+    let (mut detectors, mut taken) = (Vec::new(), BTreeSet::new());
     for (at, detection) in outcome.detections.iter().enumerate() {
-        detectors.push(evidence.detector(at, detection, album, data)?);
+        let name = free_name(&detection.detector, &mut taken);
+        detectors.push(evidence.detector(at, detection, &name, assets)?);
     }
     Ok(html! {
         section #evidence {
             h2 { "Evidence" }
             p.note {
-                @if outcome.truth.is_some() { "The attacked class as each detector saw it, the most suspicious images first. " }
+                @if !targets(outcome).is_empty() { "The attacked class as each detector saw it, the most suspicious images first. " }
                 @else { "The classes that each detector suspects most, the most suspicious images first. " }
                 "The order is that of the score; flags follow a rule of their own, which may judge whole clusters, so that an image may "
                 "be flagged below others that are not."
@@ -63,15 +66,17 @@ struct Evidence<'a> {
 }
 
 impl<'a> Evidence<'a> {
-    fn detector(&self, at: usize, detection: &'a Detection, album: &mut Album, data: &mut Data<'a>) -> Result<Markup> {
+    /// `name` is the detector's in the names of files.
+    fn detector(&self, at: usize, detection: &'a Detection, name: &str, assets: &mut Assets<'a>) -> Result<Markup> {
         let outcome = self.outcome;
         let shown = self.classes(detection);
         let tallies = Tally::by_class(outcome, &detection.verdict);
-        let mut pages = Vec::new();
+        let (mut pages, mut taken) = (Vec::new(), BTreeSet::new());
         for &class in &shown {
             let tally = tallies.get(class as usize).copied().unwrap_or_default();
-            let page = ClassPage { page: self.page, cx: self.cx, outcome, detection, class, tally, allowance: self.allowance };
-            pages.push(page.section(album, data)?);
+            let file = format!("{name}_{}-map", free_name(class_name(outcome, class), &mut taken));
+            let page = ClassPage { page: self.page, cx: self.cx, outcome, detection, class, tally, allowance: self.allowance, file };
+            pages.push(page.section(assets)?);
         }
         let targets = targets(outcome).len();
         Ok(html! {
@@ -98,19 +103,35 @@ impl<'a> Evidence<'a> {
         })
     }
 
-    /// The attacked classes, or without an attack all that were scanned; those with the highest statistic first, not too many.
+    /// The attacked classes, or where none was attacked all that have a score; the most suspicious first, not too many.
     fn classes(&self, detection: &Detection) -> Vec<u32> {
-        let statistic = |class: u32| detection.verdict.classes.iter().find(|verdict| verdict.class == class)?.statistic;
-        let mut classes: Vec<u32> = if let Some(truth) = &self.outcome.truth {
-            truth.targets.clone()
-        } else {
-            detection.verdict.classes.iter().map(|verdict| verdict.class).filter(|&class| statistic(class).is_some()).collect()
-        };
-        let rank = |class: u32| statistic(class).unwrap_or(f64::NEG_INFINITY);
-        classes.sort_by(|&a, &b| rank(b).total_cmp(&rank(a)).then(a.cmp(&b)));
+        let verdict = &detection.verdict;
+        let mut classes = targets(self.outcome).to_vec();
+        if classes.is_empty() {
+            let samples = self.outcome.images.samples();
+            let examined: BTreeSet<u32> =
+                samples.iter().zip(&verdict.scores).filter(|(_, score)| score.is_some()).map(|(sample, _)| sample.label).collect();
+            classes.extend(examined);
+        }
+        let mut classes = by_suspicion(classes, verdict, &Tally::by_class(self.outcome, verdict));
         classes.truncate(self.page.classes);
         classes
     }
+}
+
+/// Classes with a flagged image first, then by p-value, the least first, then by statistic, the highest first; what a class lacks ranks last.
+fn by_suspicion(mut classes: Vec<u32>, verdict: &Verdict, tallies: &[Tally]) -> Vec<u32> {
+    let rank = |class: u32| {
+        let judged = verdict.classes.iter().find(|judged| judged.class == class);
+        let flagged = tallies.get(class as usize).is_some_and(|tally| tally.flagged > 0);
+        let p_value = judged.and_then(|judged| judged.p_value).unwrap_or(f64::INFINITY);
+        (flagged, p_value, judged.and_then(|judged| judged.statistic).unwrap_or(f64::NEG_INFINITY))
+    };
+    classes.sort_by(|&a, &b| {
+        let ((flagged, p, statistic), (other_flagged, other_p, other_statistic)) = (rank(a), rank(b));
+        other_flagged.cmp(&flagged).then(p.total_cmp(&other_p)).then(other_statistic.total_cmp(&statistic)).then(a.cmp(&b))
+    });
+    classes
 }
 
 fn origin(origin: Origin) -> &'static str {
@@ -118,5 +139,35 @@ fn origin(origin: Origin) -> &'static str {
         Origin::Estimated => "estimated from data and model",
         Origin::Given => "given by the pipeline",
         Origin::Oracle => "taken from the ground truth",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bezoar_core::ClassVerdict;
+
+    use super::*;
+
+    #[test]
+    fn an_accused_class_comes_first_whatever_its_statistic() {
+        let judged = |class, statistic, p_value| ClassVerdict {
+            class,
+            statistic,
+            statistic_name: "silhouette".into(),
+            p_value,
+            reason: String::new(),
+        };
+        let verdict = Verdict {
+            classes: vec![
+                judged(0, Some(0.9), None),
+                judged(1, Some(0.1), Some(0.5)),
+                judged(2, None, Some(0.01)),
+                judged(3, Some(0.2), Some(0.5)),
+                judged(4, None, None),
+            ],
+            ..Verdict::empty(0)
+        };
+        let tallies: Vec<Tally> = [0, 0, 0, 0, 1].map(|flagged| Tally { flagged, ..Tally::default() }).into();
+        assert_eq!(by_suspicion(vec![0, 1, 2, 3, 4], &verdict, &tallies), [4, 2, 3, 1, 0]);
     }
 }

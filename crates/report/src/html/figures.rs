@@ -1,6 +1,6 @@
 //! The figures of the net and of the detectors.
 
-use bezoar_core::{Measurement, Outcome, Report, Scope};
+use bezoar_core::{Outcome, Report, Scope};
 use bezoar_evaluation::success_missed;
 use maud::{Markup, html};
 
@@ -8,11 +8,11 @@ use super::words::{class_list, targets};
 use crate::format::{UNDEFINED, percent};
 use crate::grid::rows;
 use crate::metric::{Metric, Unit, columns, net, success_by_class};
+use crate::told;
 
 pub(super) fn section(report: &Report<'_>) -> Markup {
-    let of_detectors: Vec<&Measurement> =
-        report.measurements.iter().filter(|m| m.detector.is_some() && !matches!(m.scope, Scope::Class(_))).collect();
-    let columns = columns(of_detectors);
+    let of_detectors = report.measurements.iter().filter(|m| m.detector.is_some() && !matches!(m.scope, Scope::Class(_)));
+    let columns = columns(of_detectors.map(|measurement| measurement.metric.as_str()));
     html! {
         section #figures {
             h2 { "Figures" }
@@ -73,7 +73,7 @@ fn table(report: &Report<'_>, scope: &Scope, columns: &[Metric<'_>]) -> Markup {
                 tbody {
                     @for row in &rows {
                         tr {
-                            th scope="row" { (row.detector) @if success_missed(report.measurements).is_some() { " " small.warning { "attack failed" } } }
+                            th scope="row" { (detector(report.outcome, row.detector)) @if success_missed(report.measurements).is_some() { " " small.warning { "attack failed" } } }
                             @for cell in &row.cells { td { @if cell.best { strong.best title="the best of this column" { (cell.text) } } @else { (cell.text) } } }
                         }
                     }
@@ -81,6 +81,12 @@ fn table(report: &Report<'_>, scope: &Scope, columns: &[Metric<'_>]) -> Markup {
             }
         }
     }
+}
+
+/// A detector with what it was told.
+fn detector(outcome: &Outcome, name: &str) -> Markup {
+    let inputs = outcome.detections.iter().filter(|detection| detection.detector == name).flat_map(|detection| &detection.verdict.inputs);
+    told::named(name, &told::words(inputs.map(|input| (input.name.as_str(), input.origin))))
 }
 
 fn name(scope: &Scope) -> &str {

@@ -20,7 +20,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                 div { dt { "Digest of the pipeline" } dd title="SHA-256 of the resolved YAML below" { code { (hex(&Sha256::digest(report.resolved))) } } }
             }
             (conservation::section(report.balances))
-            (timings(report.stages))
+            div.scroll tabindex="0" role="region" aria-label="Time a stage" { (timings(report.stages)) }
             (skipped(&report.outcome.skipped))
             details {
                 summary { "The pipeline with all defaults" }

@@ -33,6 +33,7 @@ use album::Album;
 use curves::Curves;
 use data::Data;
 
+use crate::chart;
 use crate::embedding::default_embed;
 use crate::page::head;
 
@@ -46,7 +47,8 @@ const FILE: &str = "report.html";
 /// Pictures are in the file itself, at most 96 pixels wide and high. The page is whole without its script, which only makes it answer: point
 /// at a mark, select marks and list them, sort images, lay heatmaps over them.
 ///
-/// The curves are also files of their own: `figures/NAME-roc.svg` and `figures/NAME-scores.svg` for the detector NAME.
+/// Curves and maps are also files of their own: `figures/NAME-roc.svg`, `figures/NAME-scores.svg` and `figures/NAME_CLASS-map.svg` for the
+/// detector NAME and the class CLASS.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Html {
@@ -54,7 +56,8 @@ pub struct Html {
     #[serde(default = "default_samples")]
     #[schemars(range(min = 1, max = 1000))]
     pub samples: usize,
-    /// Classes shown for each detector: the attacked ones, or without an attack any; those with the highest statistic first.
+    /// Classes shown for each detector: the attacked ones, or without an attack any; those with a flagged image first, then by p-value and
+    /// statistic.
     #[serde(default = "default_classes")]
     #[schemars(range(min = 1, max = 100))]
     pub classes: usize,
@@ -89,22 +92,33 @@ register!(Html);
 impl Reporter for Html {
     fn write(&self, cx: &Context, report: &Report<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
         let curves = curves::draw(report.outcome);
-        let page = self.page(cx, report, &curves)?.into_string();
+        let mut assets = Assets::default();
+        let page = self.page(cx, report, &curves, &mut assets)?.into_string();
         let mut files = vec![crate::file::write(folder, FILE, page.as_bytes())?];
-        files.extend(curves::write(&curves, folder)?);
+        let of_curves = curves.iter().flat_map(|curves| &curves.drawings).map(|drawing| (drawing.name.as_str(), &drawing.chart));
+        let of_maps = assets.maps.iter().map(|(name, map)| (name.as_str(), map));
+        files.extend(chart::write(of_curves.chain(of_maps), folder)?);
         Ok(files)
     }
 }
 
+/// What sections leave for the page's head and end, and for files beside it.
+#[derive(Default)]
+struct Assets<'a> {
+    album: Album,
+    data: Data<'a>,
+    /// The map of each class by the name of its file.
+    maps: Vec<(String, Markup)>,
+}
+
 impl Html {
-    fn page(&self, cx: &Context, report: &Report<'_>, curves: &[Curves<'_>]) -> Result<Markup> {
+    fn page<'a>(&'a self, cx: &'a Context, report: &Report<'a>, curves: &[Curves<'_>], assets: &mut Assets<'a>) -> Result<Markup> {
         let outcome = report.outcome;
-        let (mut album, mut data) = (Album::default(), Data::default());
-        let evidence = evidence::section(self, cx, outcome, &mut album, &mut data)?;
+        let evidence = evidence::section(self, cx, outcome, assets)?;
         Ok(html! {
             (DOCTYPE)
             html lang="en" {
-                (head(&outcome.name, &script::policy(), &album.stylesheet()))
+                (head(&outcome.name, &script::policy(), &assets.album.stylesheet()))
                 body {
                     (words::symbols())
                     header { (verdict::section(report)) }
@@ -129,7 +143,7 @@ impl Html {
                         (making::section(report))
                     }
                     footer { p { "Bezoar " (env!("CARGO_PKG_VERSION")) } }
-                    (script::elements(&data)?)
+                    (script::elements(&assets.data)?)
                 }
             }
         })

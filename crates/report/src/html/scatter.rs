@@ -7,6 +7,7 @@ use bezoar_core::{Context, Features, Result, Role, Transform};
 use maud::{Markup, html};
 
 use super::membership::Membership;
+use crate::chart::{self, Key};
 use crate::embedding::embedded;
 
 /// Size of the drawing, and its empty margin.
@@ -38,18 +39,21 @@ fn stretch(values: &[f32], size: f32) -> Vec<f32> {
     values.iter().map(|&value| ((MARGIN + share(value) * (size - 2.0 * MARGIN)) * 10.0).round() / 10.0).collect()
 }
 
-/// All marks: alike ones are one path, and what is more telling lies on top.
-pub(super) fn draw(label: &str, marks: &[Mark]) -> Markup {
+/// All marks, with `keys` below: alike ones are one path, and what is more telling lies on top.
+pub(super) fn draw(label: &str, marks: &[Mark], keys: &[Key]) -> Markup {
     let mut paths: BTreeMap<(Role, bool, bool, Membership), String> = BTreeMap::new();
     for mark in marks {
         let is_clustered = mark.membership != Membership::Noise;
         outline(paths.entry((mark.role, mark.flagged, is_clustered, mark.membership)).or_default(), mark);
     }
+    let (bottom, margin) = (f64::from(SIZE[1]), f64::from(MARGIN));
+    let height = if keys.is_empty() { bottom } else { bottom + chart::height(keys) + margin };
     html! {
-        svg.marks-of-class viewBox={ "0 0 " (SIZE[0]) " " (SIZE[1]) } role="img" aria-label=(label) {
+        svg.marks-of-class viewBox={ "0 0 " (SIZE[0]) " " (height) } role="img" aria-label=(label) {
             @for ((_, flagged, _, membership), path) in &paths {
                 path.spot.flagged[*flagged] .(membership.class()) d=(path) {}
             }
+            (chart::legend(keys, margin, bottom))
         }
     }
 }
@@ -67,9 +71,14 @@ fn outline(path: &mut String, mark: &Mark) {
 
 /// One mark in a legend.
 pub(super) fn sample_mark(role: Role, flagged: bool) -> Markup {
+    html! { svg.sample viewBox="0 0 16 16" aria-hidden="true" { (example(role, flagged, &Membership::Noise.class())) } }
+}
+
+/// A mark in the middle of a square of 16, with the colour of a class of the stylesheet.
+pub(super) fn example(role: Role, flagged: bool, class: &str) -> Markup {
     let mut path = String::new();
     outline(&mut path, &Mark { place: [8.0, 8.0], role, flagged, membership: Membership::Noise });
-    html! { svg.sample viewBox="0 0 16 16" aria-hidden="true" { path.spot.flagged[flagged].(Membership::Noise.class()) d=(path) {} } }
+    html! { path.spot.flagged[flagged].(class) d=(path) {} }
 }
 
 #[cfg(test)]
@@ -86,7 +95,7 @@ mod tests {
     fn alike_marks_are_one_path() {
         let mark = |role, flagged| Mark { place: [1.0, 2.0], role, flagged, membership: Membership::Noise };
         let marks = [mark(Role::Clean, false), mark(Role::Clean, false), mark(Role::Poison, true), mark(Role::Clean, true)];
-        let drawing = draw("what", &marks).into_string();
+        let drawing = draw("what", &marks, &[]).into_string();
         assert_eq!(drawing.matches("<path").count(), 3);
         assert_eq!(drawing.matches("flagged").count(), 2);
     }

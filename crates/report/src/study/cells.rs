@@ -1,8 +1,12 @@
-use bezoar_evaluation::repeats::Results;
+use std::path::Path;
+
+use bezoar_evaluation::repeats::{Cell, Results};
 use maud::{Markup, html};
 
-/// Every run, with a link to its report, which lies beside the study's folder.
-pub(super) fn section(results: &Results) -> Markup {
+use super::FILE;
+
+/// Every run; those that have a report beside the study's folder link to it.
+pub(super) fn section(results: &Results, folder: &Path) -> Markup {
     html! {
         section #cells {
             h2 { "Cells" }
@@ -13,17 +17,21 @@ pub(super) fn section(results: &Results) -> Markup {
                         @for cell in &results.cells {
                             tr {
                                 @for value in &cell.settings { th scope="row" { (value) } }
-                                td {
-                                    @match &cell.problem {
-                                        Some(problem) => { span.warning { "failed: " (problem) } }
-                                        None => { a href={ "../" (cell.run) "/report.html" } { (cell.run) } }
-                                    }
-                                }
+                                td { (run(cell, folder)) }
                             }
                         }
                     }
                 }
             }
         }
+    }
+}
+
+fn run(Cell { run, problem, .. }: &Cell, folder: &Path) -> Markup {
+    let page = format!("../{run}/{FILE}");
+    html! {
+        @if let Some(problem) = problem { span.warning { "failed: " (problem) } }
+        @else if folder.join(&page).is_file() { a href=(page) { (run) } }
+        @else { (run) }
     }
 }

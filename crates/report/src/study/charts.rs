@@ -3,23 +3,27 @@ use bezoar_evaluation::repeats::{Group, Results};
 use maud::{Markup, html};
 
 use super::{axes, detectors, figure};
-use crate::chart::{Axis, Chart};
+use crate::chart::{Axis, Chart, Drawing, Key};
 use crate::metric::lookup;
+use crate::told;
 
 /// What is drawn over each axis.
 const DRAWN: [&str; 2] = ["auroc", "tpr"];
 
-pub(super) fn section(results: &Results) -> Markup {
-    let drawn: Vec<(usize, Vec<f64>)> = axes(results).into_iter().filter_map(|axis| Some((axis, numbers(results, axis)?))).collect();
+/// Each of [`DRAWN`] over each axis of several numbers.
+pub(super) fn drawings(results: &Results) -> Vec<Drawing> {
+    let axes = axes(results).into_iter().filter_map(|axis| Some((axis, numbers(results, axis)?)));
+    axes.flat_map(|(axis, values)| DRAWN.map(|metric| chart(results, axis, &values, metric))).collect()
+}
+
+pub(super) fn section(drawings: &[Drawing]) -> Markup {
     html! {
         section #axes {
             h2 { "Over each axis" }
-            @if drawn.is_empty() { p.note { "No axis of this study has several numbers." } }
+            @if drawings.is_empty() { p.note { "No axis of this study has several numbers." } }
             @else {
-                p.note { "Means over all settings with the same value, in percent of the attacked classes. " (legend(&detectors(&results.groups))) }
-                div.charts {
-                    @for (axis, values) in &drawn { @for metric in DRAWN { (chart(results, *axis, values, metric)) } }
-                }
+                p.note { "Means over all settings with the same value, in percent of the attacked classes." }
+                div.charts { @for drawing in drawings { (drawing.figure()) } }
             }
         }
     }
@@ -36,18 +40,12 @@ fn numbers(results: &Results, axis: usize) -> Option<Vec<f64>> {
     (values.len() > 1).then_some(values)
 }
 
-fn legend(detectors: &[&str]) -> Markup {
-    html! {
-        @for (at, detector) in detectors.iter().enumerate() { span class={ "swatch cluster-" (colour(at)) } {} " " (detector) " " }
-    }
-}
-
 /// The number of a detector's colour among those that the stylesheet has for clusters; the first of these is for what does not stand out.
 fn colour(detector: usize) -> usize {
     1 + detector % 7
 }
 
-fn chart(results: &Results, axis: usize, values: &[f64], metric: &str) -> Markup {
+fn chart(results: &Results, axis: usize, values: &[f64], metric: &str) -> Drawing {
     let name = &results.axes[axis];
     let detectors = detectors(&results.groups);
     let (from, to) = (values[0], values[values.len() - 1]);
@@ -60,13 +58,17 @@ fn chart(results: &Results, axis: usize, values: &[f64], metric: &str) -> Markup
             ticks: [0.0, 0.5, 1.0].map(|rate| (rate, format!("{:.0}", 100.0 * rate))).to_vec(),
         },
     };
+    let line = |at: usize, path: &str| html! { path class={ "line series cluster-" (colour(at)) } d=(path) { title { (detectors[at]) } } };
     let body = html! {
-        @for (at, detector) in detectors.iter().enumerate() {
-            path class={ "line series cluster-" (colour(at)) } d=(chart.line(&points(results, axis, values, metric, detector))) { title { (detector) } }
-        }
+        @for (at, detector) in detectors.iter().enumerate() { (line(at, &chart.line(&points(results, axis, values, metric, detector)))) }
     };
+    let keys: Vec<Key> = detectors
+        .iter()
+        .enumerate()
+        .map(|(at, detector)| Key { sample: line(at, "M0 8H16"), text: told::beside(detector, &told::in_study(results, detector)) })
+        .collect();
     let label = format!("{} over {name}", lookup(metric).heading);
-    html! { figure { (chart.draw(&label, &body)) figcaption { b { (label) } } } }
+    Drawing { name: format!("{metric} over {name}"), chart: chart.draw(&label, &body, &keys), caption: html! { b { (label) } } }
 }
 
 /// The mean of a detector's figure at each value of an axis that has one.

@@ -1,24 +1,26 @@
 use bezoar_evaluation::repeats::{Ranking, Results};
 use maud::{Markup, html};
 
+use crate::chart::Drawing;
 use crate::format::{counted, number};
 use crate::metric::lookup;
+use crate::told;
 
 /// Differences below this p-value are marked.
-const LEVEL: f64 = 0.05;
+pub(super) const LEVEL: f64 = 0.05;
 
-pub(super) fn section(results: &Results) -> Markup {
+pub(super) fn section(results: &Results, ranks: &[Drawing]) -> Markup {
     html! {
         section #comparisons {
             h2 { "Detectors compared" }
-            @if results.comparisons.is_empty() { p.note { "There are no two detectors to compare." } }
+            @if results.comparisons.is_empty() { p.note { "There are no two detectors to compare over runs in which the attack worked." } }
             @else {
                 p.note {
                     "Over the runs in which the attack worked. The difference is the first detector’s figure less the second’s, in points, with its 95\u{a0}% \
                      bootstrap interval; p is that of Wilcoxon’s signed-rank test, corrected for all pairs (Holm)."
                 }
                 div.scroll tabindex="0" role="region" aria-label="Pairs of detectors" { (pairs(results)) }
-                div.charts { @for ranking in &results.rankings { (ranks(ranking)) } }
+                div.charts { @for drawing in ranks { (drawing.figure()) } }
             }
         }
     }
@@ -32,8 +34,8 @@ fn pairs(results: &Results) -> Markup {
                 @for one in &results.comparisons {
                     tr {
                         th scope="row" { (lookup(&one.metric).heading) }
-                        th scope="row" { (one.first) }
-                        th scope="row" { (one.second) }
+                        th scope="row" { (told::named(&one.first, &told::in_study(results, &one.first))) }
+                        th scope="row" { (told::named(&one.second, &told::in_study(results, &one.second))) }
                         td { (one.paired.runs) }
                         td {
                             (points(one.paired.difference))
@@ -48,7 +50,7 @@ fn pairs(results: &Results) -> Markup {
 }
 
 /// A difference of rates in points.
-fn points(difference: f64) -> String {
+pub(super) fn points(difference: f64) -> String {
     format!("{:+.2}", 100.0 * difference)
 }
 
@@ -57,43 +59,54 @@ const MARGIN: f64 = 24.0;
 const LINE: f64 = 18.0;
 const TOP: f64 = 44.0;
 
+/// The detectors of a ranking, the best first.
+pub(super) fn order(Ranking { ranks, .. }: &Ranking) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..ranks.ranks.len()).collect();
+    order.sort_by(|&a, &b| ranks.ranks[a].total_cmp(&ranks.ranks[b]));
+    order
+}
+
+/// All rankings, each as [`ranks`] draws it.
+pub(super) fn drawings(results: &Results) -> Vec<Drawing> {
+    results.rankings.iter().map(ranks).collect()
+}
+
 /// A critical-difference diagram (Demšar 2006, figure 1): mean ranks along a line, and bars over detectors that do not differ.
-fn ranks(Ranking { metric, detectors, ranks, .. }: &Ranking) -> Markup {
+fn ranks(ranking: &Ranking) -> Drawing {
+    let Ranking { metric, detectors, ranks, .. } = ranking;
     let most = detectors.len() as f64;
     let place = |rank: f64| MARGIN + (rank - 1.0) / (most - 1.0).max(1.0) * (WIDTH - 2.0 * MARGIN);
-    let mut order: Vec<usize> = (0..detectors.len()).collect();
-    order.sort_by(|&a, &b| ranks.ranks[a].total_cmp(&ranks.ranks[b]));
+    let order = order(ranking);
     let sorted: Vec<f64> = order.iter().map(|&at| ranks.ranks[at]).collect();
     let bars = ranks.critical_difference.map(|critical| alike(&sorted, critical)).unwrap_or_default();
     let height = TOP + bars.len() as f64 * 6.0 + LINE * most + 8.0;
     let label = format!("Mean ranks by {}", lookup(metric).heading);
-    html! {
-        figure {
-            svg.chart viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(label) {
-                title { (label) }
-                path.axis d={ "M" (MARGIN) " 24H" (WIDTH - MARGIN) } {}
-                @for rank in 1..=detectors.len() {
-                    path.axis d={ "M" (format!("{:.1}", place(rank as f64))) " 20V28" } {}
-                    text x=(format!("{:.1}", place(rank as f64))) y="14" text-anchor="middle" { (rank) }
-                }
-                @for (at, (first, last)) in bars.iter().enumerate() {
-                    path.line d={ "M" (format!("{:.1}", place(sorted[*first]) - 3.0)) " " (TOP - 10.0 + 6.0 * at as f64) "H" (format!("{:.1}", place(sorted[*last]) + 3.0)) } {}
-                }
-                @for (line, &at) in order.iter().enumerate() {
-                    @let (x, y) = (place(ranks.ranks[at]), TOP + bars.len() as f64 * 6.0 + LINE * (line as f64 + 0.5));
-                    @let left = x > WIDTH / 2.0;
-                    path.guide d={ "M" (format!("{x:.1}")) " 24V" (format!("{y:.1}")) } {}
-                    text x=(format!("{:.1}", if left { x - 4.0 } else { x + 4.0 })) y=(format!("{y:.1}")) text-anchor=(if left { "end" } else { "start" }) {
-                        (detectors[at]) " " (format!("{:.2}", ranks.ranks[at]))
-                    }
-                }
+    let chart = html! {
+        svg.chart viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(label) {
+            title { (label) }
+            path.axis d={ "M" (MARGIN) " 24H" (WIDTH - MARGIN) } {}
+            @for rank in 1..=detectors.len() {
+                path.axis d={ "M" (format!("{:.1}", place(rank as f64))) " 20V28" } {}
+                text x=(format!("{:.1}", place(rank as f64))) y="14" text-anchor="middle" { (rank) }
             }
-            figcaption {
-                b { (label) } " over " (counted(ranks.runs, "run"))
-                @if let Some(critical) = ranks.critical_difference { "; below " (format!("{critical:.2}")) ", joined by a bar, they do not differ (Nemenyi, 5\u{a0}%)" }
+            @for (at, (first, last)) in bars.iter().enumerate() {
+                path.line d={ "M" (format!("{:.1}", place(sorted[*first]) - 3.0)) " " (TOP - 10.0 + 6.0 * at as f64) "H" (format!("{:.1}", place(sorted[*last]) + 3.0)) } {}
+            }
+            @for (line, &at) in order.iter().enumerate() {
+                @let (x, y) = (place(ranks.ranks[at]), TOP + bars.len() as f64 * 6.0 + LINE * (line as f64 + 0.5));
+                @let left = x > WIDTH / 2.0;
+                path.guide d={ "M" (format!("{x:.1}")) " 24V" (format!("{y:.1}")) } {}
+                text x=(format!("{:.1}", if left { x - 4.0 } else { x + 4.0 })) y=(format!("{y:.1}")) text-anchor=(if left { "end" } else { "start" }) {
+                    (detectors[at]) " " (format!("{:.2}", ranks.ranks[at]))
+                }
             }
         }
-    }
+    };
+    let caption = html! {
+        b { (label) } " over " (counted(ranks.runs, "run"))
+        @if let Some(critical) = ranks.critical_difference { "; below " (format!("{critical:.2}")) ", joined by a bar, they do not differ (Nemenyi, 5\u{a0}%)" }
+    };
+    Drawing { name: format!("ranks by {metric}"), chart, caption }
 }
 
 /// The longest runs of ascending ranks whose ends lie nearer than the critical difference.

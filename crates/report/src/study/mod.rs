@@ -1,4 +1,4 @@
-//! The figures of a study: [`study_table`] for a terminal, [`study_page`] for a browser. One file a section of the page.
+//! The figures of a study: [`study_table`] for a terminal, [`write_study_page`] for a browser. One file a section of the page.
 
 mod cells;
 mod charts;
@@ -6,15 +6,20 @@ mod comparisons;
 mod costs;
 mod tables;
 mod terminal;
+mod verdict;
 
 pub use terminal::study_table;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use bezoar_core::{Result, Scope};
+use bezoar_core::{Result, Scope, hex};
 use bezoar_evaluation::repeats::{Figure, Group, Results, SEED, StageSummary};
 use maud::{DOCTYPE, Markup, html};
+use sha2::{Digest, Sha256};
 
+use crate::chart::{self, Drawing};
+use crate::file::free_name;
 use crate::format::counted;
 use crate::page::head;
 
@@ -23,18 +28,26 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 
 const FILE: &str = "report.html";
 
-/// Writes [`study_page`] into the study's folder and says where it is.
+/// Writes the page of a study into its folder and says where it is: `report.html`, one file that opens without a network, with which detector does
+/// best, the figures with intervals, the best of each row marked, detection over each axis of numbers, detectors compared over the same cells,
+/// every cell with a link to its own report beside the folder, and what the stages cost. The charts are files as well, in `figures/`. `file` is the
+/// study as YAML.
 ///
 /// # Errors
-/// When it cannot be written.
+/// When a file cannot be written.
 pub fn write_study_page(results: &Results, costs: &[StageSummary], file: &str, folder: &Path) -> Result<PathBuf> {
-    crate::file::write(folder, FILE, study_page(results, costs, file).as_bytes())
+    let (mut charts, mut ranks) = (charts::drawings(results), comparisons::drawings(results));
+    let mut taken = BTreeSet::new();
+    for drawing in charts.iter_mut().chain(&mut ranks) {
+        drawing.name = free_name(&drawing.name, &mut taken);
+    }
+    chart::write(charts.iter().chain(&ranks).map(|drawing| (drawing.name.as_str(), &drawing.chart)), folder)?;
+    let page = page(results, costs, file, folder, &charts, &ranks);
+    crate::file::write(folder, FILE, page.into_string().as_bytes())
 }
 
-/// The page of a study, one file that opens without a network: its figures with intervals, the best of each row marked, detection over each axis
-/// of numbers, detectors compared over the same cells, every cell with a link to its own report beside it, and what the stages cost. `file` is the study as YAML.
-pub fn study_page(results: &Results, costs: &[StageSummary], file: &str) -> String {
-    let page = html! {
+fn page(results: &Results, costs: &[StageSummary], file: &str, folder: &Path, charts: &[Drawing], ranks: &[Drawing]) -> Markup {
+    html! {
         (DOCTYPE)
         html lang="en" {
             (head(&format!("{} · study", results.name), POLICY, ""))
@@ -42,7 +55,8 @@ pub fn study_page(results: &Results, costs: &[StageSummary], file: &str) -> Stri
                 header {
                     p.brand { "Bezoar study" }
                     h1 { (results.name) }
-                    p.lead { (lead(results)) }
+                    p.lead { (verdict::section(results)) }
+                    p.note { (extent(results)) }
                 }
                 nav aria-label="Sections" {
                     a href="#figures" { "Figures" }
@@ -54,23 +68,26 @@ pub fn study_page(results: &Results, costs: &[StageSummary], file: &str) -> Stri
                 }
                 main {
                     (tables::section(results))
-                    (charts::section(results))
-                    (comparisons::section(results))
-                    (cells::section(results))
+                    (charts::section(charts))
+                    (comparisons::section(results, ranks))
+                    (cells::section(results, folder))
                     @if !costs.is_empty() { (costs::section(costs)) }
                     section #making {
                         h2 { "How it was made" }
+                        dl.facts {
+                            div { dt { "Bezoar" } dd { (env!("CARGO_PKG_VERSION")) } }
+                            div { dt { "Digest of the study" } dd title="SHA-256 of the YAML below" { code { (hex(&Sha256::digest(file))) } } }
+                        }
                         details { summary { "The study" } pre tabindex="0" { code { (file) } } }
                     }
                 }
                 footer { p { "Bezoar " (env!("CARGO_PKG_VERSION")) } }
             }
         }
-    };
-    page.into_string()
+    }
 }
 
-fn lead(results: &Results) -> Markup {
+fn extent(results: &Results) -> Markup {
     let failed = results.cells.iter().filter(|cell| cell.problem.is_some()).count();
     html! {
         strong { (counted(results.cells.len(), "run")) } " of " (counted(results.groups.len(), "setting"))

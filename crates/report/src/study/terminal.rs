@@ -5,6 +5,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{axes, detectors, figure};
 use crate::metric::{Metric, lookup};
 use crate::paint::{Paint, printable};
+use crate::told;
 
 /// The columns of a detector: metric, over what, and what it is called.
 const COLUMNS: [(&str, Scope, &str); 4] = [
@@ -18,14 +19,15 @@ const COLUMNS: [(&str, Scope, &str); 4] = [
 const GAP: &str = "  ";
 
 /// The figures of a study for a terminal: a line for each detector of each group of runs, with means in percent and, behind `±`, the standard
-/// deviation of the runs. With `color`, the best detector of a group is bold and green.
+/// deviation of the runs. What a detector was told stands beside its name, and beside the number of runs in how many the attack failed. With
+/// `color`, the best detector of a group is bold and green.
 pub fn study_table(results: &Results, color: bool) -> String {
     let paint = Paint { color };
     let axes = axes(results);
     let mut lines = vec![head(results, &axes)];
     let mut best = vec![Vec::new()];
     for group in &results.groups {
-        for (line, marks) in group_lines(group, &axes) {
+        for (line, marks) in group_lines(results, group, &axes) {
             lines.push(line);
             best.push(marks);
         }
@@ -43,6 +45,11 @@ pub fn study_table(results: &Results, color: bool) -> String {
         text.push_str(cells.collect::<Vec<_>>().join(GAP).trim_end());
         text.push('\n');
     }
+    if results.groups.iter().any(|group| group.failed > 0) {
+        text.push('\n');
+        text.push_str(&paint.warning("an attack failed where its success stayed below what it needed; the means hold these runs too"));
+        text.push('\n');
+    }
     text
 }
 
@@ -53,14 +60,19 @@ fn head(results: &Results, axes: &[usize]) -> Vec<String> {
 }
 
 /// The lines of a group, a cell a column, and which cells are the best of the group.
-fn group_lines(group: &Group, axes: &[usize]) -> Vec<(Vec<String>, Vec<bool>)> {
+fn group_lines(results: &Results, group: &Group, axes: &[usize]) -> Vec<(Vec<String>, Vec<bool>)> {
     let settings: Vec<String> = axes.iter().map(|&axis| printable(&group.settings[axis])).collect();
     let detectors = detectors([group]);
     let of = |metric: &str, detector: Option<&str>, scope: &Scope| figure(group, metric, detector, scope);
     let success = show(lookup("attack-success"), of("attack-success", None, &Scope::All));
-    let shared = |detector: &str| [settings.clone(), vec![printable(detector), group.cells.len().to_string(), success.clone()]].concat();
+    let runs = match group.failed {
+        0 => group.cells.len().to_string(),
+        failed => format!("{}, attack failed in {failed}", group.cells.len()),
+    };
+    let shared = |name: String| [settings.clone(), vec![name, runs.clone(), success.clone()]].concat();
+    let name = |detector: &str| printable(&told::beside(detector, &told::in_study(results, detector)));
     if detectors.is_empty() {
-        return vec![([shared("–"), vec!["–".to_owned(); COLUMNS.len()]].concat(), Vec::new())];
+        return vec![([shared("–".to_owned()), vec!["–".to_owned(); COLUMNS.len()]].concat(), Vec::new())];
     }
     let marks: Vec<Vec<bool>> = COLUMNS
         .iter()
@@ -71,7 +83,7 @@ fn group_lines(group: &Group, axes: &[usize]) -> Vec<(Vec<String>, Vec<bool>)> {
         })
         .collect();
     let line = |(at, detector): (usize, &&str)| {
-        let mut cells = shared(detector);
+        let mut cells = shared(name(detector));
         let before = cells.len();
         cells.extend(COLUMNS.iter().map(|(metric, scope, _)| show(lookup(metric), of(metric, Some(detector), scope))));
         let best = std::iter::repeat_n(false, before).chain(marks.iter().map(|column| column[at]));

@@ -124,6 +124,11 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
+    /// Brings the mouse to a place.
+    pub(crate) fn point(&mut self, [x, y]: [f64; 2]) {
+        self.call("Input.dispatchMouseEvent", &json!({ "type": "mouseMoved", "x": x, "y": y }));
+    }
+
     /// Draws the mouse from one place to another, pressed.
     pub(crate) fn drag(&mut self, from: [f64; 2], to: [f64; 2]) {
         for (kind, [x, y]) in [("mousePressed", from), ("mouseMoved", to), ("mouseReleased", to)] {

@@ -17,9 +17,11 @@ fn the_list_has_an_action_for_each_image() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "id,path,given_label,action,is_label_issue,label_quality");
     assert_eq!(lines.len(), 1 + run.outcome.images.len());
+    let quality = |line: &str| line.rsplit(',').next().unwrap().parse::<f64>().unwrap();
     for (row, line) in lines[1..].iter().enumerate() {
         let flagged = run.outcome.detections.iter().any(|detection| detection.verdict.flagged[row]);
         assert_eq!((line.contains(",remove,True,"), flagged), (flagged, flagged), "{line}");
+        assert_eq!(quality(line) < 0.5, flagged, "{line}");
     }
     assert!(text.contains(",review,False,") && text.contains(",keep,False,"));
 }

@@ -78,17 +78,29 @@ fn hostile_text_stays_text() {
 }
 
 #[test]
-fn curves_are_files_with_safe_names() {
+fn curves_and_maps_are_files_with_safe_names() {
     let folder = tempfile::tempdir().unwrap();
     let files = Html::example().build().unwrap().write(&Context::quiet(0), &hostile::run().report(), folder.path()).unwrap();
-    assert_eq!(files.len(), 5);
+    let maps = files.iter().filter(|file| file.to_str().unwrap().ends_with("-map.svg")).count();
+    assert_eq!((files.len(), maps), (7, 2), "two curves and a map for each detector");
     for file in &files[1..] {
         assert_eq!(file.parent(), Some(folder.path().join("figures").as_path()));
         let name = file.file_stem().unwrap().to_str().unwrap();
-        assert!(name.bytes().all(|letter| letter.is_ascii_alphanumeric() || letter == b'-'), "{name}");
+        assert!(name.bytes().all(|letter| letter.is_ascii_alphanumeric() || b"-_".contains(&letter)), "{name}");
         let svg = std::fs::read_to_string(file).unwrap();
         assert!(svg.starts_with("<svg xmlns=") && !svg.contains("<script"));
+        assert_eq!(svg.matches("</").count() * 2, svg.matches('<').count(), "{name} closes what it opens");
+        assert_eq!(svg.contains(">poison</text>") && svg.contains(">flagged: outlined</text>"), name.ends_with("-map"), "{name}");
     }
+}
+
+#[test]
+fn a_clean_control_shows_what_is_most_suspect() {
+    let mut run = fixture::attacked(4, 0);
+    run.outcome.truth.as_mut().unwrap().targets.clear();
+    let page = page(Html { samples: 2, classes: 1, ..Html::example() }, &run);
+    assert!(page.contains("The classes that each detector suspects most"));
+    assert_eq!(page.matches("<section class=\"class\">").count(), 2, "a class for each detector");
 }
 
 #[test]

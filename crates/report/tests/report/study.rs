@@ -1,10 +1,12 @@
-//! The page and the table of a study.
+//! The page, the charts and the table of a study.
 
-use bezoar_core::{Context, Measurement, Scope};
+use std::path::Path;
+
+use bezoar_core::{Context, Input, Measurement, Origin, Scope};
 use bezoar_evaluation::repeats::{Cell, Results, StageSummary};
-use bezoar_report::{study_page, study_table};
+use bezoar_report::{study_table, write_study_page};
 
-/// Three shares with two seeds each; one run failed.
+/// Three shares with two seeds each; one run failed, and in another the attack.
 fn results(name: &str) -> Results {
     let of = |metric: &str, detector: Option<&str>, scope: Scope, value: f64| Measurement {
         metric: metric.to_owned(),
@@ -19,50 +21,105 @@ fn results(name: &str) -> Results {
         let measured = vec![
             of("accuracy", None, Scope::All, 0.95),
             of("attack-success", None, Scope::All, 1.0 - shift),
+            of("attack-success-needed", None, Scope::All, if at == 1 { 0.995 } else { 0.5 }),
             of("auroc", Some(name), Scope::Attacked, 0.9 + share / 10.0 - shift),
             of("auroc", Some("other"), Scope::Attacked, 0.5 + share),
             of("tpr", Some(name), Scope::Attacked, share),
             of("tpr", Some("other"), Scope::Attacked, 0.1),
             of("fpr", Some(name), Scope::All, 0.01),
+            of("accuracy-after", Some(name), Scope::All, 0.94),
+            of("depth", Some(name), Scope::All, f64::from(seed)),
         ];
         (cell, problem.is_none().then_some(measured))
     };
     let cells = [0.1, 0.2, 0.4].into_iter().enumerate().flat_map(|share| [0, 1].map(|seed| cell(share, seed)));
-    Results::of(&Context::quiet(0), name, &["attack.share".to_owned(), "seed".to_owned()], cells.collect())
+    let mut results = Results::of(&Context::quiet(0), name, &["attack.share".to_owned(), "seed".to_owned()], cells.collect());
+    results.tell("other", &[Input { name: "suspects".to_owned(), value: "[3]".to_owned(), origin: Origin::Given }]);
+    results
 }
 
 fn costs() -> Vec<StageSummary> {
     StageSummary::over([("train", 70.0, Some(120_000_000)), ("train", 90.0, Some(130_000_000))])
 }
 
+/// The page in a study's folder.
+fn page(results: &Results, costs: &[StageSummary], file: &str, folder: &Path) -> String {
+    std::fs::read_to_string(write_study_page(results, costs, file, folder).unwrap()).unwrap()
+}
+
 #[test]
-fn the_page_holds_tables_charts_comparisons_and_cells() {
-    let page = study_page(&results("hc"), &costs(), "name: hc\n");
+fn the_page_holds_verdict_tables_charts_comparisons_and_cells() {
+    let runs = tempfile::tempdir().unwrap();
+    let folder = runs.path().join("study");
+    for run in ["study", "run-00", "run-01", "run-21"] {
+        std::fs::create_dir(runs.path().join(run)).unwrap();
+        std::fs::write(runs.path().join(run).join("report.html"), "").unwrap();
+    }
+    let page = page(&results("hc"), &costs(), "name: hc\n", &folder);
     for said in [
+        "By AUROC over the attacked classes, <strong>hc</strong> does best of 2 detectors: mean rank 1.00 over 4 runs in which the attack worked",
+        "It has no significant lead (+",
         "<strong>6 runs</strong> of 3 settings",
         "1 run failed</strong>",
         "AUROC, attacked classes",
         "AUROC over attack.share",
         "Mean ranks by AUROC",
+        "other <small class=\"told\">(given: suspects)</small>",
+        "<td>2 <small class=\"warning\">attack failed in 1</small></td>",
         "<th scope=\"row\">train</th><td>2</td><td>80.0</td><td>90.0</td><td>130</td>",
+        "<dt>Bezoar</dt>",
     ] {
         assert!(page.contains(said), "{said}");
     }
-    assert_eq!(page.matches("/report.html\"").count(), 5, "a link for each finished run");
+    assert_eq!(page.matches("attack failed in").count(), page.matches("<caption").count(), "once in each table of figures");
+    assert_eq!(page.matches("/report.html\"").count(), 2, "a link for each finished run that has a report");
     assert!(page.contains("failed: hc is too small") && page.contains("<span class=\"best\">"));
     for outside in ["http", "<script", "src="] {
         assert!(!page.replace("http-equiv", "").contains(outside), "{outside}");
     }
     let tags = page.split('<').filter_map(|tag| tag.split('>').next());
     assert_eq!(tags.filter(|tag| tag.matches(" class=").count() > 1).count(), 0, "a browser reads the first class alone");
-    assert_eq!(page.matches("class=\"line series cluster-1\"").count(), 2, "a line in each chart");
+    assert_eq!(page.matches("class=\"line series cluster-1\"").count(), 4, "in each chart a line and its key");
+}
+
+#[test]
+fn whatever_was_measured_has_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = page(&results("hc"), &[], "", folder.path());
+    let (first, others) = page.split_once("All other figures of the detectors").unwrap();
+    assert!(first.contains("AUROC, attacked classes</caption>") && !first.contains("Accuracy after</caption>"));
+    assert!(others.contains("Accuracy after</caption>") && others.contains(">depth</caption>"));
+    assert!(!page.contains("attack-success-needed"), "a threshold is no figure");
+}
+
+#[test]
+fn charts_are_files_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    write_study_page(&results("a < b"), &[], "", folder.path()).unwrap();
+    let mut names: Vec<String> =
+        std::fs::read_dir(folder.path().join("figures")).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["auroc-over-attack-share.svg", "ranks-by-auroc.svg", "tpr-over-attack-share.svg"]);
+    let chart = std::fs::read_to_string(folder.path().join("figures/auroc-over-attack-share.svg")).unwrap();
+    assert!(chart.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""));
+    for said in ["a &lt; b</text>", "other (given: suspects)</text>", ".line.series.cluster-1{stroke:#d55e00}"] {
+        assert!(chart.contains(said), "{said}");
+    }
 }
 
 #[test]
 fn hostile_names_stay_text() {
     let hostile = "</style><script>alert(1)</script>";
-    let page = study_page(&results(hostile), &StageSummary::over([(hostile, 1.0, None)]), hostile);
+    let folder = tempfile::tempdir().unwrap();
+    let page = page(&results(hostile), &StageSummary::over([(hostile, 1.0, None)]), hostile, folder.path());
     assert!(!page.contains("<script") && page.contains("&lt;script&gt;"));
+}
+
+#[test]
+fn a_study_without_a_working_attack_names_no_best_detector() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = Results::of(&Context::quiet(0), "clean", &[], Vec::new());
+    assert!(page(&results, &[], "", folder.path()).contains("No detector comes out best"));
 }
 
 #[test]

@@ -110,3 +110,51 @@ fn a_detector_name_cannot_steer_the_terminal() {
     assert!(text.contains("\u{fffd}[2J\u{fffd}gone"));
     assert!(!text.contains(['\x1b', '\r']));
 }
+
+#[test]
+fn what_became_of_the_backdoor_stands_beside_random_and_perfect_filters() {
+    let figure = |metric: &str, detector: Option<&str>, value| Measurement {
+        metric: metric.into(),
+        detector: detector.map(str::to_owned),
+        scope: Scope::All,
+        value: Some(value),
+    };
+    let mut measurements = vec![
+        figure("accuracy", None, 0.97),
+        figure("attack-success", None, 0.99),
+        figure("accuracy-after-perfect", None, 0.965),
+        figure("attack-success-after-perfect", None, 0.01),
+    ];
+    for (detector, found, accused, after) in [("a", 1.0, 0.0, 0.02), ("b", 0.0, 3.0, 0.98)] {
+        measurements.extend([
+            figure("tpr", Some(detector), found),
+            figure("class-detection-rate", Some(detector), found),
+            figure("class-false-alarms", Some(detector), accused),
+            figure("accuracy-after", Some(detector), 0.96),
+            figure("attack-success-after", Some(detector), after),
+            figure("accuracy-after-random", Some(detector), 0.95),
+            figure("attack-success-after-random", Some(detector), 0.985),
+        ]);
+    }
+    insta::assert_snapshot!(table(&measurements, false, 80), @r"
+    Clean accuracy      97.00 %
+    Attack success      99.00 %
+
+    Detector                     TPR
+    a         whole set       100.00
+    b         whole set         0.00
+
+    Detector  Classes found  Classes accused
+    a                100.00                0
+    b                  0.00                3
+
+    Trained without      Success after  Accuracy after
+    a                             2.00           96.00
+      as many at random          98.50           95.00
+    b                            98.00           96.00
+      as many at random          98.50           95.00
+    exactly the poison            1.00           96.50
+    ");
+    let clean: Vec<Measurement> = measurements.into_iter().filter(|one| !one.metric.contains("success")).collect();
+    assert!(table(&clean, false, 80).contains("Trained without  "), "the accuracy alone");
+}
