@@ -197,6 +197,18 @@ const CASES: &[Case] = &[
     Case::set("no thread at all", &["--threads", "0"]),
 ];
 
+/// A class is a folder, and a folder's name may hold anything.
+#[cfg(unix)]
+#[test]
+fn no_name_steers_the_terminal() {
+    let clears_the_screen = Case::data("", NO_ATTACK, |root| {
+        image_folder(root, &[("a", 20), ("\u{1b}[2J", 1)]);
+        fs::write(root.join("images/\u{1b}[2J/broken.png"), b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR").unwrap();
+    });
+    let (code, said) = clears_the_screen.run();
+    assert!(!said.contains('\u{1b}') && said.contains("\u{fffd}[2J"), "{code}: {said:?}");
+}
+
 /// What a test cannot do everywhere: it takes another user, or a file system of its own.
 const BY_HAND: &str = "
 ## By hand

@@ -87,12 +87,52 @@ fn a_plan_tells_what_is_there_and_changes_nothing() {
     assert!(!list.exists());
     assert_eq!(said(folder, &["report", &run, "-q"]).trim(), run);
     assert_eq!(std::fs::read(&list).unwrap(), listed);
+    let moved = folder.join("runs/moved");
+    std::fs::rename(folder.join(&run), &moved).unwrap();
+    std::fs::remove_file(moved.join("images.csv")).unwrap();
+    assert_eq!(said(folder, &["report", "runs/moved", "-q"]).trim(), "runs/moved");
+    assert_eq!(std::fs::read(moved.join("images.csv")).unwrap(), listed);
+    assert!(!folder.join(&run).exists(), "the report of a run under another name goes into no other folder");
+    std::fs::rename(&moved, folder.join(&run)).unwrap();
 
     let second = last_line(&said(folder, &["eval", "small.yaml", "-q", "--set", "detect.0.cluster.k=3"]));
     let table = said(folder, &["compare", &run, &second]);
     let lines: Vec<&str> = table.lines().collect();
     assert!(lines[0].contains(run.trim_start_matches("runs/")) && lines[1].starts_with("Clean accuracy"), "{table}");
     assert!(!bezoar(folder, &["compare", &run, "cache"]).status.success());
+}
+
+#[test]
+fn a_plan_reckons_with_the_rate_of_each_block() {
+    let workplace = tempfile::tempdir().unwrap();
+    let folder = workplace.path();
+    let second = "{ use: activation-clustering, cluster: { use: k-means, k: 3 } }";
+    std::fs::write(folder.join("small.yaml"), PIPELINE.replace("detect: [", &format!("detect: [{second}, "))).unwrap();
+    let timings = folder.join(last_line(&said(folder, &["eval", "small.yaml", "-q"]))).join("timings.json");
+    let mut kept: Value = serde_json::from_slice(&std::fs::read(&timings).unwrap()).unwrap();
+    for stage in kept["stages"].as_array_mut().unwrap() {
+        let seconds = match stage["stage"].as_str().unwrap() {
+            "detect activation-clustering" => 10.0,
+            name if name.starts_with("detect activation-clustering (") => 1000.0,
+            "evaluate" => 5.0,
+            _ => continue,
+        };
+        stage["seconds"] = seconds.into();
+    }
+    std::fs::write(&timings, kept.to_string()).unwrap();
+    std::fs::remove_dir_all(folder.join("cache")).unwrap();
+    let seconds = |stage: &str, change: &str| {
+        let text = said(folder, &["plan", "small.yaml", "--json-lines", "--set", "name=other", "--set", change]);
+        let plan: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        let stages = plan["stages"].as_array().unwrap();
+        stages.iter().find(|one| one["stage"] == stage).unwrap()["seconds"].as_f64().map(f64::round)
+    };
+    assert_eq!(seconds("detect activation-clustering", "seed=0"), Some(1010.0));
+    // The first of the two has the plain name, and each its own rate.
+    assert_eq!(seconds("detect activation-clustering", &format!("detect=[{second}]")), Some(10.0));
+    assert_eq!(seconds("detect activation-clustering", "detect=[activation-clustering]"), Some(1000.0));
+    assert_eq!(seconds("evaluate", "seed=0"), Some(5.0));
+    assert_eq!(seconds("evaluate", "evaluate=[remediation]"), None, "what other metrics took says nothing");
 }
 
 #[test]
@@ -105,6 +145,7 @@ fn programs_read_lines_of_json() {
     let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).collect::<Vec<_>>();
     assert_eq!(of("begin").len(), of("end").len());
     assert!(of("begin").iter().any(|event| event["task"] == "training") && !of("note").is_empty());
+    assert!(of("end").iter().any(|event| event["task"] == "training" && event["left"] == 0.0), "{text}");
     let [result] = of("result")[..] else { panic!("{text}") };
     assert!(folder.join(result["folder"].as_str().unwrap()).join("metrics.json").is_file());
     assert!(result["measurements"].as_array().unwrap().iter().any(|one| one["metric"] == "accuracy"));

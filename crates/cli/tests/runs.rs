@@ -206,8 +206,42 @@ fn nets_that_are_given_are_taken_as_they_are() {
     };
     assert!(refused(PIPELINE, &["--set", "train.epochs=0"]).contains("a fresh net must be trained"));
     let given = PIPELINE.replace("{ use: compact-cnn }\n", "{ use: onnx, file: net.onnx }\n");
+    let cleansed = refused(&format!("{given}evaluate: [{{ use: remediation }}]\n"), &["--set", "train.epochs=0"]);
+    assert!(cleansed.contains("would have to be trained again") && cleansed.contains("small.yaml:13:12"), "{cleansed}");
     let other = refused(&given, &["--set", "dataset.size=48"]);
     assert!(other.contains("the net takes images [3, 32, 32]"), "{other}");
+}
+
+#[test]
+fn remediation_and_localisation_are_measured_in_a_run() {
+    const ALL: &str = "
+version: 1
+name: cured
+device: cpu
+dataset: { use: signs, classes: [speed-limit-50, speed-limit-80, stop], train: 120, validation: 0, test: 20 }
+attack: { use: sticker, from: speed-limit-50, to: speed-limit-80, share: 0.3 }
+model: { use: compact-cnn }
+train: { epochs: 8, batch: 32, optimizer: { use: adam, rate: 3.0e-3 }, schedule: { use: one-cycle }, augment: { use: none } }
+detect: [{ use: heatmap-clustering }]
+evaluate: [{ use: attack-success }, { use: remediation }, { use: localisation }]
+report: []
+";
+    let workplace = Workplace::new();
+    let (run, text) = workplace.evaluate(ALL, &[]);
+    let metrics: Value = serde_json::from_slice(&std::fs::read(run.join("metrics.json")).unwrap()).unwrap();
+    let figures: Vec<&Value> = metrics["measurements"].as_array().unwrap().iter().collect();
+    let figure = |metric: &str| {
+        let of_set = |one: &&&Value| one["metric"] == metric && (one["scope"] == "all" || one["scope"] == "attacked");
+        figures.iter().find(of_set).and_then(|one| one["value"].as_f64()).unwrap_or_else(|| panic!("no {metric}: {text}"))
+    };
+    let (before, perfect) = (figure("attack-success"), figure("attack-success-after-perfect"));
+    assert!(before >= perfect + 0.3, "the backdoor is gone without its poison: {before} before, {perfect} after: {text}");
+    assert!(figure("attack-success-after-random") > perfect, "as many images at random leave it: {text}");
+    for metric in ["accuracy-after", "accuracy-after-random", "accuracy-after-perfect", "attack-success-after", "mask-rank", "mask-hit"] {
+        assert!((0.0..=1.0).contains(&figure(metric)), "{metric}: {text}");
+    }
+    assert!(figure("mask-mass") > 9.0 / (32.0 * 32.0), "relevance lies on the sticker rather than anywhere: {text}");
+    assert_eq!(figures.iter().filter(|one| one["metric"] == "accuracy-lost").count(), 4, "of each class, and the most");
 }
 
 #[test]

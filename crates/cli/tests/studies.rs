@@ -1,8 +1,11 @@
 //! Studies on a small rendered data set: killed at random, by two processes at once, grown, and with cells that fail.
 
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
@@ -54,13 +57,37 @@ impl Workplace {
         (text, std::fs::read(folder.join("study.json")).unwrap())
     }
 
-    /// How many stages of this name were made, and not taken from the cache, in all cells.
-    fn made(&self, stage: &str) -> usize {
+    /// How many stages of each kind were made, and not taken from the cache, in all cells.
+    fn made(&self) -> BTreeMap<String, usize> {
         let runs = folders(&self.folder.path().join("runs"));
         let timings = runs.iter().filter_map(|run| std::fs::read(run.join("timings.json")).ok());
         let stages = timings.flat_map(|text| serde_json::from_slice::<Value>(&text).unwrap()["stages"].as_array().unwrap().clone());
-        stages.filter(|one| one["stage"] == stage && one["reused"] == false).count()
+        let mut made = BTreeMap::new();
+        for stage in stages.filter(|stage| stage["reused"] == false && !stage["key"].is_null()) {
+            *made.entry(stage["stage"].as_str().unwrap().split(' ').next().unwrap().to_owned()).or_default() += 1;
+        }
+        made
     }
+
+    /// Every file of every run and of the study, and when it was written.
+    fn files(&self) -> BTreeMap<PathBuf, SystemTime> {
+        let all = folders(&self.folder.path().join("runs")).into_iter().flat_map(|run| std::fs::read_dir(run).unwrap());
+        let files = all.map(|file| file.unwrap().path()).filter(|path| !path.ends_with("lock"));
+        files.map(|path| (path.clone(), path.metadata().unwrap().modified().unwrap())).collect()
+    }
+}
+
+/// What the study makes: its cells share data sets (one a seed), nets (one a seed and share) and what detectors look at.
+fn each_once() -> BTreeMap<String, usize> {
+    let kinds = [("dataset", 2), ("attack", 4), ("train", 4), ("predict", 4), ("represent", 4), ("detect", 40 + 4), ("evaluate", 40)];
+    kinds.map(|(kind, count)| (kind.to_owned(), count)).into()
+}
+
+/// Panics unless a file's content is what the committed schema says.
+fn satisfies(schema: &str, content: &Value) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../schemas/{schema}.schema.json"));
+    let schema: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    jsonschema::validate(&schema, content).unwrap_or_else(|error| panic!("{error} at {}", error.instance_path()));
 }
 
 fn folders(path: &Path) -> Vec<PathBuf> {
@@ -74,9 +101,22 @@ fn a_study_killed_at_random_ends_like_an_undisturbed_one() {
     let (text, undisturbed) = workplace.finish(&[]);
     let took = start.elapsed();
     assert!(text.contains("40 cells, 40 of them new"), "{text}");
-    assert_eq!(workplace.made("train"), 4, "cells share their nets");
+    assert_eq!(workplace.made(), each_once());
+    let results: Value = serde_json::from_slice(&undisturbed).unwrap();
+    assert_eq!(results["told"], serde_json::json!([{ "detector": "spectral-signatures", "input": "share", "origin": "given" }]));
+    satisfies("study", &results);
+    let written = workplace.files();
+    let metrics = written.keys().find(|path| path.ends_with("metrics.json")).unwrap();
+    satisfies("metrics", &serde_json::from_slice(&std::fs::read(metrics).unwrap()).unwrap());
+    assert!(["study.json", "study.yaml", "report.html"].iter().all(|name| written.keys().any(|path| path.ends_with(name))));
     let (text, again) = workplace.finish(&[]);
     assert!(text.contains("all 40 cells were finished before: nothing was left to do") && again == undisturbed, "{text}");
+    assert_eq!(workplace.files(), written, "nothing was written");
+    let page = written.keys().find(|path| path.ends_with("report.html")).unwrap();
+    // As if the first process had been killed between figures and page.
+    File::options().write(true).open(page).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    workplace.finish(&[]);
+    assert!(page.metadata().unwrap().modified().unwrap() > written[page], "an old page is written again");
 
     let disturbed = Workplace::new(STUDY);
     // Parts of the undisturbed time, drawn once: some kill within the first training, some between later cells.
@@ -94,7 +134,7 @@ fn two_processes_share_the_work() {
     let workplace = Workplace::new(STUDY);
     let [first, second] = [(), ()].map(|()| workplace.start(&["--jobs", "2"])).map(|child| child.wait_with_output().unwrap());
     assert!(first.status.success() && second.status.success(), "{first:?} {second:?}");
-    assert_eq!(workplace.made("train"), 4, "no net was trained twice");
+    assert_eq!(workplace.made(), each_once());
     let (text, together) = workplace.finish(&[]);
     assert!(text.contains("nothing was left to do"), "{text}");
     assert_eq!(together, Workplace::new(STUDY).finish(&["--jobs", "3", "--threads", "1"]).1);
@@ -140,6 +180,18 @@ fn a_page_is_written_again_without_a_run() {
     let study: Value = serde_json::from_slice(&std::fs::read(folder.join("study.json")).unwrap()).unwrap();
     std::fs::remove_dir_all(folder.with_file_name(study["cells"][0]["run"].as_str().unwrap())).unwrap();
     assert_eq!(times(write()), "1");
+
+    std::fs::remove_file(folder.join("report.html")).unwrap();
+    let lock = File::open(folder.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let mut report = Command::new(env!("CARGO_BIN_EXE_bezoar"));
+    let mut child = report.arg("report").arg(&folder).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    assert!(said.contains("another process works in"), "{said}");
+    assert!(!folder.join("report.html").exists(), "the page is written by who holds the study");
+    drop(lock);
+    assert!(child.wait().unwrap().success() && folder.join("report.html").exists());
 }
 
 #[test]

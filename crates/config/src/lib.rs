@@ -12,7 +12,8 @@
 //! - [`validate`] checks a tree against a JSON Schema and finds all mistakes.
 //! - [`deserialize`] makes any [`serde::Deserialize`] type of a tree. A field of type [`Node`] gets its part of the tree as
 //!   it is: that is how a plugin's own configuration waits for the plugin.
-//! - [`Diagnostics`] are the mistakes: message, place, [suggestion](suggest) and help, and how they look in a terminal.
+//! - [`Diagnostics`] are the mistakes: message, place, [suggestion](suggest) and help, and how they look in a terminal, which they cannot steer:
+//!   they are [`printable`].
 //!
 //! ```
 //! use bezoar_config::{Source, parse, validate};
@@ -57,6 +58,7 @@ pub use emit::to_yaml;
 pub use matrix::{Cell, MATRIX, expand};
 pub use node::{Entry, Map, Node, Value};
 pub use parse::parse;
+pub use render::printable;
 pub use set::{set, whole_assignment};
 pub use source::{Source, Span};
 pub use suggest::suggest;

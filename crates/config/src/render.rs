@@ -63,9 +63,10 @@ impl Shown {
         let text = source.text();
         let start = span.start.clamp(line.start, line.end);
         let end = span.end.clamp(start, line.end);
-        let before = printable(&last_of(&text[line.start..start]));
-        let marked = printable(&first_of(&text[start..end]));
-        let after = printable(&first_of(&text[end..line.end]));
+        let shown = |text: String| printable(&text.replace('\t', "    "));
+        let before = shown(last_of(&text[line.start..start]));
+        let marked = shown(first_of(&text[start..end]));
+        let after = shown(first_of(&text[end..line.end]));
         Self { indent: before.width(), width: marked.width().max(1), line: before + &marked + &after }
     }
 }
@@ -84,10 +85,10 @@ fn last_of(text: &str) -> String {
     }
 }
 
-/// The text with tabs as spaces, and without characters by which a file could command the terminal or reorder the line.
-fn printable(text: &str) -> String {
-    text.replace('\t', "    ")
-        .replace(|c: char| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'), "\u{fffd}")
+/// The text without characters by which a file could command the terminal or reorder a line; tabs and ends of lines stay.
+pub fn printable(text: &str) -> String {
+    let commands = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    text.replace(|c: char| commands(c) || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'), "\u{fffd}")
 }
 
 fn paint(style: Style, text: &str) -> String {

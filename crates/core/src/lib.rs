@@ -26,6 +26,7 @@ mod stages;
 mod truth;
 mod verdict;
 
+pub use bezoar_config::printable;
 pub use class_ref::ClassRef;
 pub use context::{Cancel, Context, Device, Progress, Silent, Task};
 pub use digest::{digest_file, hex};

@@ -23,11 +23,12 @@ pub struct Verdict {
 pub struct ClassVerdict {
     /// The label.
     pub class: u32,
-    /// How much the class looks poisoned, in the detector's own measure (named by `statistic_name`); none if not scanned.
+    /// How much the class looks poisoned, in the detector's own measure (named by `statistic_name`); none if it was not scanned, or the measure
+    /// is not defined, as the silhouette of a class that is all noise.
     pub statistic: Option<f64>,
     /// What the statistic is.
     pub statistic_name: String,
-    /// Chance of such a statistic in a clean class, where the detector knows it.
+    /// Chance of such evidence in a clean class, where the detector knows it.
     pub p_value: Option<f64>,
     /// Why samples were flagged, or none were, or the class was not scanned.
     pub reason: String,

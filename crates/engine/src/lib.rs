@@ -33,5 +33,5 @@ pub use plan::{Plan, PlannedCell, PlannedStage};
 pub use run::{Finished, Places, Trained, poisoned, report, run, trained};
 pub use schema::schema;
 pub use stages::{StageCost, Suspicious};
-pub use store::{Entry, Key, Listed, Store};
-pub use study::{Cell, Conducted, Study, results, stage_costs};
+pub use store::{Cleared, Entry, Key, Listed, Store};
+pub use study::{Cell, Conducted, Study};

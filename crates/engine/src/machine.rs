@@ -1,13 +1,25 @@
-//! The machine in words, for reports: times mean little without it.
+//! The machine: in words for reports, since times mean little without it, and what it has to give.
 
 use std::env::consts::{ARCH, OS};
 use std::thread::available_parallelism;
 
 /// Processor, threads and system: `Intel(R) Xeon(R) Platinum 8481C, 8 threads, linux x86_64`.
 pub(crate) fn describe() -> String {
-    let threads = available_parallelism().map_or(1, usize::from);
+    let threads = cores();
     let processor = processor().unwrap_or_else(|| "unknown processor".to_owned());
     format!("{processor}, {threads} thread{}, {OS} {ARCH}", if threads == 1 { "" } else { "s" })
+}
+
+/// Cores that this process may use, or threads where they run two.
+pub(crate) fn cores() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
+/// Bytes that the system could give; none where it does not tell.
+pub(crate) fn available_memory() -> Option<u64> {
+    let facts = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = facts.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 /// The processor's name; none where the system does not tell.

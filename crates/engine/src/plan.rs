@@ -1,17 +1,17 @@
 //! What a study would do, without doing it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use bezoar_core::{Context, ImageSet, Part, Result, hex};
+use bezoar_core::{Context, ImageSet, Part, Result, Triggered, hex};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::names::names;
-use crate::run::{detect_key, evaluate_key, represent_key};
+use crate::run::{detect_key, evaluate_key, identity_of, represent_key};
 use crate::runs;
-use crate::stages::{attack_key, dataset_key, open_suspicious, open_tests, open_triggered, predict_key};
+use crate::stages::{StageCost, Suspicious, attack_key, blocks_digest, dataset_key, open_attacked, open_splits, predict_key};
 use crate::store::{Key, Store};
 use crate::trainings::{Recipe, Trainings};
 use crate::{Pipeline, Places, Study};
@@ -45,7 +45,8 @@ pub struct PlannedStage {
     pub cached: usize,
     /// How many have to be made.
     pub to_make: usize,
-    /// What making them will take, by the rates of finished runs with the same net; none where no run tells.
+    /// What making them will take, by the rates of finished runs with the same net: of the same blocks, or else of the same plugin. None where
+    /// no run tells.
     pub seconds: Option<f64>,
     /// The most memory that such a stage took in these runs.
     pub peak_bytes: Option<u64>,
@@ -66,20 +67,20 @@ impl Plan {
             let finished = runs::is_finished(&places.runs, &cell.pipeline)?;
             let mut to_make = 0;
             let walk = if finished { Vec::new() } else { Walk::through(cx, &cell.pipeline, &places.cache)? };
-            for Step { stage, images, identity, cached } in walk {
-                if !seen.insert(identity) {
+            for step in walk {
+                if !seen.insert(step.identity.clone()) {
                     continue;
                 }
-                to_make += usize::from(!cached);
-                plan.count(stage, images, cached, &rates, &cell.pipeline);
+                to_make += usize::from(!step.cached);
+                plan.count(step, &rates, cell.pipeline.model.name());
             }
             plan.cells.push(PlannedCell { settings: cell.settings.clone(), finished, to_make });
         }
         Ok(plan)
     }
 
-    fn count(&mut self, stage: String, images: Option<usize>, cached: bool, rates: &Rates, pipeline: &Pipeline) {
-        let known = rates.get(&stage, pipeline);
+    fn count(&mut self, Step { stage, blocks, images, cached, .. }: Step, rates: &Rates, model: &str) {
+        let known = rates.get(&stage, &blocks, model);
         let seconds = known.map(|rate| rate.seconds_an_image * images.unwrap_or(rate.images) as f64);
         let at = self.stages.iter().position(|other| other.stage == stage).unwrap_or_else(|| {
             self.stages.push(PlannedStage { stage, cached: 0, to_make: 0, seconds: Some(0.0), peak_bytes: None });
@@ -99,6 +100,8 @@ impl Plan {
 /// A stage of a run that has not begun.
 struct Step {
     stage: String,
+    /// The identities of the blocks that it carries out.
+    blocks: String,
     /// Images that it goes through, where that is known.
     images: Option<usize>,
     /// Equal for stages that are the same.
@@ -107,81 +110,118 @@ struct Step {
 }
 
 /// A walk through a pipeline as far as the cache leads, and on by what is configured alone.
-struct Walk {
+struct Walk<'a> {
+    pipeline: &'a Pipeline,
+    trainings: Trainings<'a>,
     store: Store,
     steps: Vec<Step>,
 }
 
-impl Walk {
-    fn through(cx: &Context, pipeline: &Pipeline, cache: &Path) -> Result<Vec<Step>> {
-        let mut walk = Self { store: Store::new(cache), steps: Vec::new() };
-        let trainings = Trainings::new(cx, pipeline.seed, walk.store.clone())?;
-        let (dataset, clean) = walk.step("dataset", None, Some(dataset_key(&pipeline.dataset, pipeline.seed)?), &json!(null));
-        let mut images = clean.as_deref().map(open_suspicious).transpose()?;
-        let tests = clean.as_deref().map(open_tests).transpose()?;
-        let mut triggered = None;
-        let mut before = dataset.identity.clone();
-        if let Some(attack) = &pipeline.attack {
-            let mut surrogate = None;
-            if let Some(blocks) = attack.surrogate() {
-                let recipe = Recipe::of(&blocks)?;
-                let key = images.as_ref().map(|(train, validation)| trainings.key(&recipe, train, validation.as_ref())).transpose()?;
-                let trained = images.as_ref().map(|(train, _)| recipe.train.epochs * train.len());
-                let config = json!([before, blocks]);
-                surrogate = Some(walk.step("surrogate", trained, key, &config).0);
-            }
-            let known = surrogate.as_ref().is_none_or(|surrogate| surrogate.key.is_some());
-            let dataset_key = dataset.key.as_ref().filter(|_| known);
-            let key =
-                dataset_key.map(|dataset| attack_key(attack, pipeline.seed, dataset, surrogate.as_ref().and_then(|one| one.key.as_ref())));
-            let config = json!([before, attack.identity(), surrogate.as_ref().map(|one| &one.identity)]);
-            let (attacked, folder) = walk.step("attack", images.as_ref().map(|(train, _)| train.len()), key, &config);
-            before = attacked.identity;
-            images = folder.as_deref().map(open_suspicious).transpose()?;
-            triggered = folder.as_deref().map(open_triggered).transpose()?;
-        }
-        let recipe = Recipe { model: pipeline.model.clone(), train: pipeline.train.clone() };
-        let key = images.as_ref().map(|(train, validation)| trainings.key(&recipe, train, validation.as_ref())).transpose()?;
-        let count = images.as_ref().map(|(train, _)| train.len());
-        let config = json!([before, recipe, pipeline.seed]);
-        let (net, _) = walk.step("train", count.map(|count| count * pipeline.train.epochs), key, &config);
-        let tests_key = match (&net.key, &tests) {
-            (Some(net), Some(tests)) => Some(predict_key(net, tests, triggered.as_ref())?),
-            _ => None,
-        };
-        let shown = match (&pipeline.attack, &triggered) {
-            (Some(_), None) => None,
-            (_, triggered) => tests.as_ref().map(|tests| tests.len() + triggered.as_ref().map_or(0, ImageSet::len)),
-        };
-        walk.step("predict", shown, tests_key.clone(), &json!([net.identity]));
-        let mut verdicts = Vec::new();
-        for detector in &pipeline.detect {
-            let (mut identities, mut digests) = (Vec::new(), Vec::new());
-            for part in detector.representations() {
-                let key = net.key.as_ref().map(|net| represent_key(&part, pipeline.seed, net)).transpose()?;
-                digests.extend(key.as_ref().map(|key| key.digest().to_owned()));
-                let config = json!([net.identity, part.identity()]);
-                identities.push(walk.step(&format!("represent {}", part.name()), count, key, &config).0.identity);
-            }
-            let key = net.key.as_ref().map(|net| detect_key(detector, pipeline.seed, net, &digests)).transpose()?;
-            verdicts.extend(key.clone());
-            walk.step(&format!("detect {}", detector.name()), count, key, &json!([identities, detector.identity()]));
-        }
+/// The images that a net will learn from and be tested on, as far as they are there.
+struct Data {
+    /// The last stage that made them.
+    made: Made,
+    /// The key of the attack, if there is one and it is known.
+    attack_key: Option<Key>,
+    /// What the net learns from and stops by.
+    images: Option<(ImageSet, Option<ImageSet>)>,
+    /// Clean test images.
+    tests: Option<ImageSet>,
+    /// Those with the trigger, if there is an attack.
+    triggered: Option<Triggered>,
+}
+
+impl Data {
+    fn count(&self) -> Option<usize> {
+        self.images.as_ref().map(|(train, _)| train.len())
+    }
+}
+
+impl<'a> Walk<'a> {
+    fn through(cx: &'a Context, pipeline: &'a Pipeline, cache: &Path) -> Result<Vec<Step>> {
+        let store = Store::new(cache);
+        let mut walk = Self { pipeline, trainings: Trainings::new(cx, pipeline.seed, store.clone())?, store, steps: Vec::new() };
+        let data = walk.data()?;
+        let (net, tests) = walk.net(&data)?;
+        let verdicts = walk.detectors(&net, data.count())?;
         let names = names(&pipeline.detect.iter().collect::<Vec<_>>());
-        let key = tests_key.map(|tests| evaluate_key(&pipeline.evaluate, &tests, &verdicts, &names, pipeline.attack.is_some()));
-        let all = json!([net.identity, pipeline.detect.iter().map(Part::identity).collect::<Vec<_>>()]);
-        walk.step("evaluate", count, key, &json!([all, pipeline.evaluate.iter().map(Part::identity).collect::<Vec<_>>()]));
+        let key = tests.map(|tests| evaluate_key(&pipeline.evaluate, &tests, &verdicts, &names, data.attack_key.as_ref()));
+        let metrics = identity_of(&pipeline.evaluate);
+        let config = json!([net.identity, pipeline.detect.iter().map(Part::identity).collect::<Vec<_>>(), metrics]);
+        walk.step("evaluate", metrics, data.count(), key, &config);
         Ok(walk.steps)
     }
 
+    /// Data set, surrogate and attack.
+    fn data(&mut self) -> Result<Data> {
+        let Pipeline { dataset, attack, seed, .. } = self.pipeline;
+        let key = dataset_key(dataset, *seed)?;
+        let (made, folder) = self.step("dataset", dataset.identity(), None, Some(key), &json!(null));
+        let clean = folder.as_deref().map(open_splits).transpose()?;
+        let tests = clean.as_ref().map(|clean| clean.test.clone());
+        let images = clean.map(|clean| (clean.train, clean.validation));
+        let data = Data { made, attack_key: None, images, tests, triggered: None };
+        let Some(attack) = attack else { return Ok(data) };
+        let surrogate = attack.surrogate().map(|blocks| self.trained("surrogate", &Recipe::of(&blocks)?, &data)).transpose()?;
+        let known = surrogate.as_ref().is_none_or(|surrogate| surrogate.key.is_some());
+        let dataset_key = data.made.key.as_ref().filter(|_| known);
+        let surrogate_key = surrogate.as_ref().and_then(|surrogate| surrogate.key.as_ref());
+        let key = dataset_key.map(|dataset| attack_key(attack, *seed, dataset, surrogate_key));
+        let config = json!([data.made.identity, attack.identity(), surrogate.as_ref().map(|one| &one.identity)]);
+        let (made, folder) = self.step("attack", attack.identity(), data.count(), key.clone(), &config);
+        let attacked = folder.as_deref().map(open_attacked).transpose()?;
+        let (images, triggered) = attacked.map(|Suspicious { train, validation, triggered, .. }| ((train, validation), triggered)).unzip();
+        Ok(Data { made, attack_key: key, images, triggered: triggered.flatten(), ..data })
+    }
+
+    /// A net that is to learn from these images.
+    fn trained(&mut self, stage: &str, recipe: &Recipe, data: &Data) -> Result<Made> {
+        let key = data.images.as_ref().map(|(train, validation)| self.trainings.key(recipe, train, validation.as_ref())).transpose()?;
+        let count = data.count().map(|count| count * recipe.train.epochs);
+        let config = json!([data.made.identity, recipe, self.pipeline.seed]);
+        Ok(self.step(stage, recipe.identity(), count, key, &config).0)
+    }
+
+    /// The net, and the key of what it says of the tests.
+    fn net(&mut self, data: &Data) -> Result<(Made, Option<Key>)> {
+        let Pipeline { model, train, attack, .. } = self.pipeline;
+        let net = self.trained("train", &Recipe { model: model.clone(), train: train.clone() }, data)?;
+        let (tests, triggered) = (data.tests.as_ref(), data.triggered.as_ref());
+        let shown = tests.filter(|_| attack.is_some() == triggered.is_some());
+        let key = net.key.as_ref().zip(shown).map(|(net, tests)| predict_key(net, tests, triggered)).transpose()?;
+        let count = shown.map(|tests| tests.len() + triggered.map_or(0, |set| set.images.len()));
+        self.step("predict", model.identity(), count, key.clone(), &json!([net.identity]));
+        Ok((net, key))
+    }
+
+    /// What each detector looks at, and its verdict; the keys of those that are known. They look at `count` images.
+    fn detectors(&mut self, net: &Made, count: Option<usize>) -> Result<Vec<Key>> {
+        let Pipeline { detect, seed, .. } = self.pipeline;
+        let mut verdicts = Vec::new();
+        for detector in detect {
+            let (mut identities, mut digests) = (Vec::new(), Vec::new());
+            for part in detector.representations() {
+                let key = net.key.as_ref().map(|net| represent_key(&part, *seed, net)).transpose()?;
+                digests.extend(key.as_ref().map(|key| key.digest().to_owned()));
+                let config = json!([net.identity, part.identity()]);
+                identities.push(self.step(&format!("represent {}", part.name()), part.identity(), count, key, &config).0.identity);
+            }
+            let key = net.key.as_ref().map(|net| detect_key(detector, *seed, net, &digests)).transpose()?;
+            verdicts.extend(key.clone());
+            let config = json!([identities, detector.identity()]);
+            self.step(&format!("detect {}", detector.name()), detector.identity(), count, key, &config);
+        }
+        Ok(verdicts)
+    }
+
     /// Adds a stage; gives what tells it from others, and its folder if it is there.
-    fn step(&mut self, stage: &str, images: Option<usize>, key: Option<Key>, config: &Value) -> (Made, Option<std::path::PathBuf>) {
+    fn step(&mut self, stage: &str, blocks: String, images: Option<usize>, key: Option<Key>, config: &Value) -> (Made, Option<PathBuf>) {
         let identity = match &key {
             Some(key) => format!("{stage} {}", key.digest()),
             None => format!("{stage} {}", hex(&Sha256::digest(config.to_string()))),
         };
         let folder = key.as_ref().and_then(|key| self.store.find(key));
-        self.steps.push(Step { stage: stage.to_owned(), images, identity: identity.clone(), cached: folder.is_some() });
+        self.steps.push(Step { stage: stage.to_owned(), blocks, images, identity: identity.clone(), cached: folder.is_some() });
         (Made { identity, key }, folder)
     }
 }
@@ -192,10 +232,16 @@ struct Made {
     key: Option<Key>,
 }
 
-/// What stages took in finished runs.
-struct Rates(BTreeMap<(String, String), Rate>);
+/// What stages took in finished runs; of equal ones, in the run that was finished last.
+#[derive(Default)]
+struct Rates {
+    /// By the digest of a stage's blocks and the plugin of the net.
+    blocks: BTreeMap<(String, String), Rate>,
+    /// By a stage's plain name and the plugin of the net.
+    plain: BTreeMap<(String, String), Rate>,
+}
 
-/// What a stage took in the run that was finished last.
+/// What a stage took.
 #[derive(Clone, Copy)]
 struct Rate {
     images: usize,
@@ -205,24 +251,71 @@ struct Rate {
 
 impl Rates {
     fn of(folder: &Path) -> Result<Self> {
-        let mut rates = BTreeMap::new();
+        let mut rates = Self::default();
         for run in runs::list(folder)?.into_iter().filter(|run| run.finished) {
-            let Some((model, stages)) = runs::costs(&run.folder) else { continue };
-            for stage in stages.into_iter().filter(|stage| stage.images > 0) {
-                let seconds_an_image = stage.seconds / stage.images as f64;
-                let name = plain(&stage.stage).to_owned();
-                rates.insert((name, model.clone()), Rate { images: stage.images, seconds_an_image, peak_bytes: stage.peak_bytes });
+            if let Some((model, stages)) = runs::costs(&run.folder) {
+                for stage in &stages {
+                    rates.add(stage, &model);
+                }
             }
         }
-        Ok(Self(rates))
+        Ok(rates)
     }
 
-    fn get(&self, stage: &str, pipeline: &Pipeline) -> Option<Rate> {
-        self.0.get(&(stage.to_owned(), pipeline.model.name().to_owned())).copied()
+    fn add(&mut self, StageCost { stage, blocks, images, seconds, peak_bytes, .. }: &StageCost, model: &str) {
+        if *images == 0 {
+            return;
+        }
+        let rate = Rate { images: *images, seconds_an_image: seconds / *images as f64, peak_bytes: *peak_bytes };
+        if let Some(blocks) = blocks {
+            self.blocks.insert((blocks.clone(), model.to_owned()), rate);
+        }
+        // Other metrics say nothing: one may train nets, where the others count.
+        if stage != "evaluate" {
+            self.plain.insert((plain(stage), model.to_owned()), rate);
+        }
+    }
+
+    /// The rate of a stage with these blocks, or else of one with the same plugins.
+    fn get(&self, stage: &str, blocks: &str, model: &str) -> Option<Rate> {
+        let measured = self.blocks.get(&(blocks_digest(blocks), model.to_owned()));
+        measured.or_else(|| self.plain.get(&(stage.to_owned(), model.to_owned()))).copied()
     }
 }
 
-/// A stage's name without what sets it apart from others of its plugin.
-fn plain(stage: &str) -> &str {
-    stage.split(" (").next().unwrap_or(stage)
+/// A stage's name without what sets it apart from others of its plugin: what is done, and the plugin's name.
+fn plain(stage: &str) -> String {
+    stage.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_block_has_a_rate_of_its_own() {
+        let mut rates = Rates::default();
+        let measured = [
+            ("detect hc", Some("plain"), 100, 1.0),
+            ("detect hc (as-described)", Some("described"), 100, 1000.0),
+            ("detect hc (recommended)", Some("recommended"), 200, 30.0),
+            ("detect old 2", None, 100, 7.0),
+            ("evaluate", Some("counts"), 100, 2.0),
+            ("train", Some("nothing"), 0, 5.0),
+        ];
+        for (stage, blocks, images, seconds) in measured {
+            let (stage, blocks) = (stage.to_owned(), blocks.map(blocks_digest));
+            rates.add(&StageCost { stage, images, seconds, peak_bytes: None, reused: false, key: None, blocks }, "net");
+        }
+        let rate = |stage, blocks| rates.get(stage, blocks, "net").map(|rate| rate.seconds_an_image);
+        assert_eq!(rate("detect hc", "plain"), Some(0.01));
+        assert_eq!(rate("detect hc", "described"), Some(10.0));
+        assert_eq!(rate("detect hc", "recommended"), Some(0.15));
+        assert_eq!(rate("detect hc", "never measured"), Some(0.15), "that of the plugin's last one");
+        assert_eq!(rate("detect old", "of runs before blocks were noted"), Some(0.07));
+        assert_eq!(rate("evaluate", "counts"), Some(0.02));
+        assert_eq!(rate("evaluate", "counts and trains"), None);
+        assert_eq!((rate("train", "nothing"), rate("predict", "")), (None, None));
+        assert!(rates.get("detect hc", "plain", "another net").is_none());
+    }
 }

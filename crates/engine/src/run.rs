@@ -1,13 +1,13 @@
 //! Runs a pipeline stage by stage. Each stage takes its inputs from the store and leaves its output there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bezoar_core::rows::{FeatureFile, FeatureWriter};
 use bezoar_core::{
-    Attack, Context, Counts, Dataset, Detection, Detector, Error, FeatureSource, FinishedStage, GroundTruth, ImageSet, Measurement, Metric,
-    Outcome, Part, Report, Representation, Result, Skipped, Splits, Suspect, Verdict,
+    Attack, ClassVerdict, Context, Counts, Dataset, Detection, Detector, Error, FeatureSource, FinishedStage, GroundTruth, ImageSet,
+    Measurement, Metric, Outcome, Part, Report, Representation, Result, Skipped, Splits, Suspect, Verdict,
 };
 use bezoar_nn::Network;
 use serde_json::json;
@@ -17,7 +17,7 @@ use crate::names::names;
 use crate::stages::{StageCost, Stages, Suspicious, Tests, read_json, write_json};
 use crate::store::Key;
 use crate::trainings::{Again, Recipe, Tested};
-use crate::{Metrics, Pipeline, machine, runs};
+use crate::{Findings, Metrics, Pipeline, machine, runs};
 
 /// Images of which a representation's balance is drawn up.
 const AUDITED: usize = 64;
@@ -44,6 +44,8 @@ pub struct Finished {
     pub counts: Counts,
     /// Whether there was an attack, and so a truth to compare with.
     pub attacked: bool,
+    /// What each detector says.
+    pub findings: Vec<Findings>,
     /// Images that the reader left out.
     pub skipped: Vec<Skipped>,
     /// Whether all of it was there before.
@@ -52,8 +54,8 @@ pub struct Finished {
 
 impl Finished {
     fn of(folder: PathBuf, metrics: Metrics, stages: Vec<StageCost>, before: bool) -> Self {
-        let Metrics { measurements, images: counts, attack, skipped, .. } = metrics;
-        Self { folder, measurements, stages, counts, attacked: attack.is_some(), skipped, before }
+        let Metrics { measurements, images: counts, attack, detectors: findings, skipped, .. } = metrics;
+        Self { folder, measurements, stages, counts, attacked: attack.is_some(), findings, skipped, before }
     }
 }
 
@@ -65,29 +67,29 @@ pub fn run(cx: &Context, pipeline: &Pipeline, places: &Places) -> Result<Finishe
     let folder = runs::Folder::open(cx, &places.runs, pipeline)?;
     match folder.finished() {
         Some((metrics, stages)) => Ok(Finished::of(folder.path.clone(), metrics, stages, true)),
-        None => run_in(cx, pipeline, places, &folder),
+        None => run_in(cx, pipeline, &places.cache, &folder),
     }
 }
 
-/// Runs `pipeline` though it be finished: its stages come from the cache, and its reports are written again.
+/// Runs the `pipeline` of the run in `folder`, whatever its name, though it be finished: its stages come from the cache, and its reports are
+/// written again.
 ///
 /// # Errors
 /// As [`run`].
-pub fn report(cx: &Context, pipeline: &Pipeline, places: &Places) -> Result<Finished> {
-    let folder = runs::Folder::open(cx, &places.runs, pipeline)?;
-    run_in(cx, pipeline, places, &folder)
+pub fn report(cx: &Context, pipeline: &Pipeline, folder: &Path, cache: &Path) -> Result<Finished> {
+    run_in(cx, pipeline, cache, &runs::Folder::at(cx, folder.to_owned(), pipeline)?)
 }
 
-fn run_in(cx: &Context, pipeline: &Pipeline, places: &Places, folder: &runs::Folder) -> Result<Finished> {
+fn run_in(cx: &Context, pipeline: &Pipeline, cache: &Path, folder: &runs::Folder) -> Result<Finished> {
     folder.begin(pipeline)?;
-    let mut run = Run::new(cx, pipeline, places)?;
-    let (splits, poisoned) = run.data()?;
+    let mut run = Run::new(cx, pipeline, cache)?;
+    let Data { splits, attack_key, poisoned } = run.data()?;
     for detector in &pipeline.detect {
         detector.blame(detector.check(&poisoned.train))?;
     }
     let (net_key, network) = run.train(&poisoned)?;
     let tests = Tests { clean: &splits.test, triggered: poisoned.triggered.as_ref() };
-    let (tests_key, (test, triggered)) = run.stages.predict(&net_key, &network, &tests)?;
+    let (tests_key, (test, triggered)) = run.stages.predict(&pipeline.model, &net_key, &network, &tests)?;
     let again = Again { trainings: run.stages.trainings.clone(), recipe: run.recipe(), validation: poisoned.validation.clone() };
     let (detection_keys, detections) = run.detect(&net_key, &network, &poisoned.train, &again)?;
 
@@ -102,7 +104,7 @@ fn run_in(cx: &Context, pipeline: &Pipeline, places: &Places, folder: &runs::Fol
         detections,
         skipped: splits.skipped.clone(),
     };
-    let measurements = run.evaluate(&tests_key, &detection_keys, &outcome, &Tested { again, tests })?;
+    let measurements = run.evaluate(attack_key.as_ref(), &tests_key, &detection_keys, &outcome, &Tested { again, tests })?;
     let balances = std::mem::take(&mut run.balances);
     let stages = run.report(&outcome, &measurements, &balances, &folder.path)?;
     let metrics = Metrics::of(&outcome, &measurements);
@@ -126,8 +128,8 @@ pub struct Trained {
 /// # Errors
 /// Whatever a stage reports.
 pub fn trained(cx: &Context, pipeline: &Pipeline, places: &Places) -> Result<Trained> {
-    let mut run = Run::new(cx, pipeline, places)?;
-    let (_, poisoned) = run.data()?;
+    let mut run = Run::new(cx, pipeline, &places.cache)?;
+    let Data { poisoned, .. } = run.data()?;
     let (_, network) = run.train(&poisoned)?;
     Ok(Trained { network, images: poisoned.train, truth: poisoned.truth })
 }
@@ -145,8 +147,18 @@ pub fn poisoned(
 ) -> Result<(Splits, Suspicious)> {
     let mut stages = Stages::new(cx, seed, &places.cache)?;
     let (clean_key, splits) = stages.dataset(dataset)?;
-    let poisoned = stages.attack(Some(attack), &clean_key, &splits)?;
+    let (_, poisoned) = stages.attack(Some(attack), &clean_key, &splits)?;
     Ok((splits, poisoned))
+}
+
+/// What a run begins with.
+struct Data {
+    /// The clean images.
+    splits: Splits,
+    /// The key of the attack, if there is one.
+    attack_key: Option<Key>,
+    /// The images that the net learns from.
+    poisoned: Suspicious,
 }
 
 /// A run under way.
@@ -158,15 +170,14 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(cx: &'a Context, pipeline: &'a Pipeline, places: &Places) -> Result<Self> {
-        Ok(Self { pipeline, stages: Stages::new(cx, pipeline.seed, &places.cache)?, balances: BTreeMap::new() })
+    fn new(cx: &'a Context, pipeline: &'a Pipeline, cache: &Path) -> Result<Self> {
+        Ok(Self { pipeline, stages: Stages::new(cx, pipeline.seed, cache)?, balances: BTreeMap::new() })
     }
 
-    /// The clean images, and those that the net learns from.
-    fn data(&mut self) -> Result<(Splits, Suspicious)> {
+    fn data(&mut self) -> Result<Data> {
         let (clean_key, splits) = self.stages.dataset(&self.pipeline.dataset)?;
-        let poisoned = self.stages.attack(self.pipeline.attack.as_ref(), &clean_key, &splits)?;
-        Ok((splits, poisoned))
+        let (attack_key, poisoned) = self.stages.attack(self.pipeline.attack.as_ref(), &clean_key, &splits)?;
+        Ok(Data { splits, attack_key, poisoned })
     }
 
     fn recipe(&self) -> Recipe {
@@ -208,10 +219,10 @@ impl<'a> Run<'a> {
                 }
                 write_json(folder, "verdict.json", &verdict)
             })?;
-            self.stages.record(&format!("detect {name}"), images.len(), &entry);
+            self.stages.record(&format!("detect {name}"), &detector.identity(), images.len(), &entry);
             let verdict: Verdict = read_json(&entry.folder, "verdict.json")?;
             if verdict.inputs.iter().all(|input| input.name != "suspects") {
-                for class in verdict.classes.iter().filter(|class| class.statistic.is_none()) {
+                for class in not_scanned(&verdict, images) {
                     self.stages.cx.note(&format!("{name}: class `{}`: {}", images.classes()[class.class as usize], class.reason));
                 }
             }
@@ -243,14 +254,21 @@ impl<'a> Run<'a> {
         if let Some(balance) = read_json(&entry.folder, BALANCE)? {
             self.balances.insert(name.to_owned(), balance);
         }
-        self.stages.record(&format!("represent {name}"), images.len(), &entry);
+        self.stages.record(&format!("represent {name}"), &part.identity(), images.len(), &entry);
         Ok((key, Arc::new(FeatureFile::open(entry.folder.join(FEATURES))?)))
     }
 
-    fn evaluate(&mut self, tests_key: &Key, detection_keys: &[Key], outcome: &Outcome, retrial: &Tested<'_>) -> Result<Vec<Measurement>> {
+    fn evaluate(
+        &mut self,
+        attack_key: Option<&Key>,
+        tests_key: &Key,
+        detection_keys: &[Key],
+        outcome: &Outcome,
+        retrial: &Tested<'_>,
+    ) -> Result<Vec<Measurement>> {
         let metrics = &self.pipeline.evaluate;
         let names: Vec<String> = outcome.detections.iter().map(|detection| detection.detector.clone()).collect();
-        let key = evaluate_key(metrics, tests_key, detection_keys, &names, outcome.truth.is_some());
+        let key = evaluate_key(metrics, tests_key, detection_keys, &names, attack_key);
         let entry = self.stages.stage("evaluate", &key, |cx, folder| {
             let mut measurements = Vec::new();
             for metric in metrics {
@@ -258,7 +276,7 @@ impl<'a> Run<'a> {
             }
             write_json(folder, "measurements.json", &measurements)
         })?;
-        self.stages.record("evaluate", outcome.images.len(), &entry);
+        self.stages.record("evaluate", &identity_of(metrics), outcome.images.len(), &entry);
         read_json(&entry.folder, "measurements.json")
     }
 
@@ -281,7 +299,8 @@ impl<'a> Run<'a> {
         }
         let Cost { seconds, peak_bytes } = meter.stop();
         let stage = "report".to_owned();
-        self.stages.costs.push(StageCost { stage, images: outcome.images.len(), seconds, peak_bytes, reused: false, key: None });
+        let images = outcome.images.len();
+        self.stages.costs.push(StageCost { stage, images, seconds, peak_bytes, reused: false, key: None, blocks: None });
         Ok(self.stages.costs)
     }
 }
@@ -300,12 +319,24 @@ pub(crate) fn detect_key(detector: &Part<dyn Detector>, seed: u32, net: &Key, fe
     Ok(Key::new("detect", &inputs))
 }
 
-/// The key of what metrics make of a net's tests and of verdicts by detectors of these names.
-pub(crate) fn evaluate_key(metrics: &[Part<dyn Metric>], tests: &Key, detections: &[Key], names: &[String], truth: bool) -> Key {
+/// The key of what metrics make of a net's tests and of verdicts by detectors of these names; the truth is that of `attack`.
+pub(crate) fn evaluate_key(metrics: &[Part<dyn Metric>], tests: &Key, detections: &[Key], names: &[String], attack: Option<&Key>) -> Key {
     let metrics: Vec<_> = metrics.iter().map(Part::identity).collect();
     let detections: Vec<&str> = detections.iter().map(Key::digest).collect();
+    let truth = attack.map(Key::digest);
     let inputs = json!({ "metrics": metrics, "tests": tests.digest(), "detections": detections, "names": names, "truth": truth });
     Key::new("evaluate", &inputs)
+}
+
+/// The identity of these metrics together.
+pub(crate) fn identity_of(metrics: &[Part<dyn Metric>]) -> String {
+    metrics.iter().map(|metric| metric.identity() + "\n").collect()
+}
+
+/// The classes of which no image was scored.
+fn not_scanned<'a>(verdict: &'a Verdict, images: &ImageSet) -> impl Iterator<Item = &'a ClassVerdict> {
+    let scanned: BTreeSet<u32> = (0..images.len()).filter(|&row| verdict.scores[row].is_some()).map(|row| images.label(row)).collect();
+    verdict.classes.iter().filter(move |class| !scanned.contains(&class.class))
 }
 
 const FEATURES: &str = "features.safetensors";
@@ -321,4 +352,36 @@ fn named_representations(detectors: &[Part<dyn Detector>]) -> BTreeMap<String, S
     }
     let names = names(&parts.iter().collect::<Vec<_>>());
     parts.iter().map(Part::identity).zip(names).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bezoar_core::{Edit, Image, ImageShape, Sample};
+
+    use super::*;
+
+    #[test]
+    fn figures_are_known_by_the_truth_that_they_compare_with() {
+        let key = |attack: Option<&str>| {
+            let attack = attack.map(|attack| Key::new("attack", &json!(attack)));
+            evaluate_key(&[], &Key::new("predict", &json!(null)), &[], &[], attack.as_ref())
+        };
+        assert_eq!(key(Some("one")), key(Some("one")));
+        assert_ne!(key(Some("one")), key(Some("other")));
+        assert_ne!(key(Some("one")), key(None));
+    }
+
+    /// Of three classes, the second is all noise and has no statistic, and only the third was passed over.
+    #[test]
+    fn a_class_without_a_statistic_may_have_been_scanned() {
+        let image = Image::new(ImageShape::rgb(1, 1), vec![0; 3]).unwrap();
+        let sample = |label: u32| Sample { id: label.to_string(), label, path: String::new() };
+        let rows = (0..3).map(|label| Edit { sample: sample(label), image: image.clone() });
+        let images = ImageSet::from_images(["a", "b", "c"].map(str::to_owned).to_vec(), rows.collect()).unwrap();
+        let class =
+            |class, statistic| ClassVerdict { class, statistic, statistic_name: String::new(), p_value: None, reason: String::new() };
+        let classes = vec![class(0, Some(0.5)), class(1, None), class(2, None)];
+        let verdict = Verdict { scores: vec![Some(1.0), Some(0.0), None], classes, ..Verdict::empty(3) };
+        assert_eq!(not_scanned(&verdict, &images).map(|class| class.class).collect::<Vec<_>>(), [2]);
+    }
 }

@@ -73,6 +73,11 @@ impl Folder {
     pub(crate) fn open(cx: &Context, runs: &Path, pipeline: &Pipeline) -> Result<Self> {
         let path = runs.join(name_of(pipeline)?);
         fs::create_dir_all(&path).map_err(|error| Error::io(&path, error))?;
+        Self::at(cx, path, pipeline)
+    }
+
+    /// A folder that is there as the pipeline's, whatever its name.
+    pub(crate) fn at(cx: &Context, path: PathBuf, pipeline: &Pipeline) -> Result<Self> {
         let lock = lock(cx, &path)?;
         Ok(Self { path, fingerprint: pipeline.fingerprint()?, _lock: lock })
     }
@@ -152,8 +157,13 @@ pub(crate) fn costs(folder: &Path) -> Option<(String, Vec<StageCost>)> {
     Some((resolved.get("model")?.get("use")?.as_str()?.to_owned(), timings.stages))
 }
 
-pub(crate) fn write_pretty(path: &Path, value: &impl Serialize) -> Result<()> {
+fn write_pretty(path: &Path, value: &impl Serialize) -> Result<()> {
+    write_whole(path, &pretty(value)?)
+}
+
+/// JSON for people to read.
+pub(crate) fn pretty(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut text = serde_json::to_vec_pretty(value).map_err(Error::request)?;
     text.push(b'\n');
-    write_whole(path, &text)
+    Ok(text)
 }

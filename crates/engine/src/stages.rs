@@ -6,12 +6,13 @@ use std::path::Path;
 
 use bezoar_core::rows::{open_images, write_images};
 use bezoar_core::{
-    Attack, Classifier, Context, Dataset, Error, GroundTruth, ImageSet, Part, Poisoned, Predictions, Result, Splits, Triggered,
+    Attack, Classifier, Context, Dataset, Error, GroundTruth, ImageSet, Part, Poisoned, Predictions, Result, Splits, Triggered, hex,
 };
-use bezoar_nn::Network;
+use bezoar_nn::{Architecture, Network};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::meter::Cost;
 use crate::store::{Entry, Key, Store, write_whole};
@@ -21,6 +22,8 @@ const TRAIN: &str = "train.safetensors";
 const VALIDATION: &str = "validation.safetensors";
 const TEST: &str = "test.safetensors";
 const TRIGGERED: &str = "triggered.safetensors";
+const SKIPPED: &str = "skipped.json";
+const TRUTH: &str = "truth.json";
 
 /// What one stage of a run cost.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,6 +41,14 @@ pub struct StageCost {
     /// Its key in the cache, a digest of all that its output depends on; none of what is not kept there.
     #[serde(default)]
     pub key: Option<String>,
+    /// A digest of the blocks that it carries out, whatever its inputs; none of the report.
+    #[serde(default)]
+    pub blocks: Option<String>,
+}
+
+/// What stages with the same blocks have in common: a digest of their identities.
+pub(crate) fn blocks_digest(blocks: &str) -> String {
+    hex(&Sha256::digest(blocks))[..16].to_owned()
 }
 
 /// The images that the net learns from, with what is known of them.
@@ -77,11 +88,12 @@ impl<'a> Stages<'a> {
         self.store.stage(self.cx, label, key, make)
     }
 
-    /// Notes what a stage cost, once.
-    pub(crate) fn record(&mut self, label: &str, images: usize, Entry { folder, cost, reused }: &Entry) {
+    /// Notes what a stage cost, once; `blocks` are the identities of those that it carries out.
+    pub(crate) fn record(&mut self, label: &str, blocks: &str, images: usize, Entry { folder, cost, reused }: &Entry) {
         if self.costs.iter().all(|stage| stage.stage != label) {
             let (Cost { seconds, peak_bytes }, key) = (*cost, folder.file_name().and_then(|name| name.to_str()).map(str::to_owned));
-            self.costs.push(StageCost { stage: label.to_owned(), images, seconds, peak_bytes, reused: *reused, key });
+            let blocks = Some(blocks_digest(blocks));
+            self.costs.push(StageCost { stage: label.to_owned(), images, seconds, peak_bytes, reused: *reused, key, blocks });
         }
     }
 
@@ -93,26 +105,26 @@ impl<'a> Stages<'a> {
             write_images(&folder.join(TRAIN), &splits.train)?;
             write_optional(folder, VALIDATION, splits.validation.as_ref())?;
             write_images(&folder.join(TEST), &splits.test)?;
-            write_json(folder, "skipped.json", &splits.skipped)
+            write_json(folder, SKIPPED, &splits.skipped)
         })?;
-        let splits = Splits {
-            train: open_images(&entry.folder.join(TRAIN))?,
-            validation: open_optional(&entry.folder, VALIDATION)?,
-            test: open_images(&entry.folder.join(TEST))?,
-            skipped: read_json(&entry.folder, "skipped.json")?,
-        };
+        let splits = open_splits(&entry.folder)?;
         let counts = splits.counts();
-        self.record("dataset", counts.total(), &entry);
+        self.record("dataset", &dataset.identity(), counts.total(), &entry);
         self.cx.note(&counts.coverage());
         dataset.blame(check_classes(&splits.train))?;
         Ok((key, splits))
     }
 
-    /// The images after the attack, if there is one.
-    pub(crate) fn attack(&mut self, attack: Option<&Part<dyn Attack>>, clean_key: &Key, splits: &Splits) -> Result<Suspicious> {
+    /// The images after the attack, if there is one; its key tells the truth from others.
+    pub(crate) fn attack(
+        &mut self,
+        attack: Option<&Part<dyn Attack>>,
+        clean_key: &Key,
+        splits: &Splits,
+    ) -> Result<(Option<Key>, Suspicious)> {
         let Some(attack) = attack else {
             let (train, validation) = (splits.train.clone(), splits.validation.clone());
-            return Ok(Suspicious { train, validation, truth: None, validation_truth: None, triggered: None, facts: Vec::new() });
+            return Ok((None, Suspicious { train, validation, truth: None, validation_truth: None, triggered: None, facts: Vec::new() }));
         };
         let surrogate = attack.surrogate().map(|blocks| self.surrogate(attack, &blocks, splits)).transpose()?;
         let (surrogate_key, surrogate) = surrogate.unzip();
@@ -124,20 +136,11 @@ impl<'a> Stages<'a> {
             let (validation, validation_truth) = validation.unzip();
             write_optional(folder, VALIDATION, validation.as_ref())?;
             write_images(&folder.join(TRIGGERED), &triggered.images)?;
-            write_json(folder, "truth.json", &(truth, validation_truth, triggered.targets, facts))
+            write_json(folder, TRUTH, &(truth, validation_truth, triggered.targets, facts))
         })?;
-        let (truth, validation_truth, targets, facts) = read_json(&entry.folder, "truth.json")?;
-        let (train, validation) = open_suspicious(&entry.folder)?;
-        let poisoned = Suspicious {
-            train,
-            validation,
-            truth: Some(truth),
-            validation_truth,
-            triggered: Some(Triggered { images: open_triggered(&entry.folder)?, targets }),
-            facts,
-        };
-        self.record("attack", poisoned.train.len(), &entry);
-        Ok(poisoned)
+        let poisoned = open_attacked(&entry.folder)?;
+        self.record("attack", &attack.identity(), poisoned.train.len(), &entry);
+        Ok((Some(key), poisoned))
     }
 
     /// The net that an attack works with, trained on the clean images.
@@ -148,15 +151,21 @@ impl<'a> Stages<'a> {
     /// A net trained on these images; `label` names it among the stages.
     pub(crate) fn net(&mut self, label: &str, recipe: &Recipe, images: &ImageSet, validation: Option<&ImageSet>) -> Result<(Key, Network)> {
         let Training { key, network, entry, epochs } = self.trainings.net(recipe, images, validation)?;
-        self.record(label, epochs * images.len(), &entry);
+        self.record(label, &recipe.identity(), epochs * images.len(), &entry);
         Ok((key, network))
     }
 
-    /// What a net makes of the test images.
-    pub(crate) fn predict(&mut self, net_key: &Key, net: &Network, tests: &Tests<'_>) -> Result<(Key, (Predictions, Option<Predictions>))> {
+    /// What a net of this architecture makes of the test images.
+    pub(crate) fn predict(
+        &mut self,
+        model: &Part<dyn Architecture>,
+        net_key: &Key,
+        net: &Network,
+        tests: &Tests<'_>,
+    ) -> Result<(Key, (Predictions, Option<Predictions>))> {
         let (key, entry, predictions) = tests.shown_to(&self.store, self.cx, net_key, net)?;
         let images = tests.clean.len() + tests.triggered.map_or(0, |set| set.images.len());
-        self.record("predict", images, &entry);
+        self.record("predict", &model.identity(), images, &entry);
         Ok((key, predictions))
     }
 }
@@ -177,7 +186,7 @@ impl Tests<'_> {
         net_key: &Key,
         net: &Network,
     ) -> Result<(Key, Entry, (Predictions, Option<Predictions>))> {
-        let key = predict_key(net_key, self.clean, self.triggered.map(|set| &set.images))?;
+        let key = predict_key(net_key, self.clean, self.triggered)?;
         let entry = store.stage(cx, "predict", &key, |cx, folder| {
             let net: &dyn Classifier = net;
             let predicted = net.predict(cx, "test images", self.clean)?;
@@ -208,25 +217,35 @@ pub(crate) fn attack_key(attack: &Part<dyn Attack>, seed: u32, dataset: &Key, su
     Key::new("attack", &inputs)
 }
 
-/// The key of what a net says of the test images, and of those with the trigger.
-pub(crate) fn predict_key(net: &Key, clean: &ImageSet, triggered: Option<&ImageSet>) -> Result<Key> {
-    let triggered = triggered.map(ImageSet::digest).transpose()?;
-    Ok(Key::new("predict", &json!({ "format": 3, "net": net.digest(), "clean": clean.digest()?, "triggered": triggered })))
+/// The key of what a net says of the test images, and of those with the trigger against the attacker's targets.
+pub(crate) fn predict_key(net: &Key, clean: &ImageSet, triggered: Option<&Triggered>) -> Result<Key> {
+    let targets = triggered.map(|set| hex(&Sha256::digest(json!(set.targets).to_string())));
+    let triggered = triggered.map(|set| set.images.digest()).transpose()?;
+    let inputs = json!({ "format": 4, "net": net.digest(), "clean": clean.digest()?, "triggered": triggered, "targets": targets });
+    Ok(Key::new("predict", &inputs))
 }
 
-/// The images that the net learns from and stops by, in the folder of a data set or an attack.
-pub(crate) fn open_suspicious(folder: &Path) -> Result<(ImageSet, Option<ImageSet>)> {
-    Ok((open_images(&folder.join(TRAIN))?, open_optional(folder, VALIDATION)?))
+/// What lies in the folder of a data set.
+pub(crate) fn open_splits(folder: &Path) -> Result<Splits> {
+    Ok(Splits {
+        train: open_images(&folder.join(TRAIN))?,
+        validation: open_optional(folder, VALIDATION)?,
+        test: open_images(&folder.join(TEST))?,
+        skipped: read_json(folder, SKIPPED)?,
+    })
 }
 
-/// The test images in the folder of a data set.
-pub(crate) fn open_tests(folder: &Path) -> Result<ImageSet> {
-    open_images(&folder.join(TEST))
-}
-
-/// The test images with the trigger in the folder of an attack.
-pub(crate) fn open_triggered(folder: &Path) -> Result<ImageSet> {
-    open_images(&folder.join(TRIGGERED))
+/// What lies in the folder of an attack.
+pub(crate) fn open_attacked(folder: &Path) -> Result<Suspicious> {
+    let (truth, validation_truth, targets, facts) = read_json(folder, TRUTH)?;
+    Ok(Suspicious {
+        train: open_images(&folder.join(TRAIN))?,
+        validation: open_optional(folder, VALIDATION)?,
+        truth: Some(truth),
+        validation_truth,
+        triggered: Some(Triggered { images: open_images(&folder.join(TRIGGERED))?, targets }),
+        facts,
+    })
 }
 
 /// A net of one class is always right and has learnt nothing.
@@ -261,4 +280,24 @@ pub(crate) fn read_json<T: DeserializeOwned>(folder: &Path, name: &str) -> Resul
     let path = folder.join(name);
     let text = fs::read(&path).map_err(|error| Error::io(&path, error))?;
     serde_json::from_slice(&text).map_err(|error| Error::data(path.display(), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use bezoar_core::{Edit, Image, ImageShape, Sample};
+
+    use super::*;
+
+    #[test]
+    fn predictions_are_known_by_what_is_expected_too() {
+        let sample = Sample { id: "a".to_owned(), label: 0, path: String::new() };
+        let image = Image::new(ImageShape::rgb(1, 1), vec![0; 3]).unwrap();
+        let images = ImageSet::from_images(["a", "b", "c"].map(str::to_owned).to_vec(), vec![Edit { sample, image }]).unwrap();
+        let key = |target: u32| {
+            let triggered = Triggered { images: images.clone(), targets: vec![target] };
+            predict_key(&Key::new("train", &json!(null)), &images, Some(&triggered)).unwrap()
+        };
+        assert_eq!(key(1), key(1));
+        assert_ne!(key(1), key(2));
+    }
 }

@@ -5,7 +5,7 @@
 //! leaves in its partial folder is there when it is tried again. A lock a key keeps two processes from building the same one.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -101,8 +101,7 @@ impl Store {
     pub fn get_or_make(&self, cx: &Context, key: &Key, make: impl FnOnce(&Path) -> Result<()>) -> Result<Entry> {
         let stage = self.root.join(key.stage);
         fs::create_dir_all(&stage).map_err(|error| Error::io(&stage, error))?;
-        let lock_path = stage.join(format!("{}.lock", key.digest));
-        let lock = File::create(&lock_path).map_err(|error| Error::io(&lock_path, error))?;
+        let (lock_path, lock) = lock_file(&stage, &key.digest)?;
         lock.lock().map_err(|error| Error::io(&lock_path, error))?;
         let folder = stage.join(&key.digest);
         if folder.exists() {
@@ -152,16 +151,53 @@ impl Store {
         Ok(all)
     }
 
-    /// Removes all entries, or those of one stage. Says how many bytes that freed.
-    pub fn clear(&self, stage: Option<&str>) -> Result<u64> {
-        let freed = self.list()?.iter().filter(|entry| stage.is_none_or(|stage| stage == entry.stage)).map(|entry| entry.bytes).sum();
-        for folder in folders(&self.root)? {
-            if stage.is_none_or(|stage| stage == file_name(&folder)) {
-                fs::remove_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
+    /// Removes all entries, or those of one stage, but for those that a process works on.
+    pub fn clear(&self, stage: Option<&str>) -> Result<Cleared> {
+        let mut cleared = Cleared::default();
+        for Listed { stage, digest, bytes, finished } in self.list()?.iter().filter(|entry| stage.is_none_or(|stage| stage == entry.stage))
+        {
+            let stage = self.root.join(stage);
+            // The lock's file stays: a process may wait for it, and would build what another locks by a file made anew.
+            let (path, lock) = lock_file(&stage, digest)?;
+            match lock.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    cleared.busy += 1;
+                    continue;
+                }
+                Err(TryLockError::Error(error)) => return Err(Error::io(&path, error)),
+            }
+            let folder = stage.join(if *finished { digest.clone() } else { format!("{digest}.partial") });
+            match fs::remove_dir_all(&folder) {
+                Ok(()) => cleared.bytes += bytes,
+                // It was finished, or thrown away, since it was listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io(&folder, error)),
             }
         }
-        Ok(freed)
+        Ok(cleared)
     }
+}
+
+/// What was removed from a cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cleared {
+    /// Bytes that it freed.
+    pub bytes: u64,
+    /// Entries that were left, since a process works on them.
+    pub busy: usize,
+}
+
+/// The file by which an entry is locked, opened.
+fn lock_file(stage: &Path, digest: &str) -> Result<(PathBuf, File)> {
+    let path = stage.join(format!("{digest}.lock"));
+    let file = File::create(&path).map_err(|error| Error::io(&path, error))?;
+    Ok((path, file))
+}
+
+/// [`write_whole`], unless the file has this content.
+pub(crate) fn update(path: &Path, content: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|old| old == content) { Ok(()) } else { write_whole(path, content) }
 }
 
 /// Writes a file's whole content, synced, through a neighbour that is renamed: readers see the old content or the new.
@@ -290,8 +326,30 @@ mod tests {
             })
             .unwrap();
         assert!(store.list().unwrap()[0].finished);
-        assert_eq!(store.clear(Some("other")).unwrap(), 0);
-        assert!(store.clear(None).unwrap() > 4);
+        assert_eq!(store.clear(Some("other")).unwrap(), Cleared::default());
+        let cleared = store.clear(None).unwrap();
+        assert!(cleared.bytes > 4 && cleared.busy == 0, "{cleared:?}");
         assert!(store.list().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_under_way_is_not_cleared() {
+        let root = tempfile::tempdir().unwrap();
+        let (store, cx) = (Store::new(root.path()), Context::quiet(0));
+        let key = |number: u32| Key::new("test", &serde_json::json!(number));
+        store.get_or_make(&cx, &key(1), write("one")).unwrap();
+        store
+            .get_or_make(&cx, &key(2), |folder| {
+                write("two")(folder)?;
+                let cleared = store.clear(None)?;
+                assert!(cleared.bytes > 3 && cleared.busy == 1, "{cleared:?}");
+                assert_eq!(fs::read_to_string(folder.join("f")).unwrap(), "two");
+                let other = File::create(folder.with_extension("lock")).unwrap();
+                assert!(matches!(other.try_lock(), Err(TryLockError::WouldBlock)), "the lock still holds");
+                Ok(())
+            })
+            .unwrap();
+        let left: Vec<_> = store.list().unwrap().into_iter().map(|entry| entry.digest).collect();
+        assert_eq!(left, [key(2).digest()]);
     }
 }

@@ -1,5 +1,6 @@
 //! A study: the cells of a pipeline's matrix, each a run.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,10 +11,12 @@ use bezoar_evaluation::repeats::{self, Results};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::machine::{available_memory, cores};
 use crate::names::labels;
-use crate::runs::{self, lock, name_of, write_pretty};
-use crate::store::write_whole;
-use crate::{Finished, Pipeline, Places, StageCost, run};
+use crate::runs::{self, lock, name_of, pretty};
+use crate::stages::read_json;
+use crate::store::update;
+use crate::{Findings, Finished, Pipeline, Places, StageCost, run};
 
 const FILE: &str = "study.yaml";
 const RESULTS: &str = "study.json";
@@ -39,7 +42,7 @@ pub struct Cell {
     pub pipeline: Pipeline,
 }
 
-/// A study all of whose cells were tried.
+/// A study all of whose cells were tried. Nobody else writes into its folder until this is dropped.
 #[derive(Debug)]
 pub struct Conducted {
     /// The study's folder.
@@ -50,6 +53,39 @@ pub struct Conducted {
     pub file: String,
     /// Cells that were finished before.
     pub before: usize,
+    _lock: File,
+}
+
+impl Conducted {
+    /// What the folder of a study says of it; none where the folder is no study's.
+    ///
+    /// # Errors
+    /// When the folder has files of these names that are no study's, or cannot be locked.
+    pub fn open(cx: &Context, folder: &Path) -> Result<Option<Self>> {
+        if !folder.join(RESULTS).is_file() {
+            return Ok(None);
+        }
+        let lock = lock(cx, folder)?;
+        let path = folder.join(FILE);
+        let file = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
+        let results: Results = read_json(folder, RESULTS)?;
+        let before = results.cells.iter().filter(|cell| cell.problem.is_none()).count();
+        Ok(Some(Self { folder: folder.to_owned(), results, file, before, _lock: lock }))
+    }
+
+    /// Whether all cells were finished before, and this file of the study's folder was written after their figures.
+    pub fn had(&self, name: &str) -> bool {
+        let written = |name: &str| self.folder.join(name).metadata().and_then(|facts| facts.modified()).ok();
+        self.before == self.results.cells.len() && written(name) >= written(RESULTS)
+    }
+
+    /// What the stages of the study's runs cost, all runs together.
+    pub fn stage_costs(&self) -> Vec<repeats::StageSummary> {
+        let beside = self.folder.parent().unwrap_or(&self.folder);
+        let costs = |cell: &repeats::Cell| Some(runs::costs(&beside.join(&cell.run))?.1);
+        let runs: Vec<Vec<StageCost>> = self.results.cells.iter().filter_map(costs).collect();
+        repeats::StageSummary::over(runs.iter().flatten().map(|stage| (stage.stage.as_str(), stage.seconds, stage.peak_bytes)))
+    }
 }
 
 impl Study {
@@ -143,7 +179,7 @@ impl Study {
         let jobs = match jobs {
             Some(jobs) => jobs,
             // The first cell that has to be run shows what a cell takes.
-            None => std::iter::from_fn(step).flatten().next().map_or(1, worth_while),
+            None => std::iter::from_fn(step).flatten().next().map_or(1, |peak| worth_while(peak, cores(), available_memory())),
         };
         std::thread::scope(|scope| {
             for _ in 1..jobs {
@@ -159,6 +195,7 @@ impl Study {
 
     fn put_together(&self, cx: &Context, folder: PathBuf, ended: Vec<Result<Finished>>) -> Result<Conducted> {
         let before = ended.iter().flatten().filter(|finished| finished.before).count();
+        let findings: Vec<Findings> = ended.iter().flatten().flat_map(|finished| finished.findings.clone()).collect();
         let cells: Vec<(repeats::Cell, Option<Vec<Measurement>>)> = self
             .cells
             .iter()
@@ -172,11 +209,13 @@ impl Study {
             })
             .collect::<Result<_>>()?;
         let seed = self.cells.first().map_or(0, |cell| cell.pipeline.seed);
-        let results = Results::of(&Context::quiet(seed.into()).stage("study"), &self.name, &self.axes, cells);
+        let mut results = Results::of(&Context::quiet(seed.into()).stage("study"), &self.name, &self.axes, cells);
+        for Findings { detector, inputs, .. } in &findings {
+            results.tell(detector, inputs);
+        }
         let lock = lock(cx, &folder)?;
-        write_pretty(&folder.join(RESULTS), &results)?;
-        drop(lock);
-        Ok(Conducted { folder, results, file: to_yaml(&self.file), before })
+        update(&folder.join(RESULTS), &pretty(&results)?)?;
+        Ok(Conducted { folder, results, file: to_yaml(&self.file), before, _lock: lock })
     }
 
     /// The study's folder, named after it and a digest of it.
@@ -186,29 +225,9 @@ impl Study {
         std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
         // Several processes may run one study, but they write its files one after the other.
         let _lock = lock(cx, &folder)?;
-        write_whole(&folder.join(FILE), to_yaml(&self.file).as_bytes())?;
+        update(&folder.join(FILE), to_yaml(&self.file).as_bytes())?;
         Ok(folder)
     }
-}
-
-/// What a study's folder says of it: its figures, and the study as YAML. None where the folder is no study's.
-///
-/// # Errors
-/// When the folder has files of these names that are no study's.
-pub fn results(folder: &Path) -> Result<Option<(Results, String)>> {
-    if !folder.join(RESULTS).is_file() {
-        return Ok(None);
-    }
-    let file = folder.join(FILE);
-    let text = std::fs::read_to_string(&file).map_err(|error| Error::io(&file, error))?;
-    Ok(Some((crate::stages::read_json(folder, RESULTS)?, text)))
-}
-
-/// What the stages of a study's runs cost, all runs together. `folder` is the study's, beside which they are.
-pub fn stage_costs(results: &Results, folder: &Path) -> Vec<repeats::StageSummary> {
-    let beside = folder.parent().unwrap_or(folder);
-    let runs: Vec<Vec<StageCost>> = results.cells.iter().filter_map(|cell| Some(runs::costs(&beside.join(&cell.run))?.1)).collect();
-    repeats::StageSummary::over(runs.iter().flatten().map(|stage| (stage.stage.as_str(), stage.seconds, stage.peak_bytes)))
 }
 
 /// Refuses an assignment whose value no cell would have, since the matrix sets the same.
@@ -241,16 +260,32 @@ fn peak(finished: &Finished) -> Option<u64> {
     finished.stages.iter().map(|stage| stage.peak_bytes).collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
-/// How many cells to run at once where one takes `peak` bytes.
-fn worth_while(peak: u64) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let memory = available_memory().unwrap_or(0) / peak.max(1);
-    (cores / 4).min(usize::try_from(memory).unwrap_or(usize::MAX)).max(1)
+/// How many cells to run at once where one takes `peak` bytes, on so many cores and with so many bytes that the system could give, where it
+/// tells.
+fn worth_while(peak: u64, cores: usize, memory: Option<u64>) -> usize {
+    let fit = memory.unwrap_or(0) / peak.max(1);
+    (cores / 4).min(usize::try_from(fit).unwrap_or(usize::MAX)).max(1)
 }
 
-/// Bytes that the system could give; none where it does not tell.
-fn available_memory() -> Option<u64> {
-    let facts = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = facts.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_run_at_once_as_far_as_cores_and_memory_go() {
+        let gib = 1 << 30;
+        for (peak, cores, memory, expected) in [
+            (gib, 16, Some(64 * gib), 4),
+            (gib, 19, Some(64 * gib), 4),
+            (gib, 20, Some(64 * gib), 5),
+            (gib, 64, Some(3 * gib), 3),
+            (gib, 64, Some(4 * gib - 1), 3),
+            (gib, 64, Some(gib / 2), 1),
+            (gib, 64, None, 1),
+            (gib, 3, Some(64 * gib), 1),
+            (0, 8, Some(gib), 2),
+        ] {
+            assert_eq!(worth_while(peak, cores, memory), expected, "{peak} {cores} {memory:?}");
+        }
+    }
 }

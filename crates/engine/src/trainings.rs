@@ -26,6 +26,11 @@ impl Recipe {
     pub(crate) fn of(blocks: &serde_json::Value) -> Result<Self> {
         serde_json::from_value(blocks.clone()).map_err(Error::request)
     }
+
+    /// What tells it from every other.
+    pub(crate) fn identity(&self) -> String {
+        format!("{} {}", self.model.identity(), json!(self.train))
+    }
 }
 
 /// The nets of a run. The same images are known by their content, wherever they come from: a surrogate is the net of a run without an
@@ -84,9 +89,20 @@ pub(crate) struct Again<'a> {
     pub(crate) validation: Option<ImageSet>,
 }
 
+impl Again<'_> {
+    /// The net that the recipe makes of other images.
+    fn net(&self, images: &ImageSet) -> Result<Training> {
+        if self.recipe.train.epochs == 0 {
+            return Err(Error::request("the net would have to be trained again, and `train` takes it as it is: its `epochs` is 0")
+                .with_help("name a number of epochs, or leave this block out"));
+        }
+        self.trainings.net(&self.recipe, images, self.validation.as_ref())
+    }
+}
+
 impl Trainer for Again<'_> {
     fn train(&self, images: &ImageSet) -> Result<Arc<dyn Classifier>> {
-        Ok(Arc::new(self.trainings.net(&self.recipe, images, self.validation.as_ref())?.network))
+        Ok(Arc::new(self.net(images)?.network))
     }
 }
 
@@ -98,8 +114,8 @@ pub(crate) struct Tested<'a> {
 
 impl Retrial for Tested<'_> {
     fn predictions(&self, images: &ImageSet) -> Result<(Predictions, Option<Predictions>)> {
-        let Again { trainings, recipe, validation } = &self.again;
-        let Training { key, network, .. } = trainings.net(recipe, images, validation.as_ref())?;
-        Ok(self.tests.shown_to(&trainings.store, trainings.cx, &key, &network)?.2)
+        let Training { key, network, .. } = self.again.net(images)?;
+        let Trainings { store, cx, .. } = &self.again.trainings;
+        Ok(self.tests.shown_to(store, cx, &key, &network)?.2)
     }
 }

@@ -1,5 +1,5 @@
 use bezoar_core::Error;
-use bezoar_engine::{Places, Store};
+use bezoar_engine::{Cleared, Places, Store};
 use clap::{Args, Subcommand};
 
 use crate::terminal::Terminal;
@@ -14,7 +14,7 @@ pub(crate) struct Cache {
 enum Action {
     /// List what is kept (this is also what `cache` alone does).
     List,
-    /// Throw it away; the next run makes it again.
+    /// Throw it away, but for what a process works on; the next run makes it again.
     Clear {
         /// Only this stage, such as `represent`.
         stage: Option<String>,
@@ -27,8 +27,9 @@ impl Cache {
         match self.action.unwrap_or(Action::List) {
             Action::List => list(terminal, &store),
             Action::Clear { stage } => {
-                let freed = store.clear(stage.as_deref())?;
-                terminal.result(&format!("{} MB freed", freed / 1_000_000));
+                let Cleared { bytes, busy } = store.clear(stage.as_deref())?;
+                let left = if busy == 0 { String::new() } else { format!("; left are {busy} that a process works on") };
+                terminal.result(&format!("{} MB freed{left}", bytes / 1_000_000));
                 Ok(())
             }
         }

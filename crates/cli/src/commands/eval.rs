@@ -1,12 +1,12 @@
 use std::path::PathBuf;
 
 use bezoar_core::{Cancel, Context, Error};
-use bezoar_engine::{Conducted, Finished, Places, Study, run, stage_costs};
-use bezoar_report::write_study_page;
+use bezoar_engine::{Conducted, Finished, Places, Study, run};
 use clap::Args;
 use serde_json::json;
 
 use crate::commands::cancel_on_interrupt;
+use crate::commands::report::{PAGE, write_page};
 use crate::terminal::Terminal;
 
 #[derive(Args)]
@@ -39,7 +39,9 @@ impl Eval {
             return Ok(());
         }
         let conducted = study.conduct(&cx, places, self.jobs.map(usize::from))?;
-        write_study_page(&conducted.results, &stage_costs(&conducted.results, &conducted.folder), &conducted.file, &conducted.folder)?;
+        if !conducted.had(PAGE) {
+            write_page(&conducted)?;
+        }
         terminal.outcome(
             &study_summary(&conducted, color),
             || json!({ "folder": conducted.folder, "before": conducted.before, "results": conducted.results }),

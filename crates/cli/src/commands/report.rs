@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
-use bezoar_core::{Cancel, Context, Error};
-use bezoar_engine::{Places, report, results, runs, stage_costs};
+use bezoar_core::{Cancel, Context, Device, Error};
+use bezoar_engine::{Conducted, Places, report, runs};
 use bezoar_report::write_study_page;
 use clap::Args;
 
@@ -17,18 +17,24 @@ pub(crate) struct Report {
 impl Report {
     /// What is in the cache is not made again; what is not there any more is.
     pub(crate) fn run(self, terminal: &Terminal, places: &Places) -> Result<(), Error> {
-        if let Some((study, file)) = results(&self.run)? {
-            terminal.result(&format!("{}", write_study_page(&study, &stage_costs(&study, &self.run), &file, &self.run)?.display()));
+        let cancel = Cancel::default();
+        cancel_on_interrupt(&cancel)?;
+        let cx = Context::new(0, Device::Cpu, terminal.progress(), cancel);
+        if let Some(study) = Conducted::open(&cx, &self.run)? {
+            terminal.result(&format!("{}", write_page(&study)?.display()));
             return Ok(());
         }
         let pipeline = runs::pipeline(&self.run)?;
-        let cancel = Cancel::default();
-        cancel_on_interrupt(&cancel)?;
-        let cx = Context::new(pipeline.seed.into(), pipeline.device, terminal.progress(), cancel);
-        // The run's folder says where the runs are.
-        let beside = self.run.parent().filter(|parent| !parent.as_os_str().is_empty()).map(PathBuf::from);
-        let places = Places { runs: beside.unwrap_or_else(|| places.runs.clone()), ..places.clone() };
-        terminal.result(&format!("{}", report(&cx, &pipeline, &places)?.folder.display()));
+        let cx = cx.of_run(pipeline.seed.into(), pipeline.device);
+        terminal.result(&format!("{}", report(&cx, &pipeline, &self.run, &places.cache)?.folder.display()));
         Ok(())
     }
+}
+
+/// The name of a study's page.
+pub(super) const PAGE: &str = "report.html";
+
+/// Writes the page of a study, and says where it is.
+pub(super) fn write_page(study: &Conducted) -> Result<PathBuf, Error> {
+    write_study_page(&study.results, &study.stage_costs(), &study.file, &study.folder)
 }

@@ -3,8 +3,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bezoar_core::{Progress, Task};
+use bezoar_core::{Progress, Task, printable};
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+
+use super::tell;
 
 /// A bar for each task under way.
 pub(super) struct Bars(MultiProgress);
@@ -18,13 +20,13 @@ impl Bars {
 impl Progress for Bars {
     fn task(&self, label: &str, total: u64) -> Box<dyn Task> {
         let resumed = Arc::new(AtomicU64::new(0));
-        let bar = self.0.add(ProgressBar::new(total).with_prefix(label.to_owned()).with_style(style(&resumed)));
+        let bar = self.0.add(ProgressBar::new(total).with_prefix(printable(label)).with_style(style(&resumed)));
         bar.enable_steady_tick(Duration::from_millis(250));
         Box::new(Bar { bar, resumed })
     }
 
     fn note(&self, message: &str) {
-        self.0.suspend(|| eprintln!("note: {message}"));
+        self.0.suspend(|| tell(&format!("note: {message}")));
     }
 }
 
@@ -79,7 +81,7 @@ impl Task for Bar {
     }
 
     fn remark(&self, text: &str) {
-        self.bar.set_message(text.to_owned());
+        self.bar.set_message(printable(text));
     }
 }
 

@@ -1,15 +1,17 @@
 //! What the user sees: results on stdout, everything else on stderr; or all of it as lines of JSON on stdout. The only place that prints.
+//! Texts may come from data: nothing in them steers the terminal.
 
 #![expect(clippy::print_stderr, reason = "this is the one module that talks to the user")]
 
 mod bars;
 mod events;
 mod lines;
+mod reported;
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
-use bezoar_core::{Error, Progress, Silent};
+use bezoar_core::{Error, Progress, Silent, printable};
 use serde_json::{Value, json};
 
 use bars::Bars;
@@ -55,7 +57,7 @@ impl Terminal {
     #[expect(clippy::unused_self, reason = "only who holds the terminal may print")]
     pub(crate) fn ask(&self, question: &str) -> Result<String, Error> {
         let mut answer = String::new();
-        eprint!("{question} ");
+        eprint!("{} ", printable(question));
         std::io::stdin().read_line(&mut answer).map_err(Error::request)?;
         Ok(answer.trim().to_owned())
     }
@@ -70,7 +72,7 @@ impl Terminal {
         if self.manner == Manner::JsonLines {
             events::say("result", fields());
         } else {
-            let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end_matches('\n'));
+            let _ = writeln!(std::io::stdout().lock(), "{}", safe(text.trim_end_matches('\n'), self.colors_results()));
         }
     }
 
@@ -82,14 +84,15 @@ impl Terminal {
         }
         match error {
             Error::Config(mistakes) => eprintln!("{}", mistakes.render(self.color)),
-            Error::Cancelled => eprintln!("{error}"),
+            Error::Cancelled => tell(&error.to_string()),
             _ => {
                 let (red, end) = if self.color { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-                eprintln!("{red}error{end}: {error}");
+                eprint!("{red}error{end}: ");
+                tell(&error.to_string());
             }
         }
         if let Some(help) = error.help() {
-            eprintln!("help: {help}");
+            tell(&format!("help: {help}"));
         }
     }
 
@@ -101,5 +104,42 @@ impl Terminal {
             Manner::Full if self.interactive => Arc::new(Bars::new()),
             Manner::Full => Arc::new(Lines),
         }
+    }
+}
+
+/// Writes lines to stderr.
+fn tell(text: &str) {
+    eprintln!("{}", printable(text));
+}
+
+/// The text as it may be written to stdout: of what commands a terminal, colours alone are left, where there may be any.
+fn safe(text: &str, color: bool) -> String {
+    let mut parts = text.split('\x1b');
+    let mut safe = printable(parts.next().unwrap_or_default());
+    for part in parts {
+        let code = part.split_once('m').map(|(code, _)| code).filter(|code| color && is_color(code)).unwrap_or_default();
+        safe.push(if code.is_empty() { '\u{fffd}' } else { '\x1b' });
+        safe += code;
+        safe += &printable(&part[code.len()..]);
+    }
+    safe
+}
+
+/// Whether `[1;31`, say, asks for a colour or weight, and not for text that cannot be seen.
+fn is_color(code: &str) -> bool {
+    let parameter = |text: &str| matches!(text.as_bytes(), [b'0'..=b'2'] | [b'3', b'0'..=b'7']);
+    code.strip_prefix('[').is_some_and(|code| code.split(';').all(parameter))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_steers_a_terminal_colours_alone_are_left() {
+        let text = "\x1b[1;31mred\x1b[0m\tand\n\x1b[2J\x1b]0;title\x07\x1b[8mhidden\u{202e}\x1b";
+        let rest = "\u{fffd}[2J\u{fffd}]0;title\u{fffd}\u{fffd}[8mhidden\u{fffd}\u{fffd}";
+        assert_eq!(safe(text, true), format!("\x1b[1;31mred\x1b[0m\tand\n{rest}"));
+        assert_eq!(safe(text, false), format!("\u{fffd}[1;31mred\u{fffd}[0m\tand\n{rest}"));
     }
 }
