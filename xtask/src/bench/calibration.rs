@@ -16,6 +16,9 @@ pub(super) const USAGE: &str = "calibration [--seeds N] [--only WORD]";
 /// What every attack here poisons.
 const TARGET: &str = "speed-limit-80";
 
+/// Those before it chose the detectors' settings.
+const FIRST_SEED: u32 = 3;
+
 /// Attacks that less often succeed are no test of a detector.
 const WORKS: f64 = 90.0;
 
@@ -50,7 +53,7 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
     let page = crate::root().join("docs").join(STUDY.page);
     let text = fs::read_to_string(&page).with_context(|| page.display().to_string())?;
     let head = format!(
-        "\nMeasured by `{}` with `pipelines/{}.yaml`, seeds from 0 on, on {}.\n\n{HEAD}",
+        "\nMeasured by `{}` with `pipelines/{}.yaml`, seeds from {FIRST_SEED} on, on {}.\n\n{HEAD}",
         STUDY.section.made_by,
         STUDY.pipeline,
         crate::machine(),
@@ -61,7 +64,7 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
             continue;
         }
         let mut runs = Vec::new();
-        for seed in 0..seeds {
+        for seed in FIRST_SEED..FIRST_SEED + seeds {
             eprintln!("{attack}, seed {seed}");
             runs.push(STUDY.measure(&binary, attack, &["--set", &format!("seed={seed}")])?);
         }

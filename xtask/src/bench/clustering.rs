@@ -20,6 +20,9 @@ const WORK: [&str; 3] = ["k-means", "pca", "hdbscan"];
 
 const WIDTHS: [&str; 2] = ["128", "512"];
 
+/// The most that our inertia may be of the peer's, and its kept variance or number of rows in clusters of ours.
+const WORSE: f64 = 1.01;
+
 /// Measures what the options ask for; other rows of the page stay as they are.
 pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
     let mut rest: Vec<String> = options.iter().map(ToString::to_string).collect();
@@ -27,13 +30,11 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
     let (what, width, rows) = (take("--what", "")?, take("--width", "")?, take("--rows", "50000")?);
     let rounds: usize = take("--rounds", "3")?.parse().context("--rounds wants a number")?;
     ensure!(rest.is_empty() && rounds > 0, "usage: cargo xtask bench {USAGE}");
-    let all = WORK.iter().flat_map(|work| WIDTHS.iter().map(|width| (*work, *width)));
-    let asked: Vec<_> = all.filter(|(work, of)| (what.is_empty() || what == *work) && (width.is_empty() || width == *of)).collect();
-    ensure!(!asked.is_empty(), "nothing of this name is compared");
+    let every: Vec<(&str, &str)> = WORK.iter().flat_map(|work| WIDTHS.iter().map(|width| (*work, *width))).collect();
+    let is_asked = |(work, of): &(&str, &str)| (what.is_empty() || what == *work) && (width.is_empty() || width == *of);
+    ensure!(every.iter().any(is_asked), "nothing of this name is compared");
 
     let python = python()?;
-    let cargo = std::env::var_os("CARGO").map_or_else(|| "cargo".into(), Into::into);
-    let manifest = crate::root().join("Cargo.toml").display().to_string();
     let script = crate::root().join("bench/peers/clustering_rates.py").display().to_string();
     let page = crate::root().join("docs").join(PAGE);
     let old = std::fs::read_to_string(&page).with_context(|| page.display().to_string())?;
@@ -41,17 +42,19 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
         let start = format!("| {work} | {rows} x {width} |");
         SECTION.content(&old).map(|content| content.lines().find(|line| line.starts_with(&start)).map(|line| format!("{line}\n")))
     };
-    let every: Vec<(&str, &str)> = WORK.iter().flat_map(|work| WIDTHS.iter().map(|width| (*work, *width))).collect();
     let mut table: Vec<Option<String>> = every.iter().map(kept).collect::<Result<_>>()?;
-    for (place, (work, width)) in every.iter().enumerate().filter(|(_, one)| asked.contains(one)) {
+    for (place, (work, width)) in every.iter().enumerate().filter(|(_, one)| is_asked(one)) {
         let settings = [*work, rows.as_str(), *width];
-        let program =
-            |path, before: &[&str]| Program { path, arguments: [before, &settings].concat().into_iter().map(str::to_owned).collect() };
-        let bench = ["bench", "--quiet", "--manifest-path", &manifest, "--workspace", "--bench", "rates", "--"];
-        let (ours, peer) = (program(std::path::PathBuf::clone(&cargo), &bench), program(python.clone(), &[&script]));
+        let peers = [&[script.as_str()], &settings[..]].concat().into_iter().map(str::to_owned).collect();
+        let (ours, peer) = (Program::bench("rates", &settings), Program { path: python.clone(), arguments: peers });
         let measured: Vec<[Value; 2]> = (0..rounds).map(|_| Ok([ours.run()?, peer.run()?])).collect::<Result<_>>()?;
+        for round in &measured {
+            let [found, theirs] = [&round[0], &round[1]].map(|line| line["quality"].as_f64().unwrap_or(f64::NAN));
+            let worse = if *work == "k-means" { found / theirs } else { theirs / found };
+            ensure!(worse <= WORSE, "{work} of {rows} x {width}: our quality is {found}, the peer's {theirs}");
+        }
         let row = row(work, &format!("{rows} x {width}"), &measured)?;
-        println!("{row}  quality {} and {}", measured[0][0]["quality"], measured[0][1]["quality"]);
+        println!("{row}");
         table[place] = Some(row + "\n");
         super::write(PAGE, &SECTION, &section(&table))?;
     }
@@ -74,7 +77,8 @@ fn row(work: &str, rows: &str, measured: &[[Value; 2]]) -> Result<String> {
 fn section(rows: &[Option<String>]) -> String {
     format!(
         "\nMeasured by `{}` on {}: so many rounds of ours and the peer's in turn, each in a process of its own, on rows of 20 made clusters.\n\
-         The ratio is the median of the rounds' ratios, beside the least and the greatest; the bar is 1x and the aim 3x.\n\n\
+         The ratio is the median of the rounds' ratios, beside the least and the greatest; the bar is 1x and the aim 3x. A round counts if\n\
+         our inertia, kept variance, or number of rows in clusters is worse by 1 % at most.\n\n\
          | what | rows | peer | rounds | ours, s | peer, s | ratio | least–greatest | memory, MB | peer's |\n\
          |---|---|---|---:|---:|---:|---:|---:|---:|---:|\n{}\n",
         SECTION.made_by,

@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::peers::python;
+use super::peers::{Program, Summary, python};
 use crate::bezoar;
 use crate::section::Section;
 
@@ -54,60 +54,35 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
     super::write("gromov-wasserstein.md", &SECTION, &content)
 }
 
-/// Ours and POT's on the same pairs.
+/// POT's and ours on the same pairs.
 struct Round {
-    ours: f64,
-    theirs: f64,
+    /// Seconds a pair, POT's and ours.
+    seconds: [f64; 2],
     /// The largest relative difference of values.
     difference: f64,
 }
 
 impl Round {
     fn of(python: &Path, epsilon: &str, pairs: &str, nearness: f64, file: &Path) -> Result<Self> {
-        let theirs = peer(python, epsilon, pairs, file)?;
-        let ours = ours(&["pairs", epsilon, &file.display().to_string()])?;
+        let (script, file) = (crate::root().join("bench/peers/pot_distances.py").display().to_string(), file.display().to_string());
+        let peer = [&script, epsilon, &file, "--pairs", pairs].map(str::to_owned).into();
+        let theirs = Program { path: python.to_owned(), arguments: peer }.run()?;
+        let ours = ours(&["pairs", epsilon, &file])?;
         let difference = difference(&ours, &theirs)?;
         ensure!(difference < nearness, "values differ by {difference:.1e} at epsilon {epsilon}: {ours} and {theirs}");
-        Ok(Self { ours: number(&ours, "s_per_pair")?, theirs: number(&theirs, "s_per_pair")?, difference })
+        Ok(Self { seconds: [number(&theirs, "s_per_pair")?, number(&ours, "s_per_pair")?], difference })
     }
 }
 
 fn row(epsilon: &str, pairs: &str, rounds: &[Round]) -> String {
-    let sorted = |of: &dyn Fn(&Round) -> f64| {
-        let mut values: Vec<f64> = rounds.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values
-    };
-    let median = |values: &[f64]| values[values.len() / 2];
-    let ratios = sorted(&|round| round.theirs / round.ours);
-    format!(
-        "| {epsilon} | {pairs} | {:.4} | {:.3} | {:.0}x | {:.0}–{:.0} | {:.1e} |",
-        median(&sorted(&|round| round.ours)),
-        median(&sorted(&|round| round.theirs)),
-        median(&ratios),
-        ratios[0],
-        ratios[rounds.len() - 1],
-        sorted(&|round| round.difference)[rounds.len() - 1],
-    )
-}
-
-fn peer(python: &Path, epsilon: &str, pairs: &str, file: &Path) -> Result<Value> {
-    let script = crate::root().join("bench/peers/pot_distances.py");
-    line(Command::new(python).arg(script).arg(epsilon).arg(file).args(["--pairs", pairs]))
+    let Summary { values: [theirs, ours], ratio, least, greatest } =
+        Summary::of(&rounds.iter().map(|round| round.seconds).collect::<Vec<_>>());
+    let difference = rounds.iter().map(|round| round.difference).fold(0.0, f64::max);
+    format!("| {epsilon} | {pairs} | {ours:.4} | {theirs:.3} | {ratio:.0}x | {least:.0}–{greatest:.0} | {difference:.1e} |")
 }
 
 fn ours(arguments: &[&str]) -> Result<Value> {
-    let mut bench = Command::new("cargo");
-    bench.current_dir(crate::root()).args(["bench", "--quiet", "--workspace", "--bench", "gromov", "--"]).args(arguments);
-    line(&mut bench)
-}
-
-/// The last line that a command prints, which is JSON.
-fn line(command: &mut Command) -> Result<Value> {
-    let output = command.env("PYTHONDONTWRITEBYTECODE", "1").output().with_context(|| format!("{command:?} does not start"))?;
-    ensure!(output.status.success(), "{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout)?;
-    serde_json::from_str(text.lines().last().unwrap_or_default()).with_context(|| format!("{command:?} did not print a line of JSON"))
+    Program::bench("gromov", arguments).run()
 }
 
 fn number(line: &Value, field: &str) -> Result<f64> {

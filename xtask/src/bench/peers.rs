@@ -203,12 +203,21 @@ impl Comparison {
 }
 
 impl Program {
-    /// The line of JSON that it prints.
+    /// One of the workspace's benches, which cargo builds first.
+    pub(super) fn bench(name: &str, arguments: &[&str]) -> Self {
+        let manifest = crate::root().join("Cargo.toml").display().to_string();
+        let bench = ["bench", "--quiet", "--manifest-path", &manifest, "--workspace", "--bench", name, "--"];
+        let path = std::env::var_os("CARGO").map_or_else(|| "cargo".into(), Into::into);
+        Self { path, arguments: [&bench, arguments].concat().into_iter().map(str::to_owned).collect() }
+    }
+
+    /// The line of JSON that it prints last.
     pub(super) fn run(&self) -> Result<Value> {
         let name = || format!("{} {}", self.path.display(), self.arguments.join(" "));
         let output = Command::new(&self.path).args(&self.arguments).env("PYTHONDONTWRITEBYTECODE", "1").output().with_context(name)?;
         ensure!(output.status.success(), "{} failed:\n{}", name(), String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).with_context(|| format!("{} did not print one line of JSON", name()))
+        let text = String::from_utf8(output.stdout)?;
+        serde_json::from_str(text.lines().last().unwrap_or_default()).with_context(|| format!("{} did not print a line of JSON", name()))
     }
 }
 
