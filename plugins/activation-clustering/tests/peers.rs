@@ -46,6 +46,12 @@ fn art_thresholds_cannot_be_set() {
         let found = detect(&json!({ "decide": { "use": "relative-size", "at-most": at_most } }), &[0; 200], activations(200, 20, 0));
         assert_eq!(found.flagged, first_of(accused, 200), "{at_most}");
     }
+    let by_silhouette =
+        |at_least: f64| detect(&json!({ "decide": { "use": "silhouette", "at-least": at_least } }), &[0; 200], activations(200, 20, 0));
+    let silhouette = by_silhouette(0.0).classes[0].statistic.unwrap();
+    for (at_least, accused) in [(silhouette - 0.01, 20), (silhouette + 0.01, 0)] {
+        assert_eq!(by_silhouette(at_least).flagged, first_of(accused, 200), "{at_least}");
+    }
 }
 
 /// It takes the name of t-SNE and then refuses it.
