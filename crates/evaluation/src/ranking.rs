@@ -77,6 +77,8 @@ pub fn precision_at(samples: &[(f64, bool)], k: usize) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
 
     use super::*;
 
@@ -92,6 +94,21 @@ mod tests {
         assert_eq!([roc_auc(&perfect), roc_auc(&inverted), roc_auc(&constant)], [Some(1.0), Some(0.0), Some(0.5)]);
         assert_eq!([average_precision(&perfect), average_precision(&constant)], [Some(1.0), Some(0.4)]);
         assert_eq!(average_precision(&inverted), Some(f64::midpoint(0.25, 0.4)));
+        assert_eq!([&perfect, &inverted].map(|samples| true_positive_rate_at(samples, 0.1)), [Some(1.0), Some(0.0)]);
+        assert_eq!([&perfect, &inverted].map(|samples| precision_at(samples, 2)), [Some(1.0), Some(0.0)]);
+    }
+
+    /// Within five standard deviations of what each measure expects.
+    #[test]
+    fn random_scores_say_nothing() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let samples: Vec<(f64, bool)> = (0..20_000).map(|row| (rng.random(), row % 5 == 0)).collect();
+        let near = |found: Option<f64>, expected: f64, spread: f64| assert!((found.unwrap() - expected).abs() < 5.0 * spread, "{found:?}");
+        // Mann and Whitney's variance, and a binomial's.
+        near(roc_auc(&samples), 0.5, (20_001.0 / (12.0 * 4_000.0 * 16_000.0_f64)).sqrt());
+        near(average_precision(&samples), 0.2, 0.004);
+        near(true_positive_rate_at(&samples, 0.1), 0.1, (0.09 / 4_000.0 + 0.09 / 16_000.0_f64).sqrt());
+        near(precision_at(&samples, 1_000), 0.2, (0.16 / 1_000.0_f64).sqrt());
     }
 
     #[test]
