@@ -23,7 +23,7 @@ const KEY: f64 = 16.0;
 
 /// What the page's stylesheet says of charts and maps, for a file without a page.
 const STYLE: &str = "text{font:11px sans-serif;fill:#575c63}.axis{stroke:#575c63;fill:none}.guide{stroke:#c4c6c4;fill:none}\
-    .area{fill:#8a9099;opacity:.45}.line{stroke:#1f4f8f;fill:none;stroke-width:2}.line.poison{stroke:#b3470a}.area.poison{fill:#b3470a;opacity:.3}\
+    .area{fill:#8a9099;opacity:.45}.line{stroke:#1f4f8f;fill:none;stroke-width:2}.line.dots{stroke-width:6;stroke-linecap:round}.line.poison{stroke:#b3470a}.area.poison{fill:#b3470a;opacity:.3}\
     .spot{stroke:#fff;stroke-width:1.5;paint-order:stroke}.spot.flagged{stroke:#1b1d20;stroke-width:3}.sample .spot{fill:#575c63}";
 
 /// The colours of clusters and series. Many programs that draw SVG know no variables, by which the page names them.
@@ -106,6 +106,11 @@ impl Chart<'_> {
             let _ = write!(path, "{}{:.1} {:.1}", if at == 0 { 'M' } else { 'L' }, self.left(x), self.top(y));
         }
         path
+    }
+
+    /// Dots at these places as path data.
+    pub(crate) fn dots(&self, points: &[[f64; 2]]) -> String {
+        points.iter().map(|&[x, y]| format!("M{:.1} {:.1}h0", self.left(x), self.top(y))).collect()
     }
 
     /// The chart around what `body` draws, with `keys` below; `label` says what it shows.

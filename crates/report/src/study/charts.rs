@@ -48,9 +48,10 @@ fn colour(detector: usize) -> usize {
 fn chart(results: &Results, axis: usize, values: &[f64], metric: &str) -> Drawing {
     let name = &results.axes[axis];
     let detectors = detectors(&results.groups);
-    let (from, to) = (values[0], values[values.len() - 1]);
+    // Shares go up by factors, other axes by steps: what is legible of both is values side by side.
+    let ticks = values.iter().enumerate().map(|(place, value)| (place as f64, value.to_string())).collect();
     let chart = Chart {
-        x: Axis { name, from, to, ticks: values.iter().map(|&value| (value, value.to_string())).collect() },
+        x: Axis { name, from: 0.0, to: (values.len() - 1) as f64, ticks },
         y: Axis {
             name: lookup(metric).heading,
             from: 0.0,
@@ -59,8 +60,12 @@ fn chart(results: &Results, axis: usize, values: &[f64], metric: &str) -> Drawin
         },
     };
     let line = |at: usize, path: &str| html! { path class={ "line series cluster-" (colour(at)) } d=(path) { title { (detectors[at]) } } };
+    let dots = |at: usize, path: &str| html! { path class={ "line dots series cluster-" (colour(at)) } d=(path) {} };
     let body = html! {
-        @for (at, detector) in detectors.iter().enumerate() { (line(at, &chart.line(&points(results, axis, values, metric, detector)))) }
+        @for (at, detector) in detectors.iter().enumerate() {
+            @let points = points(results, axis, values, metric, detector);
+            (line(at, &chart.line(&points))) (dots(at, &chart.dots(&points)))
+        }
     };
     let keys: Vec<Key> = detectors
         .iter()
@@ -71,13 +76,13 @@ fn chart(results: &Results, axis: usize, values: &[f64], metric: &str) -> Drawin
     Drawing { name: format!("{metric} over {name}"), chart: chart.draw(&label, &body, &keys), caption: html! { b { (label) } } }
 }
 
-/// The mean of a detector's figure at each value of an axis that has one.
+/// The mean of a detector's figure at the place of each value of an axis that has one.
 fn points(results: &Results, axis: usize, values: &[f64], metric: &str, detector: &str) -> Vec<[f64; 2]> {
-    let at = |value: f64| {
-        let here = |group: &&Group| group.settings[axis].parse::<f64>().is_ok_and(|own| own.total_cmp(&value).is_eq());
+    let at = |(place, value): (usize, &f64)| {
+        let here = |group: &&Group| group.settings[axis].parse::<f64>().is_ok_and(|own| own.total_cmp(value).is_eq());
         let means = results.groups.iter().filter(here).filter_map(|group| figure(group, metric, Some(detector), &Scope::Attacked));
         let means: Vec<f64> = means.map(|figure| figure.summary.mean).collect();
-        (!means.is_empty()).then(|| [value, means.iter().sum::<f64>() / means.len() as f64])
+        (!means.is_empty()).then(|| [place as f64, means.iter().sum::<f64>() / means.len() as f64])
     };
-    values.iter().filter_map(|&value| at(value)).collect()
+    values.iter().enumerate().filter_map(at).collect()
 }
