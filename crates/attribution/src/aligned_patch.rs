@@ -12,7 +12,7 @@ use crate::window::{Mass, Window, pixel, plane};
 ///
 /// A trigger at several places makes several clusters of whole heatmaps; aligned at their strongest squares, all its heatmaps are alike.
 /// Positive relevance is brought to the sum 1; around the square, its square root is taken, and the image's colours times that. Rows are
-/// `[maps, side, side]`; beyond the image's border they are 0. Triggers that fill the image have no such spot: represent those by
+/// `[count * maps, side, side]`, the strongest spot first; beyond the image's border they are 0. Triggers that fill the image have no such spot: represent those by
 /// `activations`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -21,6 +21,9 @@ pub struct AlignedPatch {
     pub of: Part<dyn Representation>,
     /// Sides of squares to look for, in pixels of the heatmap. Of several the one that holds most beside its side wins.
     pub sizes: Vec<Side>,
+    /// So many spots of each image, each the strongest of the relevance outside the squares before.
+    #[schemars(range(min = 1, max = 1024))]
+    pub count: usize,
     /// Side of what is seen around the square's middle, in pixels of the heatmap.
     #[schemars(range(min = 1, max = 1024))]
     pub side: usize,
@@ -45,7 +48,7 @@ impl Plugin for AlignedPatch {
     const NAME: &'static str = "aligned-patch";
 
     fn defaults() -> Value {
-        json!({ "of": { "use": "lrp", "composite": "epsilon-plus" }, "sizes": [3], "side": 9, "show": "both" })
+        json!({ "of": { "use": "lrp", "composite": "epsilon-plus" }, "sizes": [3], "count": 1, "side": 9, "show": "both" })
     }
 
     fn example() -> Self {
@@ -77,9 +80,11 @@ impl Representation for AlignedPatch {
             let mut patches = Patches { side: self.side, show: self.show, batch: &batch, values: Vec::new() };
             for (image, heatmap) in heatmaps.rows().enumerate() {
                 let mass = Mass::of(height, width, heatmap);
-                patches.add(image, &mass, mass.strongest(&sizes));
+                for window in mass.strongest_few(&sizes, self.count) {
+                    patches.add(image, &mass, window);
+                }
             }
-            sink(Features::new(vec![self.show.maps(batch.shape.channels), self.side, self.side], patches.values)?)
+            sink(Features::new(vec![self.count * self.show.maps(batch.shape.channels), self.side, self.side], patches.values)?)
         })
     }
 

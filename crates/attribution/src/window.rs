@@ -31,6 +31,7 @@ pub(crate) fn pixel(cell: usize, cells: usize, pixels: usize) -> usize {
 }
 
 /// A heatmap as a distribution: positive relevance, summed over channels, of sum 1.
+#[derive(Clone)]
 pub(crate) struct Mass {
     pub(crate) height: usize,
     pub(crate) width: usize,
@@ -87,12 +88,12 @@ impl Mass {
     }
 
     /// The strongest squares in turn, each of what those before leave.
-    pub(crate) fn strongest_few(mut self, sizes: &[usize], count: usize) -> Vec<Window> {
-        let mut found = Vec::with_capacity(count);
+    pub(crate) fn strongest_few(&self, sizes: &[usize], count: usize) -> Vec<Window> {
+        let (mut left, mut found) = (self.clone(), Vec::with_capacity(count));
         for _ in 0..count {
-            let window = self.strongest(sizes);
+            let window = left.strongest(sizes);
             for y in window.y..window.y + window.size {
-                self.values[y * self.width + window.x..][..window.size].fill(0.0);
+                left.values[y * left.width + window.x..][..window.size].fill(0.0);
             }
             found.push(window);
         }

@@ -453,7 +453,7 @@ fn squares_of_coarse_heatmaps_are_told_and_shown_in_pixels_of_the_image() {
         let heatmaps = represent(&Context::quiet(0), &*of, &model, &set).unwrap();
         assert_eq!(heatmaps.shape(), [side, side]);
         let squares = rows(StrongestWindow { of: of.clone(), sizes: vec![Side(1)], count: 1 }, &model, &set).unwrap();
-        let colours = rows(AlignedPatch { of, sizes: vec![Side(1)], side: 1, show: Show::Pixels }, &model, &set).unwrap();
+        let colours = rows(AlignedPatch { of, sizes: vec![Side(1)], count: 1, side: 1, show: Show::Pixels }, &model, &set).unwrap();
         for (row, heatmap) in heatmaps.rows().enumerate() {
             let cell = (0..side * side).rev().max_by(|&a, &b| heatmap[a].total_cmp(&heatmap[b])).unwrap();
             let [y, x] = [cell / side, cell % side].map(|cell| 16 * cell / side);
@@ -468,6 +468,24 @@ fn squares_of_coarse_heatmaps_are_told_and_shown_in_pixels_of_the_image() {
                 assert!((found - expected).abs() < 1e-5, "{layer}, image {row}: {found} and {expected}");
             }
         }
+    }
+}
+
+/// What `strongest-window` tells of a few squares is what is around them, the strongest first.
+#[test]
+fn patches_of_a_few_squares_follow_one_another() {
+    let model = net(9);
+    let set = images(&model, 4, 9);
+    let of: Part<dyn Representation> = Part::from_json(serde_json::json!({ "use": "lrp" })).unwrap();
+    let patches =
+        |count| rows(AlignedPatch { of: of.clone(), sizes: vec![Side(1)], count, side: 1, show: Show::Relevance }, &model, &set).unwrap();
+    let (one, three) = (patches(1), patches(3));
+    assert_eq!(three.shape(), [3, 1, 1]);
+    let squares = rows(StrongestWindow { of: of.clone(), sizes: vec![Side(1)], count: 3 }, &model, &set).unwrap();
+    for row in 0..set.len() {
+        let masses = squares.row(row).chunks(4).map(|square| square[3].sqrt());
+        assert!(masses.zip(three.row(row)).all(|(mass, patch)| (mass - patch).abs() < 1e-6), "{:?}", three.row(row));
+        assert_eq!(three.row(row)[..1], *one.row(row));
     }
 }
 
