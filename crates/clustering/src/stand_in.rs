@@ -3,7 +3,10 @@
 use std::any::Any;
 use std::sync::{Arc, Mutex};
 
-use bezoar_core::{Batch, Cancel, Classifier, Context, Device, Error, Features, ImageSet, ImageShape, Progress, Result, Task, Trainer};
+use bezoar_core::{
+    Batch, Cancel, ClassOrigin, Classifier, ClusteredClass, Clustering, Context, Decided, Decision, Device, Error, FeatureSource, Features,
+    ImageSet, ImageShape, Progress, Result, Suspect, Task, Trainer,
+};
 
 /// Hears what is noted.
 #[derive(Clone, Default)]
@@ -77,6 +80,24 @@ impl<F: Fn(&[u8]) -> usize + Send + Sync + 'static> Classifier for StandIn<F> {
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+/// What a decision says of a class of these images, clustered so, by features that are all the same.
+pub(crate) fn decided<F: Fn(&[u8]) -> usize + Send + Sync + 'static>(
+    decision: &dyn Decision,
+    net: &StandIn<F>,
+    images: &ImageSet,
+    class: u32,
+    labels: &[Option<u32>],
+) -> Result<Decided> {
+    let clustered = Features::new(vec![1], vec![0.0; images.len()])?;
+    let features: Vec<Arc<dyn FeatureSource>> = vec![Arc::new(clustered.clone())];
+    let suspect = Suspect { images, model: net, features: &features, trainer: net };
+    let rows = images.rows_of(class);
+    let origin = Some(ClassOrigin { suspect: &suspect, class, rows: &rows });
+    let clustering = Clustering::of(labels.to_vec());
+    let class = ClusteredClass { features: &clustered.select(&rows), clustering: &clustering, silhouette: None, origin };
+    decision.decide(&Context::quiet(0), &class)
 }
 
 /// Trains nothing.

@@ -89,11 +89,11 @@ fn chance_of_more(first: &[f64], others: &mut [f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use bezoar_core::{ClassOrigin, Classifier, Clustering, Edit, FeatureSource, Features, Image, ImageSet, ImageShape, Sample, Suspect};
+    use bezoar_core::{Classifier, Edit, Features, Image, ImageSet, ImageShape, Sample};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::stand_in::StandIn;
+    use crate::stand_in::{StandIn, decided};
 
     const SHAPE: ImageShape = ImageShape { height: 1, width: 1, channels: 1 };
 
@@ -138,15 +138,9 @@ mod tests {
         });
         let set = ImageSet::from_images(["a".to_owned()].into(), edits.collect()).unwrap();
         let net = StandIn { shape: SHAPE, classes: 1, class: |_: &[u8]| 0 };
-        let clustered = Features::new(vec![1], vec![0.0; images.len()]).unwrap();
-        let features: Vec<Arc<dyn FeatureSource>> = vec![Arc::new(clustered.clone())];
-        let suspect = Suspect { images: &set, model: &net, features: &features, trainer: &net };
-        let rows: Vec<usize> = (0..images.len()).collect();
-        let clustering = Clustering::of(images.iter().map(|image| image.1).collect());
-        let origin = Some(ClassOrigin { suspect: &suspect, class: 0, rows: &rows });
-        let class = ClusteredClass { features: &clustered, clustering: &clustering, silhouette: None, origin };
+        let labels: Vec<Option<u32>> = images.iter().map(|image| image.1).collect();
         let windows = Part::from_json(json!({ "use": "pixel-mass" })).unwrap();
-        Concentration { windows, at_least: 0.9 }.decide(&Context::quiet(0), &class).unwrap()
+        decided(&Concentration { windows, at_least: 0.9 }, &net, &set, 0, &labels).unwrap()
     }
 
     #[test]

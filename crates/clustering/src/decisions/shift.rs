@@ -250,10 +250,10 @@ fn variations(origin: &ClassOrigin<'_>, rows: &[usize], count: usize) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use bezoar_core::{Clustering, Edit, FeatureSource, Image, ImageSet, ImageShape, Sample, Suspect};
+    use bezoar_core::{Clustering, Edit, Image, ImageSet, ImageShape, Sample};
 
     use super::*;
-    use crate::stand_in::StandIn;
+    use crate::stand_in::{StandIn, decided};
 
     const SHAPE: ImageShape = ImageShape { height: 6, width: 6, channels: 1 };
 
@@ -304,15 +304,8 @@ mod tests {
     /// What is decided of class 0, its first `first` images one cluster and the others another.
     fn decide(turned: fn(&[u8]) -> bool, images: &ImageSet, first: usize) -> Decided {
         let net = net(turned);
-        let features: Vec<Arc<dyn FeatureSource>> = vec![Arc::new(Features::new(vec![1], vec![0.0; images.len()]).unwrap())];
-        let suspect = Suspect { images, model: &net, features: &features, trainer: &net };
-        let rows: Vec<usize> = (0..EACH).collect();
-        let origin = Some(ClassOrigin { suspect: &suspect, class: 0, rows: &rows });
-        let clustering = Clustering::of(rows.iter().map(|&row| Some(u32::from(row >= first))).collect());
-        let clustered = Features::new(vec![1], vec![0.0; EACH]).unwrap();
-        settings()
-            .decide(&Context::quiet(0), &ClusteredClass { features: &clustered, clustering: &clustering, silhouette: None, origin })
-            .unwrap()
+        let labels: Vec<Option<u32>> = (0..EACH).map(|row| Some(u32::from(row >= first))).collect();
+        decided(&settings(), &net, images, 0, &labels).unwrap()
     }
 
     #[test]

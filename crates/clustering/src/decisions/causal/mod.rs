@@ -265,12 +265,12 @@ impl Causal {
 
 #[cfg(test)]
 mod tests {
-    use bezoar_core::{ClassOrigin, Classifier, Clustering, FeatureSource, Features, ImageSet, ImageShape, Sample, Suspect};
+    use bezoar_core::{Classifier, Clustering, Features, ImageSet, ImageShape, Sample};
 
     use proptest::prelude::{prop_assert, prop_assume, proptest};
 
     use super::*;
-    use crate::stand_in::StandIn;
+    use crate::stand_in::{StandIn, decided};
 
     const SHAPE: ImageShape = ImageShape { height: 6, width: 6, channels: 1 };
 
@@ -304,26 +304,7 @@ mod tests {
         images: &ImageSet,
         labels: &[Option<u32>],
     ) -> Result<Decided> {
-        decide_by(&settings(), net, images, 0, labels)
-    }
-
-    fn decide_by(
-        causal: &Causal,
-        net: &StandIn<impl Fn(&[u8]) -> usize + Send + Sync + 'static>,
-        images: &ImageSet,
-        class: u32,
-        labels: &[Option<u32>],
-    ) -> Result<Decided> {
-        let clustered = Features::new(vec![1], vec![0.0; images.len()]).unwrap();
-        let features: Vec<Arc<dyn FeatureSource>> = vec![Arc::new(clustered.clone())];
-        let suspect = Suspect { images, model: net, features: &features, trainer: net };
-        let rows = images.rows_of(class);
-        let origin = Some(ClassOrigin { suspect: &suspect, class, rows: &rows });
-        let clustering = Clustering::of(labels.to_vec());
-        causal.decide(
-            &Context::quiet(0),
-            &ClusteredClass { features: &clustered.select(&rows), clustering: &clustering, silhouette: None, origin },
-        )
+        decided(&settings(), net, images, 0, labels)
     }
 
     /// Stands for what finds windows, which this crate does not have: the pixel at (3, 3) of the first images, another one's of the others.
@@ -404,7 +385,7 @@ mod tests {
         });
         let images = ImageSet::from_images(["a", "b", "c"].map(str::to_owned).into(), edits.collect()).unwrap();
         for class in 0..3 {
-            let found = decide_by(&settings(), &net, &images, class, &clusters(&[12, 8])).unwrap();
+            let found = decided(&settings(), &net, &images, class, &clusters(&[12, 8])).unwrap();
             assert_eq!(found.flagged, [vec![true; 12], vec![false; 8]].concat(), "{}", found.reason);
             assert!(found.p_value.unwrap() < 1e-4);
         }
@@ -435,7 +416,7 @@ mod tests {
     fn images_whose_trigger_is_outshone_are_found_by_the_others() {
         let few = looking(json!({ "use": "given", "first": 6, "numbers": 4 }));
         for turned in [ANY, &[2]] {
-            let found = decide_by(&few, &backdoored(turned), &images(9, 2), 0, &clusters(&[6, 14])).unwrap();
+            let found = decided(&few, &backdoored(turned), &images(9, 2), 0, &clusters(&[6, 14])).unwrap();
             assert_eq!(found.flagged, [vec![true; 9], vec![false; 11]].concat(), "{}", found.reason);
         }
     }
@@ -455,17 +436,17 @@ mod tests {
     fn no_more_are_asked_where_the_sample_turns_few() {
         let few = Causal { sample: 2, ..settings() };
         let labels = clusters(&[5, 15]);
-        let clean = decide_by(&few, &backdoored(ANY), &images(0, 0), 0, &labels).unwrap();
+        let clean = decided(&few, &backdoored(ANY), &images(0, 0), 0, &labels).unwrap();
         assert_eq!((clean.flagged, clean.p_value), (vec![false; 20], Some(1.0)));
         let expected = "0 images accused; squares of 4 of the 20 images turn 0.0 % at most, in the mean over a cluster, of the images of other classes that they are tried on";
         assert_eq!(clean.reason, expected);
         assert!(clean.scores.unwrap().iter().all(|score| *score <= TIE));
         let poisoned = images(5, 0);
-        let of = |causal| decide_by(causal, &backdoored(ANY), &poisoned, 0, &labels).unwrap();
+        let of = |causal: &Causal| decided(causal, &backdoored(ANY), &poisoned, 0, &labels).unwrap();
         assert_eq!(of(&few), of(&settings()), "the order changes nothing");
         let lenient = Causal { natural: 1.0, ..few.clone() };
         let labels = [clusters(&[5]), vec![None; 2], vec![Some(1); 13]].concat();
-        let spared = decide_by(&lenient, &backdoored(ANY), &images(7, 1), 0, &labels).unwrap();
+        let spared = decided(&lenient, &backdoored(ANY), &images(7, 1), 0, &labels).unwrap();
         assert_eq!((spared.flagged, spared.p_value), (vec![false; 20], Some(1.0)));
         assert!(spared.reason.contains("squares of 6 of the 20 images turn 100.0 % at most"), "{}", spared.reason);
         let scores = spared.scores.unwrap();
@@ -475,7 +456,7 @@ mod tests {
     /// 20 images of which seven turn all hosts are significantly above `natural`, but no cluster of poison.
     #[test]
     fn a_group_that_turns_fewer_than_the_least_is_spared() {
-        let found = |least| decide_by(&Causal { least, ..settings() }, &backdoored(ANY), &images(7, 0), 0, &clusters(&[20])).unwrap();
+        let found = |least| decided(&Causal { least, ..settings() }, &backdoored(ANY), &images(7, 0), 0, &clusters(&[20])).unwrap();
         assert!(found(0.3).p_value.unwrap() < 0.05 && found(0.3).flagged[..7] == [true; 7], "{}", found(0.3).reason);
         assert_eq!((found(0.6).p_value, found(0.6).flagged), (Some(1.0), vec![false; 20]));
     }
@@ -541,7 +522,7 @@ mod tests {
     fn what_it_cannot_judge_it_refuses_or_spares() {
         let net = backdoored(ANY);
         let no_windows = looking(json!({ "use": "given", "first": 60, "numbers": 2 }));
-        let refused = decide_by(&no_windows, &net, &images(5, 0), 0, &clusters(&[20])).unwrap_err();
+        let refused = decided(&no_windows, &net, &images(5, 0), 0, &clusters(&[20])).unwrap_err();
         assert!(refused.to_string().contains("not of [count, 4]"));
         let features = Features::new(vec![1], vec![0.0; 4]).unwrap();
         let clustering = Clustering::of(clusters(&[4]));
