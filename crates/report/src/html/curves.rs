@@ -1,14 +1,11 @@
 //! What the scores of each detector are worth, as curves; in the page, and as files beside it.
 
-use std::collections::BTreeSet;
-
 use bezoar_core::{Detection, Outcome, Role};
 use bezoar_evaluation::{roc_auc, roc_curve};
 use maud::{Markup, html};
 
 use super::words::targets;
 use crate::chart::{Axis, Chart, Drawing, round_ticks};
-use crate::file::free_name;
 use crate::format::{count, percent};
 use crate::histogram::Histogram;
 
@@ -18,17 +15,14 @@ pub(super) struct Curves<'a> {
     pub(super) drawings: Vec<Drawing>,
 }
 
-/// The curves of all detectors, over the attacked classes if there are any and else over all.
-pub(super) fn draw(outcome: &Outcome) -> Vec<Curves<'_>> {
-    let (mut all, mut taken) = (Vec::new(), BTreeSet::new());
-    for detection in &outcome.detections {
-        let name = free_name(&detection.detector, &mut taken);
-        let drawings: Vec<Drawing> = [roc(outcome, detection, &name), histogram(outcome, detection, &name)].into_iter().flatten().collect();
-        if !drawings.is_empty() {
-            all.push(Curves { detector: &detection.detector, drawings });
-        }
-    }
-    all
+/// The curves of all detectors, over the attacked classes if there are any and else over all. `names` are those of the detectors in the names of
+/// files.
+pub(super) fn draw<'a>(outcome: &'a Outcome, names: &[String]) -> Vec<Curves<'a>> {
+    let curves = |(detection, name): (&'a Detection, &String)| {
+        let drawings = [roc(outcome, detection, name), histogram(outcome, detection, name)].into_iter().flatten().collect();
+        Curves { detector: &detection.detector, drawings }
+    };
+    outcome.detections.iter().zip(names).map(curves).filter(|curves| !curves.drawings.is_empty()).collect()
 }
 
 pub(super) fn section(outcome: &Outcome, curves: &[Curves<'_>]) -> Markup {

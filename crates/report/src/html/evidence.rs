@@ -17,14 +17,22 @@ use crate::tally::Tally;
 /// Bytes of pictures for the marks on maps, beside what contact sheets show anyway. In the page they take a third more.
 const ALLOWANCE: usize = 6 << 20;
 
-pub(super) fn section<'a>(page: &'a Html, cx: &'a Context, outcome: &'a Outcome, assets: &mut Assets<'a>) -> Result<Markup> {
+/// `names` are those of the detectors in the names of files.
+pub(super) fn section<'a>(
+    page: &'a Html,
+    cx: &'a Context,
+    outcome: &'a Outcome,
+    names: &[String],
+    assets: &mut Assets<'a>,
+) -> Result<Markup> {
     let mut evidence = Evidence { page, cx, outcome, allowance: 0 };
-    let maps: usize = outcome.detections.iter().map(|detection| evidence.classes(detection).len()).sum();
-    evidence.allowance = ALLOWANCE / maps.max(1);
-    let (mut detectors, mut taken) = (Vec::new(), BTreeSet::new());
-    for (at, detection) in outcome.detections.iter().enumerate() {
-        let name = free_name(&detection.detector, &mut taken);
-        detectors.push(evidence.detector(at, detection, &name, assets)?);
+    let tallies: Vec<Vec<Tally>> = outcome.detections.iter().map(|detection| Tally::by_class(outcome, &detection.verdict)).collect();
+    let shown: Vec<Vec<u32>> =
+        outcome.detections.iter().zip(&tallies).map(|(detection, tallies)| evidence.classes(detection, tallies)).collect();
+    evidence.allowance = ALLOWANCE / shown.iter().map(Vec::len).sum::<usize>().max(1);
+    let mut detectors = Vec::new();
+    for (at, name) in names.iter().enumerate() {
+        detectors.push(evidence.detector(at, &shown[at], &tallies[at], name, assets)?);
     }
     Ok(html! {
         section #evidence {
@@ -66,13 +74,11 @@ struct Evidence<'a> {
 }
 
 impl<'a> Evidence<'a> {
-    /// `name` is the detector's in the names of files.
-    fn detector(&self, at: usize, detection: &'a Detection, name: &str, assets: &mut Assets<'a>) -> Result<Markup> {
-        let outcome = self.outcome;
-        let shown = self.classes(detection);
-        let tallies = Tally::by_class(outcome, &detection.verdict);
+    /// The classes of the detector at a place that are `shown`; `name` is the detector's in the names of files.
+    fn detector(&self, at: usize, shown: &[u32], tallies: &[Tally], name: &str, assets: &mut Assets<'a>) -> Result<Markup> {
+        let (outcome, detection) = (self.outcome, &self.outcome.detections[at]);
         let (mut pages, mut taken) = (Vec::new(), BTreeSet::new());
-        for &class in &shown {
+        for &class in shown {
             let tally = tallies.get(class as usize).copied().unwrap_or_default();
             let file = format!("{name}_{}-map", free_name(class_name(outcome, class), &mut taken));
             let page = ClassPage { page: self.page, cx: self.cx, outcome, detection, class, tally, allowance: self.allowance, file };
@@ -104,7 +110,7 @@ impl<'a> Evidence<'a> {
     }
 
     /// The attacked classes, or where none was attacked all that have a score; the most suspicious first, not too many.
-    fn classes(&self, detection: &Detection) -> Vec<u32> {
+    fn classes(&self, detection: &Detection, tallies: &[Tally]) -> Vec<u32> {
         let verdict = &detection.verdict;
         let mut classes = targets(self.outcome).to_vec();
         if classes.is_empty() {
@@ -113,7 +119,7 @@ impl<'a> Evidence<'a> {
                 samples.iter().zip(&verdict.scores).filter(|(_, score)| score.is_some()).map(|(sample, _)| sample.label).collect();
             classes.extend(examined);
         }
-        let mut classes = by_suspicion(classes, verdict, &Tally::by_class(self.outcome, verdict));
+        let mut classes = by_suspicion(classes, verdict, tallies);
         classes.truncate(self.page.classes);
         classes
     }

@@ -21,6 +21,7 @@ mod trigger;
 mod verdict;
 mod words;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ use data::Data;
 
 use crate::chart;
 use crate::embedding::default_embed;
+use crate::file::free_name;
 use crate::page::head;
 
 const FILE: &str = "report.html";
@@ -91,9 +93,11 @@ register!(Html);
 
 impl Reporter for Html {
     fn write(&self, cx: &Context, report: &Report<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
-        let curves = curves::draw(report.outcome);
+        let mut taken = BTreeSet::new();
+        let names: Vec<String> = report.outcome.detections.iter().map(|detection| free_name(&detection.detector, &mut taken)).collect();
+        let curves = curves::draw(report.outcome, &names);
         let mut assets = Assets::default();
-        let page = self.page(cx, report, &curves, &mut assets)?.into_string();
+        let page = self.page(cx, report, &curves, &names, &mut assets)?.into_string();
         let mut files = vec![crate::file::write(folder, FILE, page.as_bytes())?];
         let of_curves = curves.iter().flat_map(|curves| &curves.drawings).map(|drawing| (drawing.name.as_str(), &drawing.chart));
         let of_maps = assets.maps.iter().map(|(name, map)| (name.as_str(), map));
@@ -112,9 +116,16 @@ struct Assets<'a> {
 }
 
 impl Html {
-    fn page<'a>(&'a self, cx: &'a Context, report: &Report<'a>, curves: &[Curves<'_>], assets: &mut Assets<'a>) -> Result<Markup> {
+    fn page<'a>(
+        &'a self,
+        cx: &'a Context,
+        report: &Report<'a>,
+        curves: &[Curves<'_>],
+        names: &[String],
+        assets: &mut Assets<'a>,
+    ) -> Result<Markup> {
         let outcome = report.outcome;
-        let evidence = evidence::section(self, cx, outcome, assets)?;
+        let evidence = evidence::section(self, cx, outcome, names, assets)?;
         Ok(html! {
             (DOCTYPE)
             html lang="en" {
