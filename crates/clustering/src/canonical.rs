@@ -38,18 +38,21 @@ fn check_finite(features: &Features, purpose: &str) -> Result<()> {
         .map_or(Ok(()), |row| Err(Error::data(format!("row {row} of the features {purpose}"), "holds a NaN or an infinity")))
 }
 
+/// How far each row is from the middle of a cluster, by the algorithm's own numbers.
+type ToMiddle<'a> = Box<dyn FnOnce(usize) -> Result<Vec<f64>> + 'a>;
+
 /// What an algorithm finds in rows in canonical order.
-pub(crate) struct Found {
+pub(crate) struct Found<'a> {
     /// The cluster of each row under the algorithm's own numbers; none for noise.
     pub(crate) labels: Vec<Option<usize>>,
     pub(crate) membership: Option<Membership>,
-    /// How far each row is from the middle of each cluster, by their numbers.
-    pub(crate) to_middles: Option<Vec<Vec<f64>>>,
+    /// Asked of the largest cluster alone.
+    pub(crate) to_middle: Option<ToMiddle<'a>>,
 }
 
-impl From<Vec<Option<usize>>> for Found {
+impl From<Vec<Option<usize>>> for Found<'_> {
     fn from(labels: Vec<Option<usize>>) -> Self {
-        Self { labels, membership: None, to_middles: None }
+        Self { labels, membership: None, to_middle: None }
     }
 }
 
@@ -58,7 +61,7 @@ impl From<Vec<Option<usize>>> for Found {
 ///
 /// # Errors
 /// When there are fewer than `min_rows` rows or one is not finite, and what `cluster` says.
-pub(crate) fn cluster_canonically<F: Into<Found>>(
+pub(crate) fn cluster_canonically<'a, F: Into<Found<'a>>>(
     features: &Features,
     min_rows: usize,
     cluster: impl FnOnce(&Features) -> Result<F>,
@@ -68,7 +71,7 @@ pub(crate) fn cluster_canonically<F: Into<Found>>(
     }
     check_finite(features, "to cluster")?;
     let order = canonical_order(features);
-    let Found { labels: found, membership, to_middles } = cluster(&features.select(&order))?.into();
+    let Found { labels: found, membership, to_middle } = cluster(&features.select(&order))?.into();
     let numbers = numbers_by_size(&found);
     let mut labels = vec![None; features.len()];
     for (&row, label) in order.iter().zip(&found) {
@@ -83,7 +86,7 @@ pub(crate) fn cluster_canonically<F: Into<Found>>(
     };
     let membership = membership.map(|found| Membership { strengths: restored(&found.strengths), outliers: restored(&found.outliers) });
     let largest = numbers.iter().find(|(_, number)| **number == 0).map(|(&own, _)| own);
-    let to_bulk = to_middles.zip(largest).map(|(far, largest)| restored(&far.iter().map(|far| far[largest]).collect::<Vec<_>>()));
+    let to_bulk = to_middle.zip(largest).map(|(far_from, largest)| far_from(largest)).transpose()?.map(|far| restored(&far));
     Ok(Clustering { labels, membership, to_bulk })
 }
 
@@ -117,7 +120,7 @@ mod tests {
     fn rows_that_cannot_be_clustered_are_refused() {
         let rows = Features::new(vec![1], vec![0.0, f32::NAN]).unwrap();
         let refused = |min_rows| {
-            cluster_canonically(&rows, min_rows, |_| -> Result<Found> { unreachable!("refused before") }).unwrap_err().to_string()
+            cluster_canonically(&rows, min_rows, |_| -> Result<Found<'_>> { unreachable!("refused before") }).unwrap_err().to_string()
         };
         assert_eq!(refused(3), "2 rows are too few to cluster: at least 3 are needed");
         assert_eq!(refused(2), "row 1 of the features to cluster: holds a NaN or an infinity");

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bezoar_core::{Clusterer, Clustering, Context, Error, Features, Plugin, Preset, Result, register};
-use bezoar_transport::gromov::{Barycentre, Clusters, Embedding, KMeans, k_means};
+use bezoar_transport::gromov::{Barycentre, Clusters, Embedding, KMeans, excess, k_means};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,8 +15,8 @@ use crate::metrics::{RANK, default_mass, spaces};
 /// assigns by the wrong ones at first. At its epsilon of 0.1 barycentres collapse to one number, the mean distance between two pixels, and on
 /// noisy heatmaps still do at 0.02; at 0.005 they have shape. `docs/gromov-wasserstein.md` has more.
 ///
-/// A cost holds what its heatmap would cost with itself, which is more the more widely relevance is spread. So the distance to the bulk is the
-/// cost with its barycentre less the least with another one, in which that cancels, counted from the row for which it is least.
+/// A cost holds what any barycentre of so few points would cost, which is more the more widely relevance is spread. So the distance to the bulk
+/// is how much more a heatmap costs with the bulk's barycentre than with its own.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GromovWassersteinKMeans {
@@ -129,45 +129,16 @@ impl Clusterer for GromovWassersteinKMeans {
                 }
             }
             let Some((_, found)) = best else { return Ok(Vec::new().into()) };
-            let to_middles = Some(margins(&found.costs));
-            Ok(Found { labels: found.labels.into_iter().map(Some).collect(), membership: None, to_middles })
+            let Clusters { labels, centres, .. } = found;
+            let to_middle = move |cluster: usize| excess(&centres[cluster], &embeddings, &centre).map_err(Error::request);
+            Ok(Found { labels: labels.into_iter().map(Some).collect(), membership: None, to_middle: Some(Box::new(to_middle)) })
         })
     }
-}
-
-/// What each centre costs each row, less the least that another one does, from the row on for which that is least. Of a single centre, the
-/// costs from their least on.
-fn margins(costs: &[Vec<f64>]) -> Vec<Vec<f64>> {
-    let margin = |row: &[f64], centre: usize| {
-        let others = row.iter().enumerate().filter(|(other, _)| *other != centre).map(|(_, &cost)| cost);
-        row[centre] - others.min_by(f64::total_cmp).unwrap_or(0.0)
-    };
-    let mut margins: Vec<Vec<f64>> = costs.iter().map(|row| (0..row.len()).map(|centre| margin(row, centre)).collect()).collect();
-    for centre in 0..costs.first().map_or(0, Vec::len) {
-        let least = margins.iter().map(|row| row[centre]).fold(f64::INFINITY, f64::min);
-        for row in &mut margins {
-            row[centre] -= least;
-        }
-    }
-    margins
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Around constant barycentres a row costs `m2 - 2 c m1 + c²`, of which the spread `m2 - m1²` is its own.
-    #[test]
-    fn what_a_row_costs_with_itself_does_not_count() {
-        let cost = |m1: f64, spread: f64, c: f64| spread + (m1 - c).powi(2);
-        let rows = [(0.40, 0.10), (0.38, 0.30), (0.41, 0.20), (0.20, 0.01)];
-        let costs: Vec<Vec<f64>> = rows.iter().map(|&(m1, spread)| vec![cost(m1, spread, 0.4), cost(m1, spread, 0.2)]).collect();
-        let to_bulk: Vec<f64> = margins(&costs).iter().map(|row| row[0]).collect();
-        for (margin, expected) in to_bulk.iter().zip([0.004, 0.012, 0.0, 0.084]) {
-            assert!((margin - expected).abs() < 1e-12, "{to_bulk:?}");
-        }
-        assert_eq!(margins(&[vec![3.0], vec![2.0]]), [[1.0], [0.0]]);
-    }
 
     /// Bars and blobs at several places.
     fn shapes() -> Features {

@@ -78,7 +78,7 @@ impl Clusterer for Hdbscan {
                 spanning_tree::of_rows(cx, &rows, &neighbours, &cores)?
             };
             let (labels, membership) = CondensedTree::of(features.len(), &tree, self.min_cluster_size).cut(self.allow_single_cluster);
-            Ok(Found { labels, membership: Some(membership), to_middles: None })
+            Ok(Found { labels, membership: Some(membership), to_middle: None })
         })
     }
 }

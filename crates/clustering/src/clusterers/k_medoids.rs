@@ -90,9 +90,10 @@ impl Clusterer for KMedoids {
             }
             let medoids: Vec<usize> = best.iter().flat_map(|best| &best.rows).map(|&row| seen[row]).collect();
             let far = self.distance.blame(self.distance.compare(cx, features, Pairs::With(&medoids)))?;
-            let to_middles: Vec<Vec<f64>> = far.chunks_exact(self.k).map(|far| far.iter().copied().map(f64::from).collect()).collect();
-            let nearest = |far: &Vec<f64>| (0..far.len()).min_by(|&a, &b| far[a].total_cmp(&far[b]));
-            Ok(Found { labels: to_middles.iter().map(nearest).collect(), membership: None, to_middles: Some(to_middles) })
+            let nearest = |far: &[f32]| (0..far.len()).min_by(|&a, &b| far[a].total_cmp(&far[b]));
+            let labels = far.chunks_exact(self.k).map(nearest).collect();
+            let to_middle = move |medoid| Ok(far.chunks_exact(self.k).map(|far| f64::from(far[medoid])).collect());
+            Ok(Found { labels, membership: None, to_middle: Some(Box::new(to_middle)) })
         })
     }
 }

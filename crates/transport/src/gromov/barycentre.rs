@@ -100,6 +100,28 @@ pub fn barycentre(centre: Centre, spaces: &[&Embedding], settings: &Barycentre) 
     improve(centre, spaces, &mut vec![None; spaces.len()], settings)
 }
 
+/// How much more each space costs with `centre` than with its own barycentre, which is looked for from there: 0 for what the centre stands for
+/// as well as any centre of its size.
+///
+/// The cost alone also holds what any centre of this size would cost, which is more the more widely a space is spread. Where `centre` is
+/// constant, `c`, and epsilon so large that barycentres are, this is `(m1 - c)²`.
+///
+/// # Errors
+/// When epsilon is not positive.
+pub fn excess(centre: &Centre, spaces: &[Embedding], settings: &Barycentre) -> Result<Vec<f64>> {
+    let of = |solver: &mut Solver, space: &Embedding| {
+        let (with_centre, plan) = solver.solve(&centre.embedding, space, None);
+        let mut plans = [Some(plan)];
+        let own = improve(centre.clone(), &[space], &mut plans, settings)?;
+        let (with_own, _) = solver.solve(&own.embedding, space, plans[0].as_ref());
+        Ok((with_centre.value - with_own.value).max(0.0))
+    };
+    spaces
+        .par_iter()
+        .map_init(|| Solver::new(settings.solver), |solver, space| of(solver.as_mut().map_err(|error| error.clone())?, space))
+        .collect()
+}
+
 /// The distances that the plans give: the mean of `T C Tᵀ`, divided by the products of the points' weights.
 fn mean(points: usize, spaces: &[&Embedding], starts: &[Option<Start>]) -> Vec<f64> {
     let mut sums = vec![0.0; points * points];

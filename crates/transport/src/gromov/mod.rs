@@ -11,7 +11,7 @@ mod lower_bound;
 mod quasi_newton;
 mod reference;
 
-pub use barycentre::{Barycentre, Centre, barycentre};
+pub use barycentre::{Barycentre, Centre, barycentre, excess};
 pub use embedding::Embedding;
 pub use fast::{Distance, Fast, Solver};
 pub use fused::{Fused, Placed};
