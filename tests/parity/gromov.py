@@ -24,8 +24,8 @@ def heatmap(side, poisoned):
     return heat.astype(np.float32).round(3)
 
 
-def space(heat, mass=0.99):
-    """The pixels with the given mass, as the paper's code takes them."""
+def pixels(heat, mass=0.99):
+    """The pixels with the given mass, as the paper's code takes them: their places and weights."""
     flat = heat.astype(np.float64).ravel()
     flat = (flat - flat.min()) / (flat.max() - flat.min())
     flat /= flat.sum()
@@ -36,9 +36,13 @@ def space(heat, mass=0.99):
             break
         taken.append(pixel)
         carried += flat[pixel]
-    places = np.stack(np.unravel_index(taken, heat.shape), 1).astype(float)
+    return np.stack(np.unravel_index(taken, heat.shape), 1).astype(float), flat[taken] / flat[taken].sum()
+
+
+def space(heat, mass=0.99):
+    places, weights = pixels(heat, mass)
     distances = cdist(places, places)
-    return distances / distances.max(), flat[taken] / flat[taken].sum()
+    return distances / distances.max(), weights
 
 
 def costs(heats, pairs, epsilons):
@@ -71,6 +75,25 @@ def barycentres(heats, epsilons):
         yield {"epsilon": epsilon, "start": start.ravel().tolist(), "distances": distances.ravel().tolist(), "costs": cost}
 
 
+def placed(heats, pairs, epsilons, shares):
+    """Fused costs, places in units of the heatmaps' side; of a share of 0 Wasserstein's."""
+    side = heats[0].shape[0]
+    spaces = [(*space(heat), pixels(heat)[0] / side) for heat in heats]
+    for share in shares:
+        for epsilon in epsilons:
+            for first, second in pairs:
+                (c1, p, x), (c2, q, y) = spaces[first], spaces[second]
+                between = cdist(x, y, "sqeuclidean")
+                if share == 0:
+                    plan = ot.sinkhorn(p, q, between, epsilon, method="sinkhorn_log", numItermax=10000, stopThr=1e-10)
+                    value = np.sum(plan * between)
+                else:
+                    value = ot.gromov.entropic_fused_gromov_wasserstein2(
+                        between, c1, c2, p, q, "square_loss", epsilon=epsilon, alpha=share, max_iter=20000, tol=1e-12
+                    )
+                yield {"first": first, "second": second, "epsilon": epsilon, "share": share, "value": float(value)}
+
+
 def listed(heats):
     return [[round(float(value), 3) for value in heat.ravel()] for heat in heats]
 
@@ -80,6 +103,7 @@ small = [heatmap(14, poisoned) for poisoned in (True, False, True, False)]
 goldens = {
     "large": {"side": 32, "heatmaps": listed(large), "costs": list(costs(large, [(0, 1), (0, 2), (1, 2)], [0.1]))},
     "small": {"side": 14, "heatmaps": listed(small), "costs": list(costs(small, [(0, 1), (1, 3), (0, 2), (0, 0)], [0.1, 0.05, 0.02, 0.01]))},
+    "placed": list(placed(small, [(0, 1), (1, 3), (0, 2)], [0.1, 0.05], [0.5, 0])),
     "plan": plan(),
     "barycentres": list(barycentres(small, [0.1, 0.005])),
 }

@@ -4,13 +4,14 @@
 #![expect(clippy::float_cmp, reason = "epsilons are read as they were written")]
 
 use bezoar_transport::Space;
-use bezoar_transport::gromov::{Barycentre, Centre, Embedding, Fast, Reference, Solver, barycentre, reference};
+use bezoar_transport::gromov::{Barycentre, Centre, Embedding, Fast, Fused, Placed, Reference, Solver, barycentre, reference};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Goldens {
     large: Heatmaps,
     small: Heatmaps,
+    placed: Vec<Placement>,
     plan: Plan,
     barycentres: Vec<Mean>,
 }
@@ -29,6 +30,15 @@ struct Cost {
     epsilon: f64,
     value: f64,
     entropy: f64,
+}
+
+#[derive(Deserialize)]
+struct Placement {
+    first: usize,
+    second: usize,
+    epsilon: f64,
+    share: f64,
+    value: f64,
 }
 
 #[derive(Deserialize)]
@@ -109,6 +119,18 @@ fn the_fast_solver_is_no_worse_at_small_epsilons() {
         let (ours, theirs) = (found.value - cost.epsilon * entropy, cost.value - cost.epsilon * cost.entropy);
         assert!(ours < theirs + 1e-5 * cost.value, "{ours} and {theirs} at {}", cost.epsilon);
         assert!(relative(found.value, cost.value) < 0.01, "{} and {} at {}", found.value, cost.value, cost.epsilon);
+    }
+}
+
+#[test]
+fn shape_and_place_together_cost_as_much_and_place_alone() {
+    let goldens = goldens();
+    let unit = goldens.small.side as f64;
+    let placed: Vec<Placed> = goldens.small.spaces().iter().map(|space| Placed::of(space, 96, unit).unwrap()).collect();
+    for Placement { first, second, epsilon, share, value } in goldens.placed {
+        let found = Fused::new(Fast::new(epsilon), share).unwrap().distance(&placed[first], &placed[second]);
+        assert!(found.converged);
+        assert!(relative(found.value, value) < 1e-5, "{} and {value} at {epsilon}, share {share}", found.value);
     }
 }
 
