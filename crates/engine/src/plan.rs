@@ -253,9 +253,9 @@ impl Rates {
     fn of(folder: &Path) -> Result<Self> {
         let mut rates = Self::default();
         for run in runs::list(folder)?.into_iter().filter(|run| run.finished) {
-            if let Some((model, stages)) = runs::costs(&run.folder) {
-                for stage in &stages {
-                    rates.add(stage, &model);
+            if let Some(costs) = runs::Costs::read(&run.folder) {
+                for stage in &costs.stages {
+                    rates.add(stage, &costs.model);
                 }
             }
         }

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::stages::read_json;
 use crate::store::{file_name, folders, write_whole};
-use crate::{Metrics, Pipeline, StageCost};
+use crate::{Metrics, Pipeline, StageCost, machine};
 
 const RESOLVED: &str = "resolved.yaml";
 const METRICS: &str = "metrics.json";
@@ -65,6 +65,8 @@ pub(crate) struct Folder {
 #[derive(Serialize, Deserialize)]
 struct Timings {
     fingerprint: String,
+    /// The one that the run came to its end on.
+    machine: String,
     stages: Vec<StageCost>,
 }
 
@@ -102,7 +104,7 @@ impl Folder {
         if !balances.is_empty() {
             write_pretty(&self.path.join(BALANCE), balances)?;
         }
-        let timings = Timings { fingerprint: self.fingerprint.clone(), stages: stages.to_vec() };
+        let timings = Timings { fingerprint: self.fingerprint.clone(), machine: machine::describe(), stages: stages.to_vec() };
         write_pretty(&self.path.join(TIMINGS), &timings)
     }
 }
@@ -150,11 +152,21 @@ pub fn metrics(folder: &Path) -> Result<Metrics> {
     read_json(folder, METRICS)
 }
 
-/// The plugin of a finished run's net, and what the run's stages cost.
-pub(crate) fn costs(folder: &Path) -> Option<(String, Vec<StageCost>)> {
-    let timings: Timings = read_json(folder, TIMINGS).ok()?;
-    let resolved = parse(&Source::read(&folder.join(RESOLVED)).ok()?).ok()?;
-    Some((resolved.get("model")?.get("use")?.as_str()?.to_owned(), timings.stages))
+/// What a finished run cost.
+pub(crate) struct Costs {
+    /// The plugin of its net.
+    pub(crate) model: String,
+    pub(crate) machine: String,
+    pub(crate) stages: Vec<StageCost>,
+}
+
+impl Costs {
+    /// Those of the run in a folder, if it is finished.
+    pub(crate) fn read(folder: &Path) -> Option<Self> {
+        let Timings { machine, stages, .. } = read_json(folder, TIMINGS).ok()?;
+        let resolved = parse(&Source::read(&folder.join(RESOLVED)).ok()?).ok()?;
+        Some(Self { model: resolved.get("model")?.get("use")?.as_str()?.to_owned(), machine, stages })
+    }
 }
 
 fn write_pretty(path: &Path, value: &impl Serialize) -> Result<()> {

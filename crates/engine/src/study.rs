@@ -13,10 +13,10 @@ use sha2::{Digest, Sha256};
 
 use crate::machine::{available_memory, cores};
 use crate::names::labels;
-use crate::runs::{self, lock, name_of, pretty};
+use crate::runs::{Costs, lock, name_of, pretty};
 use crate::stages::read_json;
 use crate::store::update;
-use crate::{Findings, Finished, Pipeline, Places, StageCost, run};
+use crate::{Findings, Finished, Pipeline, Places, run};
 
 const FILE: &str = "study.yaml";
 const RESULTS: &str = "study.json";
@@ -79,12 +79,12 @@ impl Conducted {
         self.before == self.results.cells.len() && written(name) >= written(RESULTS)
     }
 
-    /// What the stages of the study's runs cost, all runs together.
-    pub fn stage_costs(&self) -> Vec<repeats::StageSummary> {
+    /// What the study's runs cost, all together.
+    pub fn costs(&self) -> repeats::Costs {
         let beside = self.folder.parent().unwrap_or(&self.folder);
-        let costs = |cell: &repeats::Cell| Some(runs::costs(&beside.join(&cell.run))?.1);
-        let runs: Vec<Vec<StageCost>> = self.results.cells.iter().filter_map(costs).collect();
-        repeats::StageSummary::over(runs.iter().flatten().map(|stage| (stage.stage.as_str(), stage.seconds, stage.peak_bytes)))
+        let runs: Vec<Costs> = self.results.cells.iter().filter_map(|cell| Costs::read(&beside.join(&cell.run))).collect();
+        let stages = runs.iter().flat_map(|run| &run.stages).map(|stage| (stage.stage.as_str(), stage.seconds, stage.peak_bytes));
+        repeats::Costs { stages: repeats::StageSummary::over(stages), machines: runs.iter().map(|run| run.machine.clone()).collect() }
     }
 }
 

@@ -6,6 +6,8 @@ use bezoar_core::{Measurement, Scope};
 pub const ATTACK_SUCCESS: &str = "attack-success";
 /// The success below which an attack counts as failed.
 pub const ATTACK_SUCCESS_NEEDED: &str = "attack-success-needed";
+/// By how much the accuracy on a class falls without what a detector flags; over the whole set, the most that any class loses.
+pub const ACCURACY_LOST: &str = "accuracy-lost";
 
 /// A figure, of a detector or of the net; none where it is undefined or was not measured.
 pub fn figure(measurements: &[Measurement], metric: &str, detector: Option<&str>, scope: &Scope) -> Option<f64> {

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::attack_success::share_as_expected;
+use crate::figures::ACCURACY_LOST;
 
 /// What is left of the backdoor once the accused images are removed and the net is trained again: what a detector is for.
 ///
@@ -16,7 +17,8 @@ use crate::attack_success::share_as_expected;
 /// fell, for each class of the test images; over the whole set, it is the most that any class lost. A detector that accuses nobody leaves the net
 /// as it is.
 ///
-/// Each filter costs a training, or two for a detector; trained nets stay in the cache.
+/// Each filter costs a training, or two for a detector; trained nets stay in the cache. With `patience`, these trainings end by the validation
+/// images as the suspect net's did, poisoned ones included: whoever cleans data has no others.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Remediation {}
@@ -116,11 +118,7 @@ fn accuracy_lost(outcome: &Outcome, detector: Option<&str>, after: &Predictions)
         classes.into_iter().filter_map(|label| Some((label, of_class(before, label)? - of_class(after, label)?))).collect();
     let most = lost.iter().map(|(_, lost)| *lost).reduce(f64::max).map(|most| (Scope::All, most));
     let scoped = lost.iter().map(|&(label, lost)| (Scope::Class(outcome.images.classes()[label as usize].clone()), lost));
-    let named = |(scope, value)| Measurement {
-        metric: "accuracy-lost".to_owned(),
-        detector: detector.map(str::to_owned),
-        scope,
-        value: Some(value),
-    };
+    let named =
+        |(scope, value)| Measurement { metric: ACCURACY_LOST.to_owned(), detector: detector.map(str::to_owned), scope, value: Some(value) };
     most.into_iter().chain(scoped).map(named).collect()
 }

@@ -1,7 +1,7 @@
 //! How each metric is called and shown, on the page and in the terminal.
 
 use bezoar_core::{Measurement, Scope};
-use bezoar_evaluation::{ATTACK_SUCCESS, ATTACK_SUCCESS_NEEDED};
+use bezoar_evaluation::{ACCURACY_LOST, ATTACK_SUCCESS, ATTACK_SUCCESS_NEEDED};
 
 use crate::format::{UNDEFINED, count, number, percent};
 
@@ -166,13 +166,7 @@ const KNOWN: &[Metric<'static>] = &[
         Better::Neither,
         "Attack success on a net trained without as many images, drawn at random.",
     ),
-    metric(
-        "accuracy-lost",
-        "Worst class",
-        Unit::Percent,
-        Better::Lower,
-        "By how much the accuracy fell on the class on which it fell most.",
-    ),
+    metric(ACCURACY_LOST, "Worst class", Unit::Percent, Better::Lower, "By how much the accuracy fell on the class on which it fell most."),
     metric("cover-flagged", "Cover", Unit::Percent, Better::Neither, "Cover images that are flagged; the other rates leave cover out."),
     metric("samples", "Images", Unit::Count, Better::Neither, "Images that the row covers."),
     metric("scanned", "Scanned", Unit::Count, Better::Neither, "Images that the detector gives a score."),

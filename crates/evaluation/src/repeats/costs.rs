@@ -1,3 +1,14 @@
+use std::collections::BTreeSet;
+
+/// What the runs of a study cost.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Costs {
+    /// Each stage.
+    pub stages: Vec<StageSummary>,
+    /// The machines that the runs came to their end on, in words.
+    pub machines: BTreeSet<String>,
+}
+
 /// What a stage cost over the runs of a study.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StageSummary {

@@ -6,7 +6,7 @@ mod ranks;
 mod study;
 mod summary;
 
-pub use costs::StageSummary;
+pub use costs::{Costs, StageSummary};
 pub use paired::{Paired, holm, wilcoxon};
 pub use ranks::{Ranks, average_ranks};
 pub use study::{Cell, Comparison, Figure, Group, Ranking, Results, SEED, Told};

@@ -1,13 +1,13 @@
 //! The figures of the net and of the detectors.
 
-use bezoar_core::{Outcome, Report, Scope};
-use bezoar_evaluation::success_missed;
+use bezoar_core::{Measurement, Outcome, Report, Scope};
+use bezoar_evaluation::{ACCURACY_LOST, figure, success_missed};
 use maud::{Markup, html};
 
 use super::words::{class_list, targets};
 use crate::format::{UNDEFINED, percent};
 use crate::grid::rows;
-use crate::metric::{Metric, Unit, columns, net, success_by_class};
+use crate::metric::{Metric, Unit, columns, lookup, net, success_by_class};
 use crate::told;
 
 pub(super) fn section(report: &Report<'_>) -> Markup {
@@ -25,6 +25,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                 }
             }
             (by_class(report))
+            (lost_by_class(report))
             @if let Some(needed) = success_missed(report.measurements) {
                 p.warning { strong { "Attack failed: " } "its success is below " (percent(needed)) "\u{a0}%, so what detectors find of it says nothing of them." }
             }
@@ -58,6 +59,49 @@ fn by_class(report: &Report<'_>) -> Markup {
             dl.facts { @for (class, success) in classes { div { dt { (class) } dd { (percent(success)) "\u{a0}%" } } } }
         }
     }
+}
+
+/// What accuracy each class lost when what a detector flags was removed, where that was tried.
+fn lost_by_class(report: &Report<'_>) -> Markup {
+    let lost: Vec<&Measurement> = report.measurements.iter().filter(|measurement| measurement.metric == ACCURACY_LOST).collect();
+    let detectors = each_once(lost.iter().filter_map(|measurement| measurement.detector.as_deref()));
+    let classes = each_once(lost.iter().filter_map(|measurement| match &measurement.scope {
+        Scope::Class(class) => Some(class.as_str()),
+        _ => None,
+    }));
+    if classes.is_empty() {
+        return html! {};
+    }
+    html! {
+        details {
+            summary { "Accuracy lost by class" }
+            p.note { "In percent of the class’s test images, by a net trained without what the detector flags." }
+            div.scroll tabindex="0" role="region" aria-label="Accuracy lost by class" {
+                table.figures {
+                    thead { tr { th scope="col" { "Class" } @for detector in &detectors { th scope="col" { (detector) } } } }
+                    tbody {
+                        @for class in classes {
+                            tr {
+                                th scope="row" { (class) }
+                                @for detector in &detectors { td { (lookup(ACCURACY_LOST).show(figure(report.measurements, ACCURACY_LOST, Some(detector), &Scope::Class(class.to_owned())))) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// In the order in which they come first.
+fn each_once<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut once = Vec::new();
+    for name in names {
+        if !once.contains(&name) {
+            once.push(name);
+        }
+    }
+    once
 }
 
 fn table(report: &Report<'_>, scope: &Scope, columns: &[Metric<'_>]) -> Markup {

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use bezoar_core::{Result, Scope, hex};
-use bezoar_evaluation::repeats::{Figure, Group, Results, SEED, StageSummary};
+use bezoar_evaluation::repeats::{Costs, Figure, Group, Results, SEED};
 use maud::{DOCTYPE, Markup, html};
 use sha2::{Digest, Sha256};
 
@@ -30,12 +30,12 @@ const FILE: &str = "report.html";
 
 /// Writes the page of a study into its folder and says where it is: `report.html`, one file that opens without a network, with which detector does
 /// best, the figures with intervals, the best of each row marked, detection over each axis of numbers, detectors compared over the same cells,
-/// every cell with a link to its own report beside the folder, and what the stages cost. The charts are files as well, in `figures/`. `file` is the
+/// every cell with a link to its own report beside the folder, and what the stages cost on which machines. The charts are files as well, in `figures/`. `file` is the
 /// study as YAML.
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn write_study_page(results: &Results, costs: &[StageSummary], file: &str, folder: &Path) -> Result<PathBuf> {
+pub fn write_study_page(results: &Results, costs: &Costs, file: &str, folder: &Path) -> Result<PathBuf> {
     let (mut charts, mut ranks) = (charts::drawings(results), comparisons::drawings(results));
     let mut taken = BTreeSet::new();
     for drawing in charts.iter_mut().chain(&mut ranks) {
@@ -46,7 +46,7 @@ pub fn write_study_page(results: &Results, costs: &[StageSummary], file: &str, f
     crate::file::write(folder, FILE, page.into_string().as_bytes())
 }
 
-fn page(results: &Results, costs: &[StageSummary], file: &str, folder: &Path, charts: &[Drawing], ranks: &[Drawing]) -> Markup {
+fn page(results: &Results, costs: &Costs, file: &str, folder: &Path, charts: &[Drawing], ranks: &[Drawing]) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -63,7 +63,7 @@ fn page(results: &Results, costs: &[StageSummary], file: &str, folder: &Path, ch
                     a href="#axes" { "Over each axis" }
                     a href="#comparisons" { "Detectors compared" }
                     a href="#cells" { "Cells" }
-                    @if !costs.is_empty() { a href="#costs" { "Costs" } }
+                    @if !costs.stages.is_empty() { a href="#costs" { "Costs" } }
                     a href="#making" { "How it was made" }
                 }
                 main {
@@ -71,7 +71,7 @@ fn page(results: &Results, costs: &[StageSummary], file: &str, folder: &Path, ch
                     (charts::section(charts))
                     (comparisons::section(results, ranks))
                     (cells::section(results, folder))
-                    @if !costs.is_empty() { (costs::section(costs)) }
+                    @if !costs.stages.is_empty() { (costs::section(costs)) }
                     section #making {
                         h2 { "How it was made" }
                         dl.facts {

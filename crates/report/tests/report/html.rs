@@ -1,7 +1,7 @@
 //! `report.html`: what it says, that it needs no network, and that no text from data is taken for markup.
 
 use bezoar_clustering as _;
-use bezoar_core::{Context, Plugin};
+use bezoar_core::{Context, Measurement, Plugin, Scope};
 use bezoar_report::Html;
 
 use crate::hostile::HOSTILE;
@@ -44,6 +44,27 @@ fn an_attacked_run_reads_from_verdict_to_pipeline() {
 #[test]
 fn a_run_without_attack_shows_what_is_most_suspect() {
     insta::assert_snapshot!(text(&page(Html { samples: 2, classes: 2, ..Html::example() }, &fixture::unattacked(4))));
+}
+
+#[test]
+fn what_a_filter_costs_each_class_is_told() {
+    let mut run = fixture::attacked(8, 3);
+    assert!(!page(Html::example(), &run).contains("Accuracy lost"), "not tried");
+    for (detector, class, value) in [("hc", "stop", 0.125), ("hc", "<yield>", -0.01), ("ac", "<yield>", 0.5)] {
+        let scope = Scope::Class(class.to_owned());
+        run.measurements.push(Measurement {
+            metric: "accuracy-lost".to_owned(),
+            detector: Some(detector.to_owned()),
+            scope,
+            value: Some(value),
+        });
+    }
+    let text = text(&page(Html::example(), &run));
+    let told = text.split_once("Accuracy lost by class\n").unwrap().1;
+    assert_eq!(
+        told.lines().skip(2).take(9).collect::<Vec<_>>(),
+        ["Class", "hc", "ac", "stop", "12.50", "–", "&lt;yield&gt;", "-1.00", "50.00"]
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bezoar_core::{Context, Input, Measurement, Origin, Scope};
-use bezoar_evaluation::repeats::{Cell, Results, StageSummary};
+use bezoar_evaluation::repeats::{Cell, Costs, Results, StageSummary};
 use bezoar_report::{study_table, write_study_page};
 
 /// Three shares with two seeds each; one run failed, and in another the attack.
@@ -38,12 +38,13 @@ fn results(name: &str) -> Results {
     results
 }
 
-fn costs() -> Vec<StageSummary> {
-    StageSummary::over([("train", 70.0, Some(120_000_000)), ("train", 90.0, Some(130_000_000))])
+fn costs() -> Costs {
+    let stages = [("train", 70.0, Some(120_000_000)), ("train", 90.0, Some(130_000_000))];
+    Costs { stages: StageSummary::over(stages), machines: ["a large one".to_owned(), "a <small> one".to_owned()].into() }
 }
 
 /// The page in a study's folder.
-fn page(results: &Results, costs: &[StageSummary], file: &str, folder: &Path) -> String {
+fn page(results: &Results, costs: &Costs, file: &str, folder: &Path) -> String {
     std::fs::read_to_string(write_study_page(results, costs, file, folder).unwrap()).unwrap()
 }
 
@@ -67,6 +68,7 @@ fn the_page_holds_verdict_tables_charts_comparisons_and_cells() {
         "other <small class=\"told\">(given: suspects)</small>",
         "<td>2 <small class=\"warning\">attack failed in 1</small></td>",
         "<th scope=\"row\">train</th><td>2</td><td>80.0</td><td>90.0</td><td>130</td>",
+        "Runs at once share both. On a &lt;small&gt; one; a large one.",
         "<dt>Bezoar</dt>",
     ] {
         assert!(page.contains(said), "{said}");
@@ -85,7 +87,7 @@ fn the_page_holds_verdict_tables_charts_comparisons_and_cells() {
 #[test]
 fn whatever_was_measured_has_a_table() {
     let folder = tempfile::tempdir().unwrap();
-    let page = page(&results("hc"), &[], "", folder.path());
+    let page = page(&results("hc"), &Costs::default(), "", folder.path());
     let (first, others) = page.split_once("All other figures of the detectors").unwrap();
     assert!(first.contains("AUROC, attacked classes</caption>") && !first.contains("Accuracy after</caption>"));
     assert!(others.contains("Accuracy after</caption>") && others.contains(">depth</caption>"));
@@ -95,7 +97,7 @@ fn whatever_was_measured_has_a_table() {
 #[test]
 fn charts_are_files_as_well() {
     let folder = tempfile::tempdir().unwrap();
-    write_study_page(&results("a < b"), &[], "", folder.path()).unwrap();
+    write_study_page(&results("a < b"), &Costs::default(), "", folder.path()).unwrap();
     let mut names: Vec<String> =
         std::fs::read_dir(folder.path().join("figures")).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     names.sort_unstable();
@@ -110,8 +112,9 @@ fn charts_are_files_as_well() {
 #[test]
 fn hostile_names_stay_text() {
     let hostile = "</style><script>alert(1)</script>";
+    let costs = Costs { stages: StageSummary::over([(hostile, 1.0, None)]), machines: [hostile.to_owned()].into() };
     let folder = tempfile::tempdir().unwrap();
-    let page = page(&results(hostile), &StageSummary::over([(hostile, 1.0, None)]), hostile, folder.path());
+    let page = page(&results(hostile), &costs, hostile, folder.path());
     assert!(!page.contains("<script") && page.contains("&lt;script&gt;"));
 }
 
@@ -119,7 +122,7 @@ fn hostile_names_stay_text() {
 fn a_study_without_a_working_attack_names_no_best_detector() {
     let folder = tempfile::tempdir().unwrap();
     let results = Results::of(&Context::quiet(0), "clean", &[], Vec::new());
-    assert!(page(&results, &[], "", folder.path()).contains("No detector comes out best"));
+    assert!(page(&results, &Costs::default(), "", folder.path()).contains("No detector comes out best"));
 }
 
 #[test]
