@@ -253,7 +253,7 @@ impl Rates {
     fn of(folder: &Path) -> Result<Self> {
         let mut rates = Self::default();
         for run in runs::list(folder)?.into_iter().filter(|run| run.finished) {
-            if let Some(costs) = runs::Costs::read(&run.folder) {
+            if let Some(costs) = runs::RunCosts::read(&run.folder) {
                 for stage in &costs.stages {
                     rates.add(stage, &costs.model);
                 }

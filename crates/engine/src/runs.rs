@@ -153,14 +153,14 @@ pub fn metrics(folder: &Path) -> Result<Metrics> {
 }
 
 /// What a finished run cost.
-pub(crate) struct Costs {
+pub(crate) struct RunCosts {
     /// The plugin of its net.
     pub(crate) model: String,
     pub(crate) machine: String,
     pub(crate) stages: Vec<StageCost>,
 }
 
-impl Costs {
+impl RunCosts {
     /// Those of the run in a folder, if it is finished.
     pub(crate) fn read(folder: &Path) -> Option<Self> {
         let Timings { machine, stages, .. } = read_json(folder, TIMINGS).ok()?;

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::machine::{available_memory, cores};
 use crate::names::labels;
-use crate::runs::{Costs, lock, name_of, pretty};
+use crate::runs::{RunCosts, lock, name_of, pretty};
 use crate::stages::read_json;
 use crate::store::update;
 use crate::{Findings, Finished, Pipeline, Places, run};
@@ -82,7 +82,7 @@ impl Conducted {
     /// What the study's runs cost, all together.
     pub fn costs(&self) -> repeats::Costs {
         let beside = self.folder.parent().unwrap_or(&self.folder);
-        let runs: Vec<Costs> = self.results.cells.iter().filter_map(|cell| Costs::read(&beside.join(&cell.run))).collect();
+        let runs: Vec<RunCosts> = self.results.cells.iter().filter_map(|cell| RunCosts::read(&beside.join(&cell.run))).collect();
         let stages = runs.iter().flat_map(|run| &run.stages).map(|stage| (stage.stage.as_str(), stage.seconds, stage.peak_bytes));
         repeats::Costs { stages: repeats::StageSummary::over(stages), machines: runs.iter().map(|run| run.machine.clone()).collect() }
     }

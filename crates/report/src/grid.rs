@@ -1,6 +1,7 @@
 use bezoar_core::{Measurement, Scope};
 use bezoar_evaluation::figure;
 
+use crate::each_once::each_once;
 use crate::metric::Metric;
 
 /// The figures of one detector over one scope, as they are shown.
@@ -18,14 +19,8 @@ pub(crate) struct Cell {
 
 /// A row for each detector that was measured over `scope`, a cell for each column.
 pub(crate) fn rows<'a>(measurements: &'a [Measurement], scope: &Scope, columns: &[Metric<'_>]) -> Vec<Row<'a>> {
-    let mut rows: Vec<Row<'a>> = Vec::new();
-    for measurement in measurements.iter().filter(|measurement| measurement.scope == *scope) {
-        if let Some(detector) = measurement.detector.as_deref()
-            && !rows.iter().any(|row| row.detector == detector)
-        {
-            rows.push(Row { detector, cells: Vec::new() });
-        }
-    }
+    let detectors = measurements.iter().filter(|measurement| measurement.scope == *scope).filter_map(|one| one.detector.as_deref());
+    let mut rows: Vec<Row<'a>> = each_once(detectors).into_iter().map(|detector| Row { detector, cells: Vec::new() }).collect();
     for column in columns {
         let values: Vec<_> = rows.iter().map(|row| figure(measurements, column.name, Some(row.detector), scope)).collect();
         for ((row, &value), best) in rows.iter_mut().zip(&values).zip(column.best(&values)) {

@@ -17,6 +17,7 @@ mod block;
 mod chart;
 mod colormap;
 mod compare;
+mod each_once;
 mod embedding;
 mod features;
 mod field;

@@ -4,7 +4,7 @@
 //! - [`gromov::reference()`]: entropic Gromov-Wasserstein, step for step as Python Optimal Transport computes it.
 //! - [`gromov::Solver`]: the same, hundreds of times as fast, between [`gromov::Embedding`]s of spaces of negative type; debiased if asked.
 //! - [`gromov::Fused`]: shape and place together; with a share of 0, entropic Wasserstein in the plane.
-//! - [`gromov::barycentre()`] and [`gromov::k_means()`]: centres and groups of spaces.
+//! - [`gromov::barycentre()`] and [`gromov::k_means()`]: centres and groups of spaces; [`gromov::excess()`]: how badly a centre stands for one.
 //! - [`gromov::lower_bound()`]: what the cost cannot be less than, exactly.
 //!
 //! ```

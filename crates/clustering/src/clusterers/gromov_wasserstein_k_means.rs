@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use bezoar_core::{Clusterer, Clustering, Context, Error, Features, Plugin, Preset, Result, register};
 use bezoar_transport::gromov::{Barycentre, Clusters, Embedding, KMeans, excess, k_means};
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -130,7 +131,16 @@ impl Clusterer for GromovWassersteinKMeans {
             }
             let Some((_, found)) = best else { return Ok(Vec::new().into()) };
             let Clusters { labels, centres, .. } = found;
-            let to_middle = move |cluster: usize| excess(&centres[cluster], &embeddings, &centre).map_err(Error::request);
+            let to_middle = move |cluster: usize| {
+                let task = cx.task("weigh shapes", embeddings.len() as u64);
+                let far = embeddings.par_iter().map(|space| {
+                    cx.check()?;
+                    let far = excess(&centres[cluster], space, &centre).map_err(Error::request)?;
+                    task.advance(1);
+                    Ok(far)
+                });
+                far.collect()
+            };
             Ok(Found { labels: labels.into_iter().map(Some).collect(), membership: None, to_middle: Some(Box::new(to_middle)) })
         })
     }

@@ -5,6 +5,7 @@ use bezoar_evaluation::{ACCURACY_LOST, figure, success_missed};
 use maud::{Markup, html};
 
 use super::words::{class_list, targets};
+use crate::each_once::each_once;
 use crate::format::{UNDEFINED, percent};
 use crate::grid::rows;
 use crate::metric::{Metric, Unit, columns, lookup, net, success_by_class};
@@ -72,6 +73,10 @@ fn lost_by_class(report: &Report<'_>) -> Markup {
     if classes.is_empty() {
         return html! {};
     }
+    let shown = |class: &str, detector: &str| {
+        let value = figure(report.measurements, ACCURACY_LOST, Some(detector), &Scope::Class(class.to_owned()));
+        lookup(ACCURACY_LOST).show(value)
+    };
     html! {
         details {
             summary { "Accuracy lost by class" }
@@ -83,7 +88,7 @@ fn lost_by_class(report: &Report<'_>) -> Markup {
                         @for class in classes {
                             tr {
                                 th scope="row" { (class) }
-                                @for detector in &detectors { td { (lookup(ACCURACY_LOST).show(figure(report.measurements, ACCURACY_LOST, Some(detector), &Scope::Class(class.to_owned())))) } }
+                                @for detector in &detectors { td { (shown(class, detector)) } }
                             }
                         }
                     }
@@ -91,17 +96,6 @@ fn lost_by_class(report: &Report<'_>) -> Markup {
             }
         }
     }
-}
-
-/// In the order in which they come first.
-fn each_once<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut once = Vec::new();
-    for name in names {
-        if !once.contains(&name) {
-            once.push(name);
-        }
-    }
-    once
 }
 
 fn table(report: &Report<'_>, scope: &Scope, columns: &[Metric<'_>]) -> Markup {

@@ -19,6 +19,7 @@ use maud::{DOCTYPE, Markup, html};
 use sha2::{Digest, Sha256};
 
 use crate::chart::{self, Drawing};
+use crate::each_once::each_once;
 use crate::file::free_name;
 use crate::format::counted;
 use crate::page::head;
@@ -30,8 +31,8 @@ const FILE: &str = "report.html";
 
 /// Writes the page of a study into its folder and says where it is: `report.html`, one file that opens without a network, with which detector does
 /// best, the figures with intervals, the best of each row marked, detection over each axis of numbers, detectors compared over the same cells,
-/// every cell with a link to its own report beside the folder, and what the stages cost on which machines. The charts are files as well, in `figures/`. `file` is the
-/// study as YAML.
+/// every cell with a link to its own report beside the folder, and what the stages cost on which machines. The charts are files as well, in
+/// `figures/`. `file` is the study as YAML.
 ///
 /// # Errors
 /// When a file cannot be written.
@@ -105,13 +106,7 @@ fn axes(results: &Results) -> Vec<usize> {
 
 /// The detectors of a study, in the order in which they come.
 fn detectors<'a>(groups: impl IntoIterator<Item = &'a Group>) -> Vec<&'a str> {
-    let mut detectors = Vec::new();
-    for detector in groups.into_iter().flat_map(|group| &group.figures).filter_map(|figure| figure.detector.as_deref()) {
-        if !detectors.contains(&detector) {
-            detectors.push(detector);
-        }
-    }
-    detectors
+    each_once(groups.into_iter().flat_map(|group| &group.figures).filter_map(|figure| figure.detector.as_deref()))
 }
 
 /// A figure of a group; none where it was not measured or is undefined in all of its runs.

@@ -100,7 +100,7 @@ pub fn barycentre(centre: Centre, spaces: &[&Embedding], settings: &Barycentre) 
     improve(centre, spaces, &mut vec![None; spaces.len()], settings)
 }
 
-/// How much more each space costs with `centre` than with its own barycentre, which is looked for from there: 0 for what the centre stands for
+/// How much more a space costs with `centre` than with its own barycentre, which is looked for from there: 0 for what the centre stands for
 /// as well as any centre of its size.
 ///
 /// The cost alone also holds what any centre of this size would cost, which is more the more widely a space is spread. Where `centre` is
@@ -108,18 +108,13 @@ pub fn barycentre(centre: Centre, spaces: &[&Embedding], settings: &Barycentre) 
 ///
 /// # Errors
 /// When epsilon is not positive.
-pub fn excess(centre: &Centre, spaces: &[Embedding], settings: &Barycentre) -> Result<Vec<f64>> {
-    let of = |solver: &mut Solver, space: &Embedding| {
-        let (with_centre, plan) = solver.solve(&centre.embedding, space, None);
-        let mut plans = [Some(plan)];
-        let own = improve(centre.clone(), &[space], &mut plans, settings)?;
-        let (with_own, _) = solver.solve(&own.embedding, space, plans[0].as_ref());
-        Ok((with_centre.value - with_own.value).max(0.0))
-    };
-    spaces
-        .par_iter()
-        .map_init(|| Solver::new(settings.solver), |solver, space| of(solver.as_mut().map_err(|error| error.clone())?, space))
-        .collect()
+pub fn excess(centre: &Centre, space: &Embedding, settings: &Barycentre) -> Result<f64> {
+    let mut solver = Solver::new(settings.solver)?;
+    let (with_centre, plan) = solver.solve(&centre.embedding, space, None);
+    let mut plans = [Some(plan)];
+    let own = improve(centre.clone(), &[space], &mut plans, settings)?;
+    let (with_own, _) = solver.solve(&own.embedding, space, plans[0].as_ref());
+    Ok((with_centre.value - with_own.value).max(0.0))
 }
 
 /// The distances that the plans give: the mean of `T C Tᵀ`, divided by the products of the points' weights.
