@@ -41,11 +41,7 @@ impl<K: Kind + ?Sized> Part<K> {
 
     /// The block with all defaults filled in.
     pub fn block(&self) -> serde_json::Value {
-        let mut block = serde_json::Map::from_iter([("use".to_owned(), self.plugin.name.into())]);
-        if let serde_json::Value::Object(fields) = &self.config {
-            block.extend(fields.clone());
-        }
-        block.into()
+        self.plugin.block(&self.config)
     }
 
     /// The preset that it stands for, if any; see [`Registration::preset_of`].

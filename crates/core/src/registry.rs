@@ -177,15 +177,29 @@ impl Registration {
         (self.build)(&fields).ok().map(|built| built.config)
     }
 
+    /// The block with these fields.
+    pub(crate) fn block(&self, fields: &serde_json::Value) -> serde_json::Value {
+        let mut block = serde_json::Map::from_iter([("use".to_owned(), self.name.into())]);
+        if let serde_json::Value::Object(fields) = fields {
+            block.extend(fields.clone());
+        }
+        block.into()
+    }
+
+    /// The whole block of the preset, or of the plugin without any; none if it has no such preset or does not stand without further fields.
+    pub fn preset_block(&self, preset: Option<&str>) -> Option<serde_json::Value> {
+        let fields = preset.map_or_else(|| serde_json::json!({}), |preset| serde_json::json!({ PRESET: preset }));
+        Some(self.block(&self.config(&fields)?))
+    }
+
     /// The preset that a whole block stands for: that of which it has all that the preset changes; of several the one that changes most.
     pub fn preset_of(&self, block: &serde_json::Value) -> Option<&'static str> {
         let changed = |preset: &Preset| preset.fields.as_object().map_or(0, serde_json::Map::len);
         let is_it = |preset: &Preset| {
-            let config = self.config(&serde_json::json!({ PRESET: preset.name }));
-            let keeps = |config: serde_json::Value| {
-                preset.fields.as_object().is_some_and(|fields| fields.keys().all(|field| block[field] == config[field]))
+            let keeps = |whole: serde_json::Value| {
+                preset.fields.as_object().is_some_and(|fields| fields.keys().all(|field| block[field] == whole[field]))
             };
-            changed(preset) > 0 && config.is_some_and(keeps)
+            changed(preset) > 0 && self.preset_block(Some(preset.name)).is_some_and(keeps)
         };
         self.presets().into_iter().filter(is_it).max_by_key(changed).map(|preset| preset.name)
     }

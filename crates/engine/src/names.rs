@@ -9,25 +9,69 @@ const FIELDS: usize = 3;
 /// Most characters that a name may have.
 const LENGTH: usize = 72;
 
-/// A name for each part, all different: its plugin's, and where a plugin has several parts, their presets, as in `heatmap-clustering
-/// (recommended)`. From the second part of a plugin and preset on also what it sets otherwise than the first, as in
-/// `heatmap-clustering (composite: epsilon-plus)`; where that says too much, its number.
+/// A name for each part, all different: its plugin's, and where a plugin has several parts, the preset that each is or is nearest to, as in
+/// `heatmap-clustering (recommended)`. A part that is near a preset only, and from the second part of a plugin and preset on every one, is told
+/// by what it sets otherwise than the first, as in `heatmap-clustering (recommended, composite: epsilon)`; where that says too much, by its number.
 pub(crate) fn names<K: Kind + ?Sized>(parts: &[&Part<K>]) -> Vec<String> {
-    tell_apart(&parts.iter().map(|part| (part.block(), part.preset())).collect::<Vec<_>>())
+    tell_apart(&parts.iter().map(|part| Told::of(part)).collect::<Vec<_>>())
 }
 
-fn tell_apart(blocks: &[(Value, Option<&str>)]) -> Vec<String> {
+/// What a name is made of.
+struct Told {
+    block: Value,
+    preset: Option<&'static str>,
+    /// The preset's own block, where this one only comes near it.
+    near: Option<Value>,
+}
+
+impl Told {
+    fn of<K: Kind + ?Sized>(part: &Part<K>) -> Self {
+        let (block, preset) = (part.block(), part.preset());
+        let plain = part.registration().preset_block(None);
+        if preset.is_some() || plain.is_none_or(|plain| plain == block) {
+            return Self { block, preset, near: None };
+        }
+        Self::nearest(block, part.registration().presets().iter().map(|preset| preset.name), |name| part.registration().preset_block(name))
+    }
+
+    /// The block by the preset that it differs least from, if by less than from the plugin without any.
+    fn nearest(block: Value, presets: impl Iterator<Item = &'static str>, of: impl Fn(Option<&str>) -> Option<Value>) -> Self {
+        let differs = |from: &Value| {
+            let mut fields = Vec::new();
+            differences("", from, &block, &mut fields);
+            fields.len()
+        };
+        let whole = |name: Option<&'static str>| Some((name, of(name)?));
+        let least = std::iter::once(None).chain(presets.map(Some)).filter_map(whole).min_by_key(|(_, whole)| differs(whole));
+        match least {
+            Some((Some(preset), whole)) => Self { block, preset: Some(preset), near: Some(whole) },
+            _ => Self { block, preset: None, near: None },
+        }
+    }
+
+    fn plugin(&self) -> &str {
+        plugin(&self.block).unwrap_or_default()
+    }
+
+    fn is_alike(&self, other: &Self) -> bool {
+        (self.plugin(), self.preset) == (other.plugin(), other.preset)
+    }
+}
+
+fn tell_apart(parts: &[Told]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for (at, (block, preset)) in blocks.iter().enumerate() {
-        let plugin = plugin(block).unwrap_or_default();
-        let alike = |other: &&(Value, Option<&str>)| self::plugin(&other.0) == Some(plugin);
-        let before: Vec<_> = blocks[..at].iter().filter(alike).filter(|(_, other)| other == preset).collect();
-        let preset = preset.filter(|_| blocks.iter().filter(alike).nth(1).is_some());
-        let name = match before.first() {
-            None => said(plugin, preset, &[]),
-            Some((first, _)) => {
-                let numbered = || format!("{} {}", said(plugin, preset, &[]), before.len() + 1);
-                described(plugin, preset, first, block).filter(|name| !names.contains(name)).unwrap_or_else(numbered)
+    for (at, part) in parts.iter().enumerate() {
+        let is_one_of_several = parts.iter().filter(|other| other.plugin() == part.plugin()).nth(1).is_some();
+        let preset = part.preset.filter(|_| is_one_of_several);
+        let mut whole = parts.iter().enumerate().filter(|(_, other)| part.is_alike(other) && other.near.is_none());
+        let first = whole.next().filter(|(place, _)| *place < at || part.near.is_some()).map(|(_, first)| &first.block);
+        let name = match first.or(part.near.as_ref()).filter(|_| is_one_of_several) {
+            None => said(part.plugin(), preset, &[]),
+            Some(first) => {
+                let before = parts[..at].iter().filter(|other| part.is_alike(other)).count();
+                let numbered = |number: usize| format!("{} {number}", said(part.plugin(), preset, &[]));
+                let named = described(part.plugin(), preset, first, &part.block).into_iter().chain((before.max(1) + 1..).map(numbered));
+                named.into_iter().find(|name| !names.contains(name)).unwrap_or_default()
             }
         };
         names.push(name);
@@ -132,7 +176,7 @@ mod tests {
             json!({ "use": "ac" }),
         ];
         assert_eq!(
-            tell_apart(&blocks.map(|block| (block, None))),
+            tell_apart(&blocks.map(plain)),
             [
                 "hc",
                 "ac",
@@ -159,7 +203,7 @@ mod tests {
 
     #[test]
     fn fields_of_one_name_in_two_places_make_no_name() {
-        let named = tell_apart(&[of_two(1, 1), of_two(2, 1), of_two(2, 2)].map(|block| (block, None)));
+        let named = tell_apart(&[of_two(1, 1), of_two(2, 1), of_two(2, 2)].map(plain));
         assert_eq!(named, ["x", "x (k: 2)", "x 3"]);
     }
 
@@ -167,9 +211,26 @@ mod tests {
     fn parts_of_one_plugin_are_told_by_their_presets() {
         let presets = [None, Some("old"), Some("new"), Some("new"), Some("new"), None];
         let blocks = [of_two(1, 1), of_two(2, 2), of_two(3, 3), of_two(4, 4), of_two(4, 3), of_two(1, 5)];
-        let named = tell_apart(&blocks.into_iter().zip(presets).collect::<Vec<_>>());
+        let of = |(block, preset)| Told { preset, ..plain(block) };
+        let named = tell_apart(&blocks.into_iter().zip(presets).map(of).collect::<Vec<_>>());
         assert_eq!(named, ["x", "x (old)", "x (new)", "x (new) 2", "x (new, k: 4)", "x (k: 5)"]);
-        assert_eq!(tell_apart(&[(of_two(1, 1), Some("old"))]), ["x"], "nothing to tell it from");
+        assert_eq!(tell_apart(&[of((of_two(1, 1), Some("old")))]), ["x"], "nothing to tell it from");
+    }
+
+    #[test]
+    fn a_part_near_a_preset_is_told_by_what_it_changes() {
+        let near = |left, right| {
+            let of = |preset: Option<&str>| Some(if preset.is_none() { of_two(1, 1) } else { of_two(5, 6) });
+            Told::nearest(of_two(left, right), std::iter::once("new"), of)
+        };
+        let whole = || Told { preset: Some("new"), ..plain(of_two(5, 6)) };
+        assert_eq!(tell_apart(&[near(5, 7), near(1, 3), near(5, 8)]), ["x (new, k: 7)", "x", "x (new, k: 8)"]);
+        assert_eq!(tell_apart(&[near(5, 7), whole(), whole()]), ["x (new, k: 7)", "x (new)", "x (new) 3"]);
+        assert_eq!(tell_apart(&[near(5, 7)]), ["x"], "nothing to tell it from");
+    }
+
+    fn plain(block: Value) -> Told {
+        Told { block, preset: None, near: None }
     }
 
     fn of_two(left: u32, right: u32) -> Value {
