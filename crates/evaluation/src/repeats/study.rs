@@ -157,36 +157,32 @@ fn groups(cx: &Context, axes: &[String], cells: &[Cell], measured: &[Option<Vec<
             None => groups.push((settings, finished.into_iter().collect())),
         }
     }
-    let figures = |settings: &[String], runs: &[usize]| {
-        let of_group: Vec<&Measurement> = runs.iter().filter_map(|&at| measured[at].as_ref()).flatten().collect();
-        let mut figures: Vec<Figure> = Vec::new();
-        for one in of_group.iter().filter(|one| !matches!(one.scope, Scope::Class(_))) {
-            let same = |metric: &str, detector: &Option<String>, scope: &Scope| {
-                (metric, detector, scope) == (&one.metric, &one.detector, &one.scope)
-            };
-            if figures.iter().any(|figure| same(&figure.metric, &figure.detector, &figure.scope)) {
-                continue;
-            }
-            let values: Vec<f64> = of_group
-                .iter()
-                .filter(|other| same(&other.metric, &other.detector, &other.scope))
-                .filter_map(|other| other.value)
-                .collect();
-            let mut rng = cx.rng(&format!("{settings:?} {} {:?} {:?}", one.metric, one.detector, one.scope));
-            figures.extend(Summary::of(&values, &mut rng).map(|summary| Figure {
-                metric: one.metric.clone(),
-                detector: one.detector.clone(),
-                scope: one.scope.clone(),
-                summary,
-            }));
-        }
-        figures
+    let group = |(settings, cells): (Vec<String>, Vec<usize>)| {
+        let runs: Vec<&[Measurement]> = cells.iter().filter_map(|&at| measured[at].as_deref()).collect();
+        let failed = runs.iter().filter(|run| success_missed(run).is_some()).count();
+        Group { failed, figures: figures(cx, &settings, &runs), settings, cells }
     };
-    let failed = |runs: &[usize]| runs.iter().filter(|&&at| measured[at].as_ref().is_some_and(|run| success_missed(run).is_some())).count();
-    groups
-        .into_iter()
-        .map(|(settings, cells)| Group { failed: failed(&cells), figures: figures(&settings, &cells), settings, cells })
-        .collect()
+    groups.into_iter().map(group).collect()
+}
+
+/// What was measured over the whole set and over the attacked classes, each figure over all runs that have it.
+fn figures(cx: &Context, settings: &[String], runs: &[&[Measurement]]) -> Vec<Figure> {
+    let mut measured: Vec<(&Measurement, Vec<f64>)> = Vec::new();
+    for one in runs.iter().copied().flatten().filter(|one| !matches!(one.scope, Scope::Class(_))) {
+        let is_it = |(other, _): &&mut (&Measurement, _)| {
+            (&one.metric, &one.detector, &one.scope) == (&other.metric, &other.detector, &other.scope)
+        };
+        match measured.iter_mut().find(is_it) {
+            Some((_, values)) => values.extend(one.value),
+            None => measured.push((one, one.value.into_iter().collect())),
+        }
+    }
+    let figure = |(Measurement { metric, detector, scope, .. }, values): (&Measurement, Vec<f64>)| {
+        let mut rng = cx.rng(&format!("{settings:?} {metric} {detector:?} {scope:?}"));
+        let summary = Summary::of(&values, &mut rng)?;
+        Some(Figure { metric: metric.clone(), detector: detector.clone(), scope: scope.clone(), summary })
+    };
+    measured.into_iter().filter_map(figure).collect()
 }
 
 /// The detectors of which a figure is measured, in the order of the runs.
