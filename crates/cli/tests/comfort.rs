@@ -1,7 +1,8 @@
 //! What spares the user work: a first pipeline, a plan, reports written again, runs side by side, and output for programs.
 
+use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -50,6 +51,28 @@ fn a_first_pipeline_is_whole_and_overwrites_nothing() {
     assert!(!refused.status.success() && !folder.join("other.yaml").exists());
     let attack = "{ use: badnets, to: stop, share: 0.05 }";
     said(folder, &["init", "other.yaml", "--data", "signs", "--attack", attack, "--model", "resnet"]);
+}
+
+/// `script` (util-linux) stands for somebody at a terminal.
+#[test]
+#[cfg(target_os = "linux")]
+fn who_gives_no_flags_is_asked() {
+    let workplace = tempfile::tempdir().unwrap();
+    let terminal = Command::new("script")
+        .args(["-qec", &format!("{} init asked.yaml", env!("CARGO_BIN_EXE_bezoar")), "/dev/null"])
+        .current_dir(workplace.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut terminal) = terminal else {
+        let _ = writeln!(std::io::stderr(), "skipped: there is no `script` to make a terminal with");
+        return;
+    };
+    terminal.stdin.take().unwrap().write_all(b"signs\n{ use: badnets, to: stop, share: 0.05 }\n").unwrap();
+    let output = terminal.wait_with_output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Where are the images"), "{output:?}");
+    let text = std::fs::read_to_string(workplace.path().join("asked.yaml")).unwrap();
+    assert!(text.contains("dataset: { use: signs }\nattack: { use: badnets, to: stop, share: 0.05 }"), "{text}");
 }
 
 #[test]
