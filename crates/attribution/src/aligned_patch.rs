@@ -48,7 +48,7 @@ impl Plugin for AlignedPatch {
     const NAME: &'static str = "aligned-patch";
 
     fn defaults() -> Value {
-        json!({ "of": { "use": "lrp", "composite": "epsilon-plus" }, "sizes": [3], "count": 1, "side": 9, "show": "both" })
+        json!({ "of": { "use": "lrp", "composite": "epsilon-gamma-box" }, "sizes": [3], "count": 1, "side": 9, "show": "both" })
     }
 
     fn example() -> Self {

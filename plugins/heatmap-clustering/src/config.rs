@@ -62,12 +62,12 @@ impl Plugin for HeatmapClustering {
         };
         let recommended = Preset {
             name: "recommended",
-            summary: "aligned patches, clustered by density; squares exchanged with images of other classes; accuses nobody without that evidence.",
+            summary: "aligned patches in eight groups; squares exchanged with images of other classes; accuses nobody without that evidence.",
             fields: json!({
                 "represent": { "use": "aligned-patch" },
                 "process": [],
                 "reduce": { "use": "pca", "dimensions": 10 },
-                "cluster": { "use": "hdbscan", "min-cluster-size": 10 },
+                "cluster": { "use": "k-means", "k": 8 },
                 "decide": { "use": "causal" },
             }),
         };
