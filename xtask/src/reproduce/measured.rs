@@ -23,7 +23,6 @@ pub(super) struct Measured {
     pub(super) seconds: f64,
     pub(super) accuracy: f64,
     pub(super) attack_success: f64,
-    /// In the order of the study's list.
     pub(super) detectors: Vec<Rates>,
 }
 

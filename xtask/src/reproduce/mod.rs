@@ -164,6 +164,10 @@ impl Cell {
         ensure!(done.success(), "{} {} failed", table.study, self.settings);
         outcome::forget(&scratch.join("cache"));
         let run = Run::only(&runs)?;
+        let detectors = Rates::of(&run);
+        for name in table.detectors() {
+            ensure!(detectors.iter().any(|rates| rates.detector == name), "{} has no detector `{name}`", table.study);
+        }
         let of_net = |metric| run.value(metric, None, "all").with_context(|| format!("the run has no {metric}"));
         Ok(Measured {
             study: table.study.to_owned(),
@@ -175,7 +179,7 @@ impl Cell {
             seconds: run.seconds_spent(),
             accuracy: of_net("accuracy")?,
             attack_success: of_net("attack-success")?,
-            detectors: Rates::of(&run),
+            detectors,
         })
     }
 }

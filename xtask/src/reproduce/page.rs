@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::measured::{Measured, Rates};
-use super::thesis::Table;
+use super::thesis::{TOLD_NOTHING, Table};
 use super::{EFFORTS, Effort, Study};
 use crate::outcome::WORKS;
 
@@ -52,7 +52,7 @@ fn of_study(Study { table, settings, .. }: &Study<'_>, runs: &[&Measured]) -> St
             format!(" *{method}, thesis* |{}", ours.iter().map(|(_, name)| format!(" {method}, {name} |")).collect::<String>())
         })
         .collect();
-    let accuses = if accuser(table).is_some() { " HC recommended accuses |" } else { "" };
+    let accuses = if tells_nothing(table) { " HC recommended accuses |" } else { "" };
     let columns = heads.matches('|').count() + accuses.matches('|').count();
     let mut text = format!(
         "### Table {number}: {}\nThe thesis' values are of {}.\n\n| attack | runs | clean accuracy | attack success |{heads}{accuses}\n|---|---:|---:|---:|{}\n",
@@ -75,26 +75,31 @@ fn row(table: &Table, settings: &str, runs: &[&Measured]) -> String {
     let methods: String = (table.methods.iter().enumerate())
         .map(|(at, (_, ours))| {
             let thesis = said.and_then(|(_, said)| said[at]).map_or_else(|| "–".to_owned(), |rates| rates.map(short).join(" / "));
-            let ours: String = ours.iter().map(|(place, _)| format!(" {} |", rates(runs, *place))).collect();
+            let ours: String = ours.iter().map(|(detector, _)| format!(" {} |", rates(runs, detector))).collect();
             format!(" *{thesis}* |{ours}")
         })
         .collect();
     let net = |of: fn(&Measured) -> f64| spread(&runs.iter().map(|run| of(run)).collect::<Vec<_>>());
     let failed = runs.iter().filter(|run| run.attack_success < WORKS).count();
-    let accuses = accuser(table).map_or_else(String::new, |place| format!(" {} |", accused(runs, place)));
+    let accuses = if tells_nothing(table) { format!(" {} |", accused(runs)) } else { String::new() };
     let attack = settings.split(' ').map(|setting| setting.trim_start_matches("attack.")).collect::<Vec<_>>().join(", ");
     let failed = if failed == 0 { String::new() } else { format!(" **attack failed** in {failed}") };
     format!("| {attack}{failed} | {} | {} | {} |{methods}{accuses}\n", runs.len(), net(|run| run.accuracy), net(|run| run.attack_success))
 }
 
-/// The place of the detector that is told nothing.
-fn accuser(table: &Table) -> Option<usize> {
-    table.methods.iter().flat_map(|(_, ours)| ours.iter()).find(|(_, name)| *name == "recommended").map(|(place, _)| *place)
+/// Whether the table has the detector that is told nothing.
+fn tells_nothing(table: &Table) -> bool {
+    table.detectors().any(|detector| detector == TOLD_NOTHING)
 }
 
-/// In how many runs a detector accuses the attacked class, and how many others in all of them.
-fn accused(runs: &[&Measured], place: usize) -> String {
-    let found: Vec<&Rates> = runs.iter().filter_map(|run| run.detectors.get(place)).collect();
+/// What the runs say of a detector.
+fn of<'a>(runs: &[&'a Measured], detector: &str) -> Vec<&'a Rates> {
+    runs.iter().flat_map(|run| &run.detectors).filter(|rates| rates.detector == detector).collect()
+}
+
+/// In how many runs the detector that is told nothing accuses the attacked class, and how many others in all of them.
+fn accused(runs: &[&Measured]) -> String {
+    let found = of(runs, TOLD_NOTHING);
     if found.is_empty() {
         return "*not run*".to_owned();
     }
@@ -104,8 +109,8 @@ fn accused(runs: &[&Measured], place: usize) -> String {
 }
 
 /// ACC, TPR and TNR of a detector, and its AUROC.
-fn rates(runs: &[&Measured], place: usize) -> String {
-    let found: Vec<&Rates> = runs.iter().filter_map(|run| run.detectors.get(place)).collect();
+fn rates(runs: &[&Measured], detector: &str) -> String {
+    let found = of(runs, detector);
     if found.is_empty() {
         return "*not run*".to_owned();
     }
@@ -139,8 +144,8 @@ pub(super) mod tests {
     use super::*;
 
     pub(in super::super) fn run(seed: &str, tpr: f64) -> Measured {
-        let rates = Rates {
-            detector: "some".to_owned(),
+        let rates = |detector: &str| Rates {
+            detector: detector.to_owned(),
             acc: Some(1.0),
             tpr: Some(tpr),
             tnr: Some(0.5),
@@ -158,7 +163,7 @@ pub(super) mod tests {
             seconds: 60.0,
             accuracy: 0.95,
             attack_success: 1.0,
-            detectors: vec![rates; 5],
+            detectors: TABLES[0].detectors().map(rates).collect(),
         }
     }
 

@@ -10,8 +10,8 @@ pub(super) struct Table {
     pub(super) title: &'static str,
     /// How many runs the thesis' values are the mean of.
     pub(super) runs: &'static str,
-    /// Its methods, each with the places of ours in the study's list of detectors.
-    pub(super) methods: &'static [(&'static str, &'static [(usize, &'static str)])],
+    /// Its methods, each with the study's detectors that are one, by the name of each in a run and in the table.
+    pub(super) methods: &'static [(&'static str, &'static [(&'static str, &'static str)])],
     /// What it says of each method, by the settings of its study.
     pub(super) rows: &'static [(&'static str, &'static [Option<[f64; 3]>])],
     /// What a budget sets besides.
@@ -19,14 +19,30 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// Our detectors in it.
+    pub(super) fn detectors(&self) -> impl Iterator<Item = &'static str> {
+        self.methods.iter().flat_map(|(_, ours)| ours.iter()).map(|(detector, _)| *detector)
+    }
+
     /// Whether a run of this study is one of the table's.
     pub(super) fn takes(&self, study: &str) -> bool {
         self.study == study || self.also == Some(study)
     }
 }
 
-const HC: (&str, &[(usize, &str)]) = ("HC", &[(0, "as-published"), (1, "as-described"), (2, "recommended")]);
-const AC: (&str, &[(usize, &str)]) = ("AC", &[(3, "as-published"), (4, "default")]);
+/// The detector that is told nothing.
+pub(super) const TOLD_NOTHING: &str = "heatmap-clustering (recommended)";
+
+const HC: (&str, &[(&str, &str)]) = (
+    "HC",
+    &[
+        ("heatmap-clustering (as-published)", "as-published"),
+        ("heatmap-clustering (as-described)", "as-described"),
+        (TOLD_NOTHING, "recommended"),
+    ],
+);
+const AC: (&str, &[(&str, &str)]) =
+    ("AC", &[("activation-clustering (as-published)", "as-published"), ("activation-clustering", "default")]);
 
 /// The net that label-consistent images are crafted on, trained as the suspect net is on a budget.
 const SURROGATE: &[&str] = &[
@@ -90,7 +106,10 @@ pub(super) const TABLES: [Table; 6] = [
         also: None,
         title: "sticker of 3x3, raw pixels",
         runs: "one run",
-        methods: &[("pixels, PCA", &[(5, "ours")]), ("pixels, ICA", &[(6, "ours")])],
+        methods: &[
+            ("pixels, PCA", &[("activation-clustering (represent: pixels)", "ours")]),
+            ("pixels, ICA", &[("activation-clustering (represent: pixels, reduce: ica)", "ours")]),
+        ],
         rows: &[("attack.share=0.33", &[Some([65.49, 51.54, 72.36]), Some([63.13, 31.99, 78.48])])],
         cheaper: &[],
     },
