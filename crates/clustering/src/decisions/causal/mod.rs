@@ -63,7 +63,7 @@ impl Plugin for Causal {
     const NAME: &'static str = "causal";
 
     fn defaults() -> Value {
-        json!({ "windows": { "use": "strongest-window", "count": 4 }, "hosts": 8, "sample": 64, "natural": 0.35, "least": 0.5, "level": 0.05 })
+        json!({ "windows": { "use": "strongest-window", "count": 4 }, "hosts": 8, "sample": 64, "natural": 0.35, "least": 0.6, "level": 0.05 })
     }
 
     fn example() -> Self {
