@@ -24,7 +24,8 @@ use super::{origin, percent, spare, windows};
 ///
 /// The p-value of a class is the chance of as great a mean effect in one of its clusters, or in all of it, if that of clean images were
 /// `natural` at most (bound of Hoeffding 1963, times the number of clusters and one), and 1 for effects below `least`; it is then corrected
-/// over all classes. Neither the size of a cluster nor that of the class matters, and all classes may be poisoned. In a class that is
+/// over all classes. Where more than three quarters of a class exceed `natural`, the bound does not hold for that class, as where classes look alike
+/// and a digit makes one sign another: there a group has to turn nine hosts of ten. Neither the size of a cluster nor that of the class matters, and all classes may be poisoned. In a class that is
 /// found, other images are searched where squares turned others, as the strongest square of an image need not be the trigger; then images
 /// are accused whose effect is likelier under the greatest mean effect of a group with a p-value below `level` than under `natural`
 /// (likelihood ratio of independent hosts), and the clusters of which at least half are.
@@ -116,6 +117,13 @@ impl Decision for Causal {
 /// The greatest chance of a host to be turned that is believed of any group: however many hosts it turned, its next image may be one that the
 /// net obeys less.
 const SUREST: f64 = 0.99;
+
+/// The share of hosts that a group turns at least in a class of which more than [`UNUSUAL`] exceed `natural`: squares of look-alikes turn fewer,
+/// triggers on most of a class more.
+const CERTAIN: f64 = 0.9;
+
+/// See [`CERTAIN`].
+const UNUSUAL: f64 = 0.75;
 
 /// What the hint counts beside the share: it only decides between equals.
 const TIE: f64 = 1e-3;
@@ -247,12 +255,20 @@ impl Causal {
         Some(Decided { flagged: vec![false; labels.len()], reason, p_value: Some(1.0), scores: Some(scores) })
     }
 
+    /// Whether `natural` may be a bound for this class. Images of clusters of which most exceed it are taken to, so that no image that is accused
+    /// counts otherwise when it turns more.
+    fn holds(&self, class: &ClusteredClass<'_>, shares: &[f64]) -> bool {
+        let exceeding = held(class, shares, self.natural).into_iter().filter(|&share| share >= self.natural).count();
+        exceeding as f64 <= UNUSUAL * shares.len() as f64
+    }
+
     /// The class and its clusters, whose images turn these shares. Their p-values count how many they are.
     fn groups(&self, class: &ClusteredClass<'_>, shares: &[f64]) -> Groups {
         let means = means(class, shares);
         let clusters = means.len();
+        let least = if self.holds(class, shares) { self.least } else { self.least.max(CERTAIN) };
         let group = |name: String, (images, share): (usize, f64)| {
-            let raw = if share >= self.least { chance(share, self.natural, images) * (1 + clusters) as f64 } else { 1.0 };
+            let raw = if share >= least { chance(share, self.natural, images) * (1 + clusters) as f64 } else { 1.0 };
             Group { name, images, share, p_value: raw.min(1.0) }
         };
         let of_class = (shares.len(), shares.iter().sum::<f64>() / shares.len() as f64);
@@ -461,6 +477,19 @@ mod tests {
         assert_eq!((found(0.6).p_value, found(0.6).flagged), (Some(1.0), vec![false; 20]));
     }
 
+    /// Where nearly all images of a class turn six hosts of ten, a group that turns seven of ten is no trigger; one that turns all is.
+    #[test]
+    fn a_class_that_looks_like_others_is_judged_more_strictly() {
+        let causal = Causal { natural: 0.35, least: 0.6, ..settings() };
+        let clustering = Clustering::of(clusters(&[200, 100]));
+        let features = Features::new(vec![1], vec![0.0; 300]).unwrap();
+        let class = ClusteredClass { features: &features, clustering: &clustering, silhouette: None, origin: None };
+        let p_value = |bulk: f64, group: f64| causal.groups(&class, &[vec![bulk; 200], vec![group; 100]].concat()).found().p_value;
+        assert!(p_value(0.1, 0.75) < 1e-9);
+        assert!((p_value(0.6, 0.75) - 1.0).abs() < f64::EPSILON);
+        assert!(p_value(0.6, 0.95) < 1e-9 && p_value(0.95, 0.95) < 1e-9, "all of it may be poison");
+    }
+
     #[test]
     fn the_threshold_lies_between_clean_images_and_the_group() {
         let causal = Causal { natural: 0.35, ..settings() };
@@ -489,7 +518,7 @@ mod tests {
         fn an_image_that_turns_more_hosts_is_never_cleared(
             images in proptest::collection::vec((0..=8_u8, proptest::option::of(0..3_u32)), 4..60), raised in 0..60_usize, more in 1..=8_u8
         ) {
-            let causal = Causal { natural: 0.35, least: 0.5, ..settings() };
+            let causal = Causal { natural: 0.35, least: 0.6, ..settings() };
             let clustering = Clustering::of(images.iter().map(|image| image.1).collect());
             let features = Features::new(vec![1], vec![0.0; images.len()]).unwrap();
             let class = ClusteredClass { features: &features, clustering: &clustering, silhouette: None, origin: None };
