@@ -27,22 +27,18 @@ struct Told {
 impl Told {
     fn of<K: Kind + ?Sized>(part: &Part<K>) -> Self {
         let (block, preset) = (part.block(), part.preset());
-        let plain = part.registration().preset_block(None);
-        if preset.is_some() || plain.is_none_or(|plain| plain == block) {
+        let of = |preset: Option<&str>| part.registration().preset_block(preset);
+        if preset.is_some() || of(None).is_none() {
             return Self { block, preset, near: None };
         }
-        Self::nearest(block, part.registration().presets().iter().map(|preset| preset.name), |name| part.registration().preset_block(name))
+        Self::nearest(block, part.registration().presets().iter().map(|preset| preset.name), of)
     }
 
     /// The block by the preset that it differs least from, if by less than from the plugin without any.
     fn nearest(block: Value, presets: impl Iterator<Item = &'static str>, of: impl Fn(Option<&str>) -> Option<Value>) -> Self {
-        let differs = |from: &Value| {
-            let mut fields = Vec::new();
-            differences("", from, &block, &mut fields);
-            fields.len()
-        };
         let whole = |name: Option<&'static str>| Some((name, of(name)?));
-        let least = std::iter::once(None).chain(presets.map(Some)).filter_map(whole).min_by_key(|(_, whole)| differs(whole));
+        let all = std::iter::once(None).chain(presets.map(Some)).filter_map(whole);
+        let least = all.min_by_key(|(_, whole)| differences(whole, &block).len());
         match least {
             Some((Some(preset), whole)) => Self { block, preset: Some(preset), near: Some(whole) },
             _ => Self { block, preset: None, near: None },
@@ -70,8 +66,8 @@ fn tell_apart(parts: &[Told]) -> Vec<String> {
             Some(first) => {
                 let before = parts[..at].iter().filter(|other| part.is_alike(other)).count();
                 let numbered = |number: usize| format!("{} {number}", said(part.plugin(), preset, &[]));
-                let named = described(part.plugin(), preset, first, &part.block).into_iter().chain((before.max(1) + 1..).map(numbered));
-                named.into_iter().find(|name| !names.contains(name)).unwrap_or_default()
+                let mut named = described(part.plugin(), preset, first, &part.block).into_iter().chain((before.max(1) + 1..).map(numbered));
+                named.find(|name| !names.contains(name)).unwrap_or_default()
             }
         };
         names.push(name);
@@ -85,11 +81,7 @@ pub(crate) fn labels(values: &[Value]) -> Vec<String> {
     let label = |value: &Value| {
         let Some(plugin) = plugin(value) else { return short(value) };
         let alike: Vec<&Value> = values.iter().filter(|other| self::plugin(other) == Some(plugin)).collect();
-        let fields = |block: &Value| {
-            let mut fields = Vec::new();
-            differences("", &serde_json::json!({ "use": plugin }), block, &mut fields);
-            fields
-        };
+        let fields = |block: &Value| differences(&serde_json::json!({ "use": plugin }), block);
         let of_all: Vec<Vec<(String, String)>> = alike.iter().map(|block| fields(block)).collect();
         let differ = |field: &(String, String)| !of_all.iter().all(|others| others.contains(field));
         said(plugin, None, &fields(value).into_iter().filter(differ).collect::<Vec<_>>())
@@ -115,8 +107,7 @@ fn said(plugin: &str, preset: Option<&str>, fields: &[(String, String)]) -> Stri
 
 /// The plugin and preset with the fields in which `block` differs from `first`, if they make a name.
 fn described(plugin: &str, preset: Option<&str>, first: &Value, block: &Value) -> Option<String> {
-    let mut fields = Vec::new();
-    differences("", first, block, &mut fields);
+    let fields = differences(first, block);
     let mut keys: Vec<_> = fields.iter().map(|(key, _)| key).collect();
     keys.sort();
     keys.dedup();
@@ -124,18 +115,24 @@ fn described(plugin: &str, preset: Option<&str>, first: &Value, block: &Value) -
     Some(said(plugin, preset, &fields)).filter(|name| clear && name.chars().count() <= LENGTH)
 }
 
-/// Collects the innermost fields of `block` that `first` has otherwise. Another plugin counts as one field, under its block's key.
-fn differences(key: &str, first: &Value, block: &Value, fields: &mut Vec<(String, String)>) {
+/// The innermost fields of `block` that `first` has otherwise. Another plugin counts as one field, under its block's key.
+fn differences(first: &Value, block: &Value) -> Vec<(String, String)> {
+    let mut fields = Vec::new();
+    collect("", first, block, &mut fields);
+    fields
+}
+
+fn collect(key: &str, first: &Value, block: &Value, fields: &mut Vec<(String, String)>) {
     match (first, block) {
         _ if first == block => {}
         (Value::Object(before), Value::Object(after)) if plugin(first) == plugin(block) => {
             for (key, value) in after {
-                differences(key, before.get(key).unwrap_or(&Value::Null), value, fields);
+                collect(key, before.get(key).unwrap_or(&Value::Null), value, fields);
             }
         }
         (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
             for (first, block) in before.iter().zip(after) {
-                differences(key, first, block, fields);
+                collect(key, first, block, fields);
             }
         }
         _ => fields.push((key.to_owned(), short(block))),
