@@ -34,13 +34,15 @@ impl Told {
         Self::nearest(block, part.registration().presets().iter().map(|preset| preset.name), of)
     }
 
-    /// The block by the preset that it differs least from, if by less than from the plugin without any.
+    /// The block by the preset that it differs least from, if by less than from the plugin without any and by no more than a name can say.
     fn nearest(block: Value, presets: impl Iterator<Item = &'static str>, of: impl Fn(Option<&str>) -> Option<Value>) -> Self {
         let whole = |name: Option<&'static str>| Some((name, of(name)?));
         let all = std::iter::once(None).chain(presets.map(Some)).filter_map(whole);
         let least = all.min_by_key(|(_, whole)| differences(whole, &block).len());
         match least {
-            Some((Some(preset), whole)) => Self { block, preset: Some(preset), near: Some(whole) },
+            Some((Some(preset), whole)) if described(plugin(&block).unwrap_or_default(), Some(preset), &whole, &block).is_some() => {
+                Self { block, preset: Some(preset), near: Some(whole) }
+            }
             _ => Self { block, preset: None, near: None },
         }
     }
@@ -224,6 +226,9 @@ mod tests {
         assert_eq!(tell_apart(&[near(5, 7), near(1, 3), near(5, 8)]), ["x (new, k: 7)", "x", "x (new, k: 8)"]);
         assert_eq!(tell_apart(&[near(5, 7), whole(), whole()]), ["x (new, k: 7)", "x (new)", "x (new) 3"]);
         assert_eq!(tell_apart(&[near(5, 7)]), ["x"], "nothing to tell it from");
+        let far =
+            Told::nearest(of_two(7, 8), std::iter::once("new"), |preset| Some(if preset.is_none() { json!({}) } else { of_two(5, 6) }));
+        assert_eq!(tell_apart(&[whole(), far]), ["x (new)", "x"], "two fields of one name say nothing");
     }
 
     fn plain(block: Value) -> Told {
