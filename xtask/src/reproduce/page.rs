@@ -52,7 +52,7 @@ fn of_study(Study { table, settings, .. }: &Study<'_>, runs: &[&Measured]) -> St
             format!(" *{method}, thesis* |{}", ours.iter().map(|(_, name)| format!(" {method}, {name} |")).collect::<String>())
         })
         .collect();
-    let accuses = if tells_nothing(table) { " HC recommended accuses |" } else { "" };
+    let accuses = if has_told_nothing(table) { " HC recommended accuses |" } else { "" };
     let columns = heads.matches('|').count() + accuses.matches('|').count();
     let mut text = format!(
         "### Table {number}: {}\nThe thesis' values are of {}.\n\n| attack | runs | clean accuracy | attack success |{heads}{accuses}\n|---|---:|---:|---:|{}\n",
@@ -81,14 +81,14 @@ fn row(table: &Table, settings: &str, runs: &[&Measured]) -> String {
         .collect();
     let net = |of: fn(&Measured) -> f64| spread(&runs.iter().map(|run| of(run)).collect::<Vec<_>>());
     let failed = runs.iter().filter(|run| run.attack_success < WORKS).count();
-    let accuses = if tells_nothing(table) { format!(" {} |", accused(runs)) } else { String::new() };
+    let accuses = if has_told_nothing(table) { format!(" {} |", accused(runs)) } else { String::new() };
     let attack = settings.split(' ').map(|setting| setting.trim_start_matches("attack.")).collect::<Vec<_>>().join(", ");
     let failed = if failed == 0 { String::new() } else { format!(" **attack failed** in {failed}") };
     format!("| {attack}{failed} | {} | {} | {} |{methods}{accuses}\n", runs.len(), net(|run| run.accuracy), net(|run| run.attack_success))
 }
 
 /// Whether the table has the detector that is told nothing.
-fn tells_nothing(table: &Table) -> bool {
+fn has_told_nothing(table: &Table) -> bool {
     table.detectors().any(|detector| detector == TOLD_NOTHING)
 }
 
