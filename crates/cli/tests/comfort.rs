@@ -53,6 +53,24 @@ fn a_first_pipeline_is_whole_and_overwrites_nothing() {
     said(folder, &["init", "other.yaml", "--data", "signs", "--attack", attack, "--model", "resnet"]);
 }
 
+#[test]
+fn a_first_pipeline_names_tables_as_the_data_set_wants_them() {
+    let workplace = tempfile::tempdir().unwrap();
+    let folder = workplace.path();
+    std::fs::create_dir_all(folder.join("Tables/data")).unwrap();
+    std::fs::write(folder.join("Tables/data/train-0.parquet"), "").unwrap();
+    for (data, block) in [
+        ("Tables/data/train-0.parquet", r#"{ use: parquet, root: "Tables/data", train: "train-0.parquet" }"#),
+        ("Tables", r#"{ use: parquet, root: "Tables" }"#),
+    ] {
+        said(folder, &["init", "mine.yaml", "--data", data, "--attack", "none"]);
+        let text = std::fs::read_to_string(folder.join("mine.yaml")).unwrap();
+        assert!(text.contains(&format!("dataset: {block}\n")), "{text}");
+        said(folder, &["check", "mine.yaml"]);
+        std::fs::remove_file(folder.join("mine.yaml")).unwrap();
+    }
+}
+
 /// `script` (util-linux) stands for somebody at a terminal.
 #[test]
 #[cfg(target_os = "linux")]

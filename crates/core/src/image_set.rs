@@ -32,6 +32,12 @@ impl ImageShape {
     pub const fn is_empty(self) -> bool {
         self.len() == 0
     }
+
+    /// Whether features of this shape lie on the image pixel by pixel: `[height, width]` or `[channels, height, width]`, whatever number of
+    /// channels. A cut-out or a coarser map does not.
+    pub fn carries(self, features: &[usize]) -> bool {
+        matches!(*features, [height, width] | [_, height, width] if [height, width] == [self.height, self.width])
+    }
 }
 
 /// One image: 8-bit values, row by row, channels interleaved (`[height, width, channels]`).

@@ -58,7 +58,7 @@ impl Metric for TriggerLocalisation {
 /// The mean over some images; none without images or heatmaps.
 fn localise(outcome: &Outcome, truth: &GroundTruth, detection: &Detection, rows: &[usize]) -> Result<Option<Localisation>> {
     let size = outcome.images.shape();
-    let heatmaps = detection.features.iter().find(|(_, source)| source.shape().ends_with(&[size.height, size.width]));
+    let heatmaps = detection.features.iter().find(|(_, source)| size.carries(source.shape()));
     let (Some((_, heatmaps)), false) = (heatmaps, rows.is_empty()) else { return Ok(None) };
     let mut found = Vec::with_capacity(rows.len());
     for rows in rows.chunks(BATCH) {

@@ -37,8 +37,3 @@ impl Field {
         self
     }
 }
-
-/// Whether features of this shape lie over the pixels of an image.
-pub(crate) fn is_spatial(shape: &[usize]) -> bool {
-    matches!(shape, [_, _] | [_, _, _])
-}

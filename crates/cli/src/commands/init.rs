@@ -3,10 +3,12 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use bezoar_config::Source;
-use bezoar_core::{Error, Registry};
+use bezoar_core::Error;
 use bezoar_engine::Study;
 use clap::Args;
+use serde_json::Value;
 
+use crate::commands::dataset;
 use crate::terminal::Terminal;
 
 #[derive(Args)]
@@ -14,7 +16,7 @@ pub(crate) struct Init {
     /// The file to write; nothing is overwritten.
     #[arg(default_value = "pipeline.yaml")]
     file: PathBuf,
-    /// The images: a folder with one folder a class, a Parquet file, or the name of a data set such as `gtsrb`. Asked for if left out.
+    /// The images: a folder with one folder a class, a Parquet file or a folder of them, or the name of a data set such as `gtsrb`. Asked for if left out.
     #[arg(long)]
     data: Option<String>,
     /// An attack to try the detectors with, such as `{ use: badnets, to: stop, share: 0.05 }`; none looks at the images as they are. Asked for if
@@ -51,21 +53,15 @@ impl Init {
     }
 }
 
-/// The block of a data set.
+/// The data set's block in one line, as people write it.
 fn dataset(data: &str) -> Result<String, Error> {
-    let path = Path::new(data);
-    let quoted = serde_json::to_string(data).map_err(Error::request)?;
-    let known = || Registry::global().is_ok_and(|registry| registry.of_kind("dataset").any(|plugin| plugin.name == data));
-    if path.is_dir() {
-        Ok(format!("{{ use: image-folder, root: {quoted} }}"))
-    } else if path.extension().is_some_and(|end| end == "parquet") {
-        Ok(format!("{{ use: parquet, train: [{quoted}] }}"))
-    } else if known() {
-        Ok(format!("{{ use: {data} }}"))
-    } else {
-        Err(Error::request(format!("{quoted} is neither a folder, nor a Parquet file, nor a data set's name"))
-            .with_help("`bezoar list` names the data sets"))
-    }
+    let block = dataset::block(data)?;
+    let fields = block.as_object().into_iter().flatten();
+    let words = fields.map(|(name, value)| match value {
+        Value::String(plugin) if name == "use" => format!("use: {plugin}"),
+        value => format!("{name}: {value}"),
+    });
+    Ok(format!("{{ {} }}", words.collect::<Vec<_>>().join(", ")))
 }
 
 /// A run's name made of what the data are called.

@@ -10,6 +10,7 @@ pub(crate) mod cluster;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod data;
+mod dataset;
 pub(crate) mod describe;
 pub(crate) mod distances;
 pub(crate) mod eval;

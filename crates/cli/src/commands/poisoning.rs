@@ -1,14 +1,12 @@
 //! A data set and an attack, as the command line says them.
 
-use std::path::Path;
-
 use bezoar_config::{Node, set};
 use bezoar_core::{Attack, Cancel, Context, Dataset, Device, Error, Kind, Part, Registry};
 use bezoar_engine::{Places, Suspicious, poisoned};
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::cancel_on_interrupt;
+use crate::commands::{cancel_on_interrupt, dataset};
 use crate::terminal::Terminal;
 
 const ATTACK: &str = <dyn Attack as Kind>::NAME;
@@ -58,7 +56,7 @@ impl Poisoning {
         })?;
         let mut attack = plugin.essentials();
         attack["use"] = name.into();
-        let mut blocks = Node::from_json(json!({ "dataset": dataset(&self.data)?, "attack": attack }));
+        let mut blocks = Node::from_json(json!({ "dataset": dataset::block(&self.data)?, "attack": attack }));
         for assignment in &self.set {
             set(&mut blocks, assignment)?;
         }
@@ -75,29 +73,4 @@ impl Poisoning {
         let (clean, suspicious) = poisoned(cx, &plan.dataset, &plan.attack, self.seed, places)?;
         Ok(Poisoned { clean, suspicious })
     }
-}
-
-/// The block of the data set that these words mean.
-fn dataset(data: &str) -> Result<serde_json::Value, Error> {
-    let path = Path::new(data);
-    if path.is_dir() {
-        let use_tables = bezoar_data::has_tables(path);
-        return Ok(json!({ "use": if use_tables { "parquet" } else { "image-folder" }, "root": path }));
-    }
-    if path.is_file() {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let root = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        return Ok(json!({ "use": "parquet", "root": root, "train": name }));
-    }
-    let registry = Registry::global().map_err(Error::request)?;
-    let named: Vec<_> = registry
-        .of_kind("dataset")
-        .filter(|plugin| plugin.schema()["required"].as_array().is_none_or(Vec::is_empty))
-        .map(|plugin| plugin.name)
-        .collect();
-    if named.contains(&data) {
-        return Ok(json!({ "use": data }));
-    }
-    Err(Error::request(format!("{data} is neither a folder, nor a file, nor a data set's name"))
-        .with_help(format!("data sets: {}", named.join(", "))))
 }

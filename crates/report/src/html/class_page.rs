@@ -14,7 +14,6 @@ use super::trigger;
 use super::words::class_name;
 use super::{Assets, Html};
 use crate::chart::Key;
-use crate::field::is_spatial;
 use crate::format::{count, counted, number, role_name};
 use crate::tally::Tally;
 
@@ -118,7 +117,7 @@ impl<'a> ClassPage<'a> {
             scores: rows.iter().map(|&row| verdict.scores[row].map(number).unwrap_or_default()).collect(),
             flagged: rows.iter().map(|&row| verdict.flagged[row]).collect(),
             memberships: rows.iter().map(|&row| membership(row).name()).collect(),
-            maps: detection.features.iter().map(|(name, source)| Map { name, spatial: is_spatial(source.shape()) }).collect(),
+            maps: detection.features.iter().map(|(name, source)| Map { name, spatial: outcome.images.shape().carries(source.shape()) }).collect(),
             pictures: tiles.into_pictures(),
             rows,
         };

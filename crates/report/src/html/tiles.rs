@@ -7,7 +7,6 @@ use maud::{Markup, html};
 
 use super::album::{Album, Picture};
 use super::words::{flag_mark, truth_mark};
-use crate::field::is_spatial;
 use crate::format::{count, number};
 
 /// The pictures of some images.
@@ -66,7 +65,7 @@ impl<'a> Tiles<'a> {
         html! {
             span.picture.(photo) role="img" aria-label={ "image of " (id) } {}
             @for (heatmap, (name, source)) in heatmaps.iter().zip(&self.detection.features) {
-                @if is_spatial(source.shape()) {
+                @if self.outcome.images.shape().carries(source.shape()) {
                     span.picture.(photo) { span.picture.heatmap.(heatmap) role="img" aria-label={ (name) " of " (id) } {} }
                 } @else {
                     span.picture.(heatmap) role="img" aria-label={ (name) " of " (id) } {}

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::album::{Album, Picture};
 use super::average::Average;
-use crate::field::{Field, is_spatial};
+use crate::field::Field;
 use crate::format::counted;
 
 /// Where there is no mask, the trigger is sought in a square of this share of the image's shorter side.
@@ -84,14 +84,11 @@ fn under_relevance(
             others.add_features(features);
         }
     }
-    if flagged.count() == 0 || others.count() == 0 || !is_spatial(features.shape()) {
+    if flagged.count() == 0 || others.count() == 0 || !shape.carries(features.shape()) {
         return Ok(None);
     }
     let excess: Vec<f32> = flagged.mean().iter().zip(others.mean()).map(|(flagged, other)| flagged - other).collect();
     let field = Field::of(features.shape(), &excess);
-    if [field.height, field.width] != [shape.height, shape.width] {
-        return Ok(None);
-    }
     let side = (shape.height.min(shape.width) / SHARE).max(1);
     let window = strongest(&field, side);
     let picture = album.photo(&cut(&images.image(shape)?, window)?)?;

@@ -123,13 +123,9 @@ impl Shown {
     }
 }
 
-/// Whether rows of this shape lie on the images pixel by pixel.
+/// Whether the viewer can draw rows of this shape over the images.
 fn is_heatmap(shape: &[usize], images: ImageShape) -> bool {
-    match *shape {
-        [height, width] => [height, width] == [images.height, images.width],
-        [channels, height, width] => [height, width] == [images.height, images.width] && matches!(channels, 1 | CHANNELS),
-        _ => false,
-    }
+    images.carries(shape) && matches!(*shape, [_, _] | [1 | CHANNELS, _, _])
 }
 
 /// Channels of what the viewer draws: it fails on one.

@@ -1,7 +1,9 @@
 //! `report.html`: what it says, that it needs no network, and that no text from data is taken for markup.
 
+use std::sync::Arc;
+
 use bezoar_clustering as _;
-use bezoar_core::{Context, Measurement, Plugin, Scope};
+use bezoar_core::{Context, Features, Measurement, Plugin, Scope};
 use bezoar_report::Html;
 
 use crate::hostile::HOSTILE;
@@ -65,6 +67,20 @@ fn what_a_filter_costs_each_class_is_told() {
         told.lines().skip(2).take(9).collect::<Vec<_>>(),
         ["Class", "hc", "ac", "stop", "12.50", "–", "&lt;yield&gt;", "-1.00", "50.00"]
     );
+}
+
+#[test]
+fn a_cut_out_is_shown_beside_its_image_and_not_over_it() {
+    let mut run = fixture::attacked(4, 3);
+    let laid = |run: &fixture::Run| {
+        let page = page(Html::example(), run);
+        (parts(&page).1["plots"][0]["maps"][0]["spatial"].as_bool(), page.contains("class=\"picture heatmap"))
+    };
+    run.outcome.detections.truncate(1);
+    assert_eq!(laid(&run), (Some(true), true));
+    let rows = run.outcome.images.len();
+    run.outcome.detections[0].features[0].1 = Arc::new(Features::new(vec![4, 9, 9], vec![0.5; rows * 4 * 9 * 9]).unwrap());
+    assert_eq!(laid(&run), (Some(false), false));
 }
 
 #[test]
