@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::stages::read_json;
-use crate::store::{file_name, folders, write_whole};
+use crate::store::{file_name, folders, hold, write_whole};
 use crate::{Metrics, Pipeline, StageCost, machine};
 
 const RESOLVED: &str = "resolved.yaml";
@@ -71,7 +71,7 @@ struct Timings {
 }
 
 impl Folder {
-    /// The pipeline's folder, named after it and a digest of it, made if it is not there. Waits while another process works in it.
+    /// The pipeline's folder, named after it and a digest of it, made if it is not there. Waits while another run works in it.
     pub(crate) fn open(cx: &Context, runs: &Path, pipeline: &Pipeline) -> Result<Self> {
         let path = runs.join(name_of(pipeline)?);
         fs::create_dir_all(&path).map_err(|error| Error::io(&path, error))?;
@@ -113,10 +113,7 @@ impl Folder {
 pub(crate) fn lock(cx: &Context, folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
     let lock = File::create(&path).map_err(|error| Error::io(&path, error))?;
-    if lock.try_lock().is_err() {
-        cx.note(&format!("another process works in {}; waiting for it", folder.display()));
-        lock.lock().map_err(|error| Error::io(&path, error))?;
-    }
+    hold(cx, &lock, &path, folder)?;
     Ok(lock)
 }
 

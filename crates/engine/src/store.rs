@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use bezoar_core::{Context, Error, Result, digest_file, hex};
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,9 @@ use crate::meter::{Cost, Meter};
 
 /// The list of an entry's files.
 const LIST: &str = "entry.json";
+
+/// What earlier tries took, in the folder of a stage under way; written when a try begins.
+const SPENT: &str = "spent";
 
 /// A folder of finished stages.
 #[derive(Clone, Debug)]
@@ -102,8 +107,8 @@ impl Store {
         let stage = self.root.join(key.stage);
         fs::create_dir_all(&stage).map_err(|error| Error::io(&stage, error))?;
         let (lock_path, lock) = lock_file(&stage, &key.digest)?;
-        lock.lock().map_err(|error| Error::io(&lock_path, error))?;
         let folder = stage.join(&key.digest);
+        hold(cx, &lock, &lock_path, &folder)?;
         if folder.exists() {
             match check(&folder) {
                 Ok(cost) => return Ok(Entry { folder, cost, reused: true }),
@@ -115,9 +120,11 @@ impl Store {
         }
         let partial = stage.join(format!("{}.partial", key.digest));
         fs::create_dir_all(&partial).map_err(|error| Error::io(&partial, error))?;
+        let before = spent(&partial)?;
         let meter = Meter::start();
         make(&partial)?;
-        let cost = meter.stop();
+        let cost = meter.stop().after(before);
+        fs::remove_file(partial.join(SPENT)).map_err(|error| Error::io(&partial, error))?;
         seal(&partial, &key.inputs, cost)?;
         fs::rename(&partial, &folder).map_err(|error| Error::io(&folder, error))?;
         sync_folder(&stage)?;
@@ -195,6 +202,29 @@ fn lock_file(stage: &Path, digest: &str) -> Result<(PathBuf, File)> {
     Ok((path, file))
 }
 
+/// How often a lock that another holds is tried again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long others may work before it is worth a note.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Locks what lies in a folder by the file `lock`. Waits for whoever works there, and says so if it takes long, until the run is cancelled.
+pub(crate) fn hold(cx: &Context, lock: &File, path: &Path, folder: &Path) -> Result<()> {
+    let (began, mut told) = (Instant::now(), false);
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => cx.check()?,
+            Err(TryLockError::Error(error)) => return Err(Error::io(path, error)),
+        }
+        if !told && began.elapsed() >= PATIENCE {
+            cx.note(&format!("another run works in {}; waiting for it", folder.display()));
+            told = true;
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
 /// [`write_whole`], unless the file has this content.
 pub(crate) fn update(path: &Path, content: &[u8]) -> Result<()> {
     if fs::read(path).is_ok_and(|old| old == content) { Ok(()) } else { write_whole(path, content) }
@@ -210,6 +240,26 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
         fs::rename(&aside, path)
     };
     write().map_err(|error| Error::io(path, error))
+}
+
+/// Seconds that tries which were stopped took until they last wrote something; what they did after that is lost. Notes them for the next try.
+fn spent(partial: &Path) -> Result<f64> {
+    let path = partial.join(SPENT);
+    let before: f64 = fs::read_to_string(&path).ok().and_then(|text| text.parse().ok()).unwrap_or(0.0);
+    let began = path.metadata().and_then(|facts| facts.modified()).ok();
+    let last = began.zip(last_written(partial)?).and_then(|(began, last)| last.duration_since(began).ok()).unwrap_or_default();
+    let spent = before + last.as_secs_f64();
+    fs::write(&path, spent.to_string()).map_err(|error| Error::io(&path, error))?;
+    Ok(spent)
+}
+
+/// When a file in a folder, or in one below it, was last written.
+fn last_written(folder: &Path) -> Result<Option<SystemTime>> {
+    let mut last = files(folder)?.iter().filter_map(|file| file.metadata().and_then(|facts| facts.modified()).ok()).max();
+    for below in folders(folder)? {
+        last = last.max(last_written(&below)?);
+    }
+    Ok(last)
 }
 
 /// Lists the files of a finished stage with their checksums, and syncs them.
@@ -280,6 +330,10 @@ pub(crate) fn file_name(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use bezoar_core::{Cancel, Device, Silent};
+
     use super::*;
 
     fn write(text: &'static str) -> impl FnOnce(&Path) -> Result<()> {
@@ -330,6 +384,42 @@ mod tests {
         let cleared = store.clear(None).unwrap();
         assert!(cleared.bytes > 4 && cleared.busy == 0, "{cleared:?}");
         assert!(store.list().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_stage_that_went_on_cost_what_all_tries_took() {
+        let root = tempfile::tempdir().unwrap();
+        let (store, cx) = (Store::new(root.path()), Context::quiet(0));
+        let key = Key::new("test", &serde_json::json!(null));
+        // Each try saves something 100 s after it began.
+        let stopped = || {
+            store.get_or_make(&cx, &key, |folder| {
+                let below = folder.join("checkpoints");
+                fs::create_dir_all(&below).unwrap();
+                let late = SystemTime::now() + Duration::from_secs(100);
+                File::create(below.join("epoch")).and_then(|file| file.set_modified(late)).unwrap();
+                Err(Error::Cancelled)
+            })
+        };
+        assert!(stopped().is_err() && stopped().is_err());
+        let entry = store.get_or_make(&cx, &key, write("whole")).unwrap();
+        assert!((199.0..210.0).contains(&entry.cost.seconds), "{:?}", entry.cost);
+        assert_eq!(store.get_or_make(&cx, &key, unwanted).unwrap().cost, entry.cost);
+        assert!(!entry.folder.join(SPENT).exists());
+    }
+
+    #[test]
+    fn who_waits_for_another_can_be_stopped() {
+        let root = tempfile::tempdir().unwrap();
+        let (path, cancel) = (root.path().join("lock"), Cancel::default());
+        let held = File::create(&path).unwrap();
+        held.lock().unwrap();
+        let cx = Context::new(0, Device::Cpu, Arc::new(Silent), cancel.clone());
+        cancel.cancel();
+        let waiting = hold(&cx, &File::create(&path).unwrap(), &path, root.path());
+        assert!(matches!(waiting, Err(Error::Cancelled)), "{waiting:?}");
+        held.unlock().unwrap();
+        hold(&Context::quiet(0), &File::create(&path).unwrap(), &path, root.path()).unwrap();
     }
 
     #[test]
