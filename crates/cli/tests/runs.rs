@@ -213,6 +213,24 @@ fn nets_that_are_given_are_taken_as_they_are() {
 }
 
 #[test]
+fn a_changed_surrogate_is_another_run() {
+    let workplace = Workplace::new();
+    let craft = "craft: { surrogate: { model: { use: pretrained, architecture: { use: compact-cnn }, weights: net.safetensors }, train: { epochs: 0 } } }";
+    let attack = format!("{{ use: label-consistent, to: speed-limit-80, share: 0.3, {craft} }}");
+    let given = PIPELINE.replace("{ use: sticker, from: speed-limit-50, to: speed-limit-80, share: 0.3 }", &attack);
+    let with_net = |seed: &str| {
+        let before = folders(&workplace.path("cache/train"));
+        workplace.evaluate(PIPELINE, &["--set", seed]);
+        let trained = folders(&workplace.path("cache/train")).into_iter().find(|net| !before.contains(net)).unwrap();
+        std::fs::copy(trained.join("network.safetensors"), workplace.path("net.safetensors")).unwrap();
+        workplace.evaluate(&given, &[]).1
+    };
+    assert!(!with_net("seed=3").contains("finished before"));
+    assert!(workplace.evaluate(&given, &[]).1.contains("finished before"));
+    assert!(!with_net("seed=4").contains("finished before"), "what is in the surrogate's file counts");
+}
+
+#[test]
 fn remediation_and_localisation_are_measured_in_a_run() {
     const ALL: &str = "
 version: 1

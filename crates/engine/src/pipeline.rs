@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::trainings::Recipe;
+
 /// One run from data to report, as `pipeline.yaml` says it.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -86,8 +88,13 @@ impl Pipeline {
     /// A digest of all that a run depends on: the pipeline, the versions of its plugins, and what lies in the files that they read.
     pub(crate) fn fingerprint(&self) -> Result<String> {
         let representations = self.detect.iter().flat_map(|detector| detector.representations());
+        let surrogate = |attack: &Part<dyn Attack>| {
+            let blocks = attack.surrogate()?;
+            Some(attack.blame(Recipe::of(&blocks).and_then(|recipe| recipe.model.fingerprint())))
+        };
         let contents = (
             self.dataset.blame(self.dataset.fingerprint())?,
+            self.attack.as_ref().and_then(surrogate).transpose()?,
             self.model.blame(self.model.fingerprint())?,
             representations.map(|part| part.blame(part.fingerprint())).collect::<Result<Vec<_>>>()?,
             self.detect.iter().map(|part| part.blame(part.fingerprint())).collect::<Result<Vec<_>>>()?,
