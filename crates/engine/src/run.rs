@@ -81,7 +81,10 @@ pub fn report(cx: &Context, pipeline: &Pipeline, folder: &Path, cache: &Path) ->
 }
 
 fn run_in(cx: &Context, pipeline: &Pipeline, cache: &Path, folder: &runs::Folder) -> Result<Finished> {
-    folder.begin(pipeline)?;
+    // A run whose reports are written again stays finished, whatever comes of them.
+    if folder.finished().is_none() {
+        folder.begin(pipeline)?;
+    }
     let mut run = Run::new(cx, pipeline, cache)?;
     let Data { splits, attack_key, poisoned } = run.data()?;
     for detector in &pipeline.detect {
