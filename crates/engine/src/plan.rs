@@ -216,10 +216,8 @@ impl<'a> Walk<'a> {
 
     /// Adds a stage; gives what tells it from others, and its folder if it is there.
     fn step(&mut self, stage: &str, blocks: String, images: Option<usize>, key: Option<Key>, config: &Value) -> (Made, Option<PathBuf>) {
-        let identity = match &key {
-            Some(key) => format!("{stage} {}", key.digest()),
-            None => format!("{stage} {}", hex(&Sha256::digest(config.to_string()))),
-        };
+        // Not the stage's name: a surrogate may be another cell's net.
+        let identity = key.as_ref().map_or_else(|| hex(&Sha256::digest(config.to_string())), |key| key.digest().to_owned());
         let folder = key.as_ref().and_then(|key| self.store.find(key));
         self.steps.push(Step { stage: stage.to_owned(), blocks, images, identity: identity.clone(), cached: folder.is_some() });
         (Made { identity, key }, folder)
