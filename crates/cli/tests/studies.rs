@@ -188,7 +188,7 @@ fn a_page_is_written_again_without_a_run() {
     let mut child = report.arg("report").arg(&folder).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = String::new();
     BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
-    assert!(said.contains("another process works in"), "{said}");
+    assert!(said.contains("another run works in"), "{said}");
     assert!(!folder.join("report.html").exists(), "the page is written by who holds the study");
     drop(lock);
     assert!(child.wait().unwrap().success() && folder.join("report.html").exists());
@@ -196,8 +196,14 @@ fn a_page_is_written_again_without_a_run() {
 
 #[test]
 fn an_axis_cannot_be_set_from_outside() {
-    let output = Workplace::new(STUDY).start(&["--set", "seed=3"]).wait_with_output().unwrap();
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(errors.contains("the matrix sets `seed` in every cell") && errors.contains("--set 'matrix.seed=[3]'"), "{errors}");
+    for (assignment, axis, help) in [
+        ("seed=3", "seed", "--set 'matrix={ seed: [3] }'"),
+        ("attack.share=0.1", "attack.share", "--set 'matrix={ attack.share: [0.1] }'"),
+        ("detect.0.cluster.k=5", "detect.0.cluster", "change the values of `detect.0.cluster`"),
+    ] {
+        let output = Workplace::new(STUDY).start(&["--set", assignment]).wait_with_output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(errors.contains(&format!("the matrix sets `{axis}` in every cell")) && errors.contains(help), "{errors}");
+    }
 }

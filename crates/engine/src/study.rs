@@ -233,13 +233,15 @@ impl Study {
 /// Refuses an assignment whose value no cell would have, since the matrix sets the same.
 fn overruled(root: &Node, assignment: &str) -> Result<(), Diagnostics> {
     let Some((path, value)) = assignment.split_once('=') else { return Ok(()) };
-    match root.get(MATRIX).and_then(|matrix| matrix.get(path)) {
-        None => Ok(()),
-        Some(axis) => Err(Diagnostic::new("bad-assignment", format!("the matrix sets `{path}` in every cell"))
-            .at_node(axis)
-            .help(format!("write `--set 'matrix.{path}=[{value}]'` in the file's matrix, or take it out of it"))
-            .into()),
-    }
+    let Some(matrix) = root.get(MATRIX) else { return Ok(()) };
+    let is_over = |axis: &&str| path.strip_prefix(axis).is_some_and(|below| below.is_empty() || below.starts_with('.'));
+    let Some(axis) = matrix.as_map().and_then(|axes| axes.keys().find(is_over)) else { return Ok(()) };
+    let help = if axis == path {
+        format!("change its values in the file, or set the whole matrix: `--set 'matrix={{ {axis}: [{value}] }}'`")
+    } else {
+        format!("change the values of `{axis}` in the file's matrix")
+    };
+    Err(Diagnostic::new("bad-assignment", format!("the matrix sets `{axis}` in every cell")).at_key(matrix, axis).help(help).into())
 }
 
 /// The values of an axis, with words for each.
