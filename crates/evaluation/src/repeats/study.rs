@@ -118,11 +118,14 @@ pub struct Ranking {
 }
 
 impl Results {
-    /// The figures of cells, each with its measurements if it is finished. Random draws come from `cx`, by what is measured, so that a further
-    /// cell changes no interval but those that it belongs to.
+    /// The figures of cells, each with its measurements if it is finished. A run that several cells stand for, since they say the same in other
+    /// words, counts once. Random draws come from `cx`, by what is measured, so that a further cell changes no interval but those that it
+    /// belongs to.
     pub fn of(cx: &Context, name: &str, axes: &[String], cells: Vec<(Cell, Option<Vec<Measurement>>)>) -> Self {
         let (cells, measured): (Vec<Cell>, Vec<Option<Vec<Measurement>>>) = cells.into_iter().unzip();
-        let working: Vec<&[Measurement]> = measured.iter().flatten().map(Vec::as_slice).filter(|run| attack_worked(run)).collect();
+        let own = |at: &usize| cells[..*at].iter().all(|other| other.run != cells[*at].run);
+        let runs = (0..cells.len()).filter(own).filter_map(|at| measured[at].as_deref());
+        let working: Vec<&[Measurement]> = runs.filter(|run| attack_worked(run)).collect();
         Self {
             version: 1,
             name: name.to_owned(),
@@ -151,10 +154,13 @@ fn groups(cx: &Context, axes: &[String], cells: &[Cell], measured: &[Option<Vec<
     for (at, cell) in cells.iter().enumerate() {
         let settings: Vec<String> =
             axes.iter().zip(&cell.settings).map(|(axis, value)| if axis == SEED { String::new() } else { value.clone() }).collect();
-        let finished = measured[at].is_some().then_some(at);
-        match groups.iter_mut().find(|(of, _)| *of == settings) {
-            Some((_, cells)) => cells.extend(finished),
-            None => groups.push((settings, finished.into_iter().collect())),
+        let group = groups.iter().position(|(of, _)| *of == settings).unwrap_or_else(|| {
+            groups.push((settings, Vec::new()));
+            groups.len() - 1
+        });
+        let members = &mut groups[group].1;
+        if measured[at].is_some() && members.iter().all(|&other| cells[other].run != cell.run) {
+            members.push(at);
         }
     }
     let group = |(settings, cells): (Vec<String>, Vec<usize>)| {
@@ -285,6 +291,20 @@ mod tests {
         assert_eq!((comparison.first.as_str(), comparison.second.as_str(), comparison.paired.runs), ("a", "b", 5));
         assert!((comparison.paired.difference - 0.22).abs() < 1e-12);
         assert_eq!(results.rankings[0].ranks.ranks, [1.2, 1.8]);
+    }
+
+    #[test]
+    fn a_run_counts_once_however_many_cells_say_it() {
+        let cell = |seed: &str, run: &str, a: f64| {
+            let cell = Cell { settings: vec![seed.to_owned()], run: run.to_owned(), problem: None };
+            let of = |detector, value| of_detector("auroc", detector, Scope::Attacked, Some(value));
+            (cell, Some(vec![of_net("attack-success", 1.0), of("a", a), of("b", 0.5)]))
+        };
+        let cells = vec![cell("", "s-0", 0.9), cell("0", "s-0", 0.9), cell("1", "s-1", 0.6)];
+        let results = Results::of(&Context::quiet(0), "test", &[SEED.to_owned()], cells);
+        assert_eq!(results.groups.iter().map(|group| group.cells.clone()).collect::<Vec<_>>(), [[0, 2]]);
+        assert_eq!((results.comparisons[0].paired.runs, results.rankings[0].ranks.runs), (2, 2));
+        assert!((results.comparisons[0].paired.difference - 0.25).abs() < 1e-12);
     }
 
     #[test]
