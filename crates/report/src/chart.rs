@@ -21,9 +21,15 @@ const FOLDER: &str = "figures";
 /// Height of a line of keys.
 const KEY: f64 = 16.0;
 
+/// What stands before the text of a key.
+const SAMPLE: f64 = 22.0;
+
+/// About the width of a letter of a chart.
+const LETTER: f64 = 6.0;
+
 /// What the page's stylesheet says of charts and maps, for a file without a page.
 const STYLE: &str = "text{font:11px sans-serif;fill:#575c63}.axis{stroke:#575c63;fill:none}.guide{stroke:#c4c6c4;fill:none}\
-    .area{fill:#8a9099;opacity:.45}.line{stroke:#1f4f8f;fill:none;stroke-width:2}.line.dots{stroke-width:6;stroke-linecap:round}.line.poison{stroke:#b3470a}.area.poison{fill:#b3470a;opacity:.3}\
+    .area{fill:#8a9099;opacity:.45}.line{stroke:#1f4f8f;fill:none;stroke-width:2}.line.dots{stroke-width:6;stroke-linecap:round}.line.dash-1{stroke-dasharray:7 3}.line.dash-2{stroke-dasharray:2 3}.line.dash-3{stroke-dasharray:9 3 2 3}.line.poison{stroke:#b3470a}.area.poison{fill:#b3470a;opacity:.3}\
     .spot{stroke:#fff;stroke-width:1.5;paint-order:stroke}.spot.flagged{stroke:#1b1d20;stroke-width:3}.sample .spot{fill:#575c63}";
 
 /// The colours of clusters and series. Many programs that draw SVG know no variables, by which the page names them.
@@ -32,10 +38,10 @@ const COLOURS: [(&str, &str); 10] = [
     ("cluster-1", "#d55e00"),
     ("cluster-2", "#0072b2"),
     ("cluster-3", "#009e73"),
-    ("cluster-4", "#cc79a7"),
-    ("cluster-5", "#e69f00"),
-    ("cluster-6", "#56b4e9"),
-    ("cluster-7", "#b8a800"),
+    ("cluster-4", "#c86f9f"),
+    ("cluster-5", "#b98000"),
+    ("cluster-6", "#378fc8"),
+    ("cluster-7", "#8f8300"),
     ("cluster-more", "#4d4d4d"),
     ("cluster-none", "#c3c7cb"),
 ];
@@ -62,18 +68,45 @@ pub(crate) struct Key {
     pub(crate) text: String,
 }
 
+impl Key {
+    fn lines(&self) -> Vec<String> {
+        lines(&self.text, SIZE[0] - LEFT - RIGHT - SAMPLE)
+    }
+}
+
 /// The height that keys take.
 pub(crate) fn height(keys: &[Key]) -> f64 {
-    KEY * keys.len() as f64
+    keys.iter().map(|key| KEY * key.lines().len() as f64).sum()
 }
 
 /// Keys below each other from a place on.
 pub(crate) fn legend(keys: &[Key], left: f64, top: f64) -> Markup {
     html! {
-        @for (line, key) in keys.iter().enumerate() {
-            g transform={ "translate(" (left) " " (top + KEY * line as f64) ")" } { (key.sample) text x="22" y="12" { (key.text) } }
+        @for (at, key) in keys.iter().enumerate() {
+            g transform={ "translate(" (left) " " (top + height(&keys[..at])) ")" } {
+                (key.sample)
+                @for (line, text) in key.lines().iter().enumerate() { text x=(SAMPLE) y=(12.0 + KEY * line as f64) { (text) } }
+            }
         }
     }
+}
+
+/// A text in lines of about so many units at most, broken at spaces, and within words that are longer than a line.
+pub(crate) fn lines(text: &str, width: f64) -> Vec<String> {
+    let most = (width / LETTER).max(1.0) as usize;
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let letters: Vec<char> = word.chars().collect();
+        for (part, letters) in letters.chunks(most).enumerate() {
+            let line = lines.last_mut().filter(|line| part == 0 && !line.is_empty() && line.chars().count() + 1 + letters.len() <= most);
+            match line {
+                Some(line) => line.extend([' '].iter().chain(letters)),
+                None => lines.push(letters.iter().collect()),
+            }
+        }
+    }
+    lines.retain(|line| !line.is_empty());
+    lines
 }
 
 /// One axis of a chart.
@@ -213,6 +246,16 @@ mod tests {
         assert_eq!(file.matches("<style>").count(), 1);
         assert_eq!(file.matches("</").count(), file.matches('<').count() / 2);
         assert!(file.contains("a &lt; b") && file.contains("c &gt; d") && file.contains("viewBox=\"0 0 360 266\""));
+    }
+
+    #[test]
+    fn long_texts_are_broken_at_spaces_where_there_are_any() {
+        assert_eq!(lines("one two three", 7.0 * LETTER), ["one two", "three"]);
+        assert_eq!(lines("one twothreefour five", 7.0 * LETTER), ["one", "twothre", "efour", "five"]);
+        assert_eq!(lines("one", 100.0 * LETTER), ["one"]);
+        assert!(lines("", 10.0).is_empty());
+        let keys = [Key { sample: html! {}, text: "word ".repeat(20) }, Key { sample: html! {}, text: "short".into() }];
+        assert!(legend(&keys, 0.0, 0.0).0.contains("translate(0 48)"), "the second key is below all lines of the first");
     }
 
     #[test]

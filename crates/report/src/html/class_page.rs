@@ -117,7 +117,11 @@ impl<'a> ClassPage<'a> {
             scores: rows.iter().map(|&row| verdict.scores[row].map(number).unwrap_or_default()).collect(),
             flagged: rows.iter().map(|&row| verdict.flagged[row]).collect(),
             memberships: rows.iter().map(|&row| membership(row).name()).collect(),
-            maps: detection.features.iter().map(|(name, source)| Map { name, spatial: outcome.images.shape().carries(source.shape()) }).collect(),
+            maps: detection
+                .features
+                .iter()
+                .map(|(name, source)| Map { name, spatial: outcome.images.shape().carries(source.shape()) })
+                .collect(),
             pictures: tiles.into_pictures(),
             rows,
         };

@@ -77,7 +77,6 @@ class Scatter {
     this.drawing.addEventListener("pointermove", (event) => this.move(event));
     this.drawing.addEventListener("pointerup", (event) => this.release(event));
     this.drawing.addEventListener("pointercancel", () => this.drop());
-    this.drawing.addEventListener("focus", () => this.current === undefined && this.look(0));
     place.querySelector("[data-do=copy]").addEventListener("click", () => this.copy());
     place.querySelector("[data-do=clear]").addEventListener("click", () => this.select([], false));
     this.look(0);

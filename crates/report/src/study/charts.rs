@@ -40,9 +40,14 @@ fn numbers(results: &Results, axis: usize) -> Option<Vec<f64>> {
     (values.len() > 1).then_some(values)
 }
 
-/// The number of a detector's colour among those that the stylesheet has for clusters; the first of these is for what does not stand out.
-fn colour(detector: usize) -> usize {
-    1 + detector % 7
+/// The classes of a detector's line: one of seven colours that the stylesheet has for clusters (the first is for what does not stand out), and
+/// one of four ways to draw it, so that 28 detectors are told apart and no two neighbours by colour alone.
+fn style(detector: usize) -> String {
+    format!("{} dash-{}", colour(detector), detector % 4)
+}
+
+fn colour(detector: usize) -> String {
+    format!("line series cluster-{}", 1 + detector % 7)
 }
 
 fn chart(results: &Results, axis: usize, values: &[f64], metric: &str) -> Drawing {
@@ -59,8 +64,8 @@ fn chart(results: &Results, axis: usize, values: &[f64], metric: &str) -> Drawin
             ticks: [0.0, 0.5, 1.0].map(|rate| (rate, format!("{:.0}", 100.0 * rate))).to_vec(),
         },
     };
-    let line = |at: usize, path: &str| html! { path class={ "line series cluster-" (colour(at)) } d=(path) { title { (detectors[at]) } } };
-    let dots = |at: usize, path: &str| html! { path class={ "line dots series cluster-" (colour(at)) } d=(path) {} };
+    let line = |at: usize, path: &str| html! { path class=(style(at)) d=(path) { title { (detectors[at]) } } };
+    let dots = |at: usize, path: &str| html! { path class={ (colour(at)) " dots" } d=(path) {} };
     let body = html! {
         @for (at, detector) in detectors.iter().enumerate() {
             @let points = points(results, axis, values, metric, detector);

@@ -1,7 +1,7 @@
 use bezoar_evaluation::repeats::{Ranking, Results};
 use maud::{Markup, html};
 
-use crate::chart::Drawing;
+use crate::chart::{Drawing, lines};
 use crate::format::{counted, number};
 use crate::metric::lookup;
 use crate::told;
@@ -57,6 +57,7 @@ pub(super) fn points(difference: f64) -> String {
 const WIDTH: f64 = 360.0;
 const MARGIN: f64 = 24.0;
 const LINE: f64 = 18.0;
+const GAP: f64 = 4.0;
 const TOP: f64 = 44.0;
 
 /// The detectors of a ranking, the best first.
@@ -79,7 +80,19 @@ fn ranks(ranking: &Ranking) -> Drawing {
     let order = order(ranking);
     let sorted: Vec<f64> = order.iter().map(|&at| ranks.ranks[at]).collect();
     let bars = ranks.critical_difference.map(|critical| alike(&sorted, critical)).unwrap_or_default();
-    let height = TOP + bars.len() as f64 * 6.0 + LINE * most + 8.0;
+    // Each name stands on the side that has more room.
+    let mut bottom = TOP + bars.len() as f64 * 6.0;
+    let names: Vec<(usize, f64, Vec<String>)> = order
+        .iter()
+        .map(|&at| {
+            let x = place(ranks.ranks[at]);
+            let name = lines(&format!("{} {:.2}", detectors[at], ranks.ranks[at]), x.max(WIDTH - x) - GAP);
+            let top = bottom;
+            bottom += LINE * name.len() as f64;
+            (at, top, name)
+        })
+        .collect();
+    let height = bottom + 8.0;
     let label = format!("Mean ranks by {}", lookup(metric).heading);
     let chart = html! {
         svg.chart viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(label) {
@@ -92,12 +105,12 @@ fn ranks(ranking: &Ranking) -> Drawing {
             @for (at, (first, last)) in bars.iter().enumerate() {
                 path.line d={ "M" (format!("{:.1}", place(sorted[*first]) - 3.0)) " " (TOP - 10.0 + 6.0 * at as f64) "H" (format!("{:.1}", place(sorted[*last]) + 3.0)) } {}
             }
-            @for (line, &at) in order.iter().enumerate() {
-                @let (x, y) = (place(ranks.ranks[at]), TOP + bars.len() as f64 * 6.0 + LINE * (line as f64 + 0.5));
-                @let left = x > WIDTH / 2.0;
-                path.guide d={ "M" (format!("{x:.1}")) " 24V" (format!("{y:.1}")) } {}
-                text x=(format!("{:.1}", if left { x - 4.0 } else { x + 4.0 })) y=(format!("{y:.1}")) text-anchor=(if left { "end" } else { "start" }) {
-                    (detectors[at]) " " (format!("{:.2}", ranks.ranks[at]))
+            @for (at, top, name) in &names {
+                @let x = place(ranks.ranks[*at]);
+                @let (side, anchor) = if x > WIDTH / 2.0 { (x - GAP, "end") } else { (x + GAP, "start") };
+                path.axis d={ "M" (format!("{x:.1}")) " 24V" (format!("{:.1}", top + LINE / 2.0)) } {}
+                @for (line, text) in name.iter().enumerate() {
+                    text x=(format!("{side:.1}")) y=(format!("{:.1}", top + LINE * (line as f64 + 0.5))) text-anchor=(anchor) { (text) }
                 }
             }
         }

@@ -92,6 +92,9 @@ fn a_mark_shows_its_image(browser: &mut Browser) {
 fn it_fits_a_phone(browser: &mut Browser) {
     browser.call("Emulation.setDeviceMetricsOverride", &json!({ "width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": true }));
     assert_eq!(browser.evaluate("document.documentElement.scrollWidth"), 390, "nothing sticks out");
+    let widest = "Math.max(...[...document.querySelectorAll('.figures th:first-child')].map((name) => name.getBoundingClientRect().width))";
+    let widest = browser.evaluate(widest).as_f64().unwrap();
+    assert!((1.0..180.0).contains(&widest), "names leave figures room: {widest}");
 }
 
 fn sheets_are_sorted(browser: &mut Browser) {

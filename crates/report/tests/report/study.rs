@@ -81,7 +81,7 @@ fn the_page_holds_verdict_tables_charts_comparisons_and_cells() {
     }
     let tags = page.split('<').filter_map(|tag| tag.split('>').next());
     assert_eq!(tags.filter(|tag| tag.matches(" class=").count() > 1).count(), 0, "a browser reads the first class alone");
-    assert_eq!(page.matches("class=\"line series cluster-1\"").count(), 4, "in each chart a line and its key");
+    assert_eq!(page.matches("class=\"line series cluster-1 dash-0\"").count(), 4, "in each chart a line and its key");
 }
 
 #[test]
