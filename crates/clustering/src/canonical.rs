@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bezoar_core::{Clustering, Error, Features, Membership, Result};
+use bezoar_core::{Clustering, Error, Features, Membership, Pairwise, Result};
 use rayon::prelude::*;
 
 /// The numbers of the rows in lexicographic order of their values. Only equal rows are interchangeable.
@@ -24,18 +24,16 @@ pub(crate) fn canonical_order(features: &Features) -> Vec<usize> {
 /// # Errors
 /// When a row is not finite, and what `change` says.
 pub(crate) fn change_canonically(features: &Features, change: impl FnOnce(&Features) -> Result<Features>) -> Result<Features> {
-    check_finite(features, "to change")?;
+    check_finite(features)?;
     let order = canonical_order(features);
-    let changed = change(&features.select(&order))?;
+    let changed = change(&features.select(&order)).map_err(|error| error.among(&order))?;
     let mut places = vec![0; order.len()];
     order.iter().enumerate().for_each(|(place, &row)| places[row] = place);
     Ok(changed.select(&places))
 }
 
-fn check_finite(features: &Features, purpose: &str) -> Result<()> {
-    features
-        .first_not_finite()
-        .map_or(Ok(()), |row| Err(Error::data(format!("row {row} of the features {purpose}"), "holds a NaN or an infinity")))
+fn check_finite(features: &Features) -> Result<()> {
+    features.first_not_finite().map_or(Ok(()), |row| Err(Error::row(row, "holds a NaN or an infinity")))
 }
 
 /// How far each row is from the middle of a cluster, by the algorithm's own numbers.
@@ -48,6 +46,24 @@ pub(crate) struct Found<'a> {
     pub(crate) membership: Option<Membership>,
     /// Asked of the largest cluster alone.
     pub(crate) to_middle: Option<ToMiddle<'a>>,
+}
+
+impl Found<'_> {
+    /// Clusters that were found by these distances, if any: a row is then as far from the middle of a cluster as from its other rows in the
+    /// mean.
+    pub(crate) fn by(labels: Vec<Option<usize>>, membership: Option<Membership>, pairs: Option<Pairwise>) -> Self {
+        let Some(pairs) = pairs else { return Self { labels, membership, to_middle: None } };
+        let of = labels.clone();
+        let to_middle = move |cluster| {
+            let members: Vec<usize> = (0..of.len()).filter(|&row| of[row] == Some(cluster)).collect();
+            let mean = |row: usize| {
+                let others = members.len() - usize::from(of[row] == Some(cluster));
+                members.iter().map(|&member| f64::from(pairs.get(row, member))).sum::<f64>() / others.max(1) as f64
+            };
+            Ok((0..of.len()).map(mean).collect())
+        };
+        Self { labels, membership, to_middle: Some(Box::new(to_middle)) }
+    }
 }
 
 impl From<Vec<Option<usize>>> for Found<'_> {
@@ -69,9 +85,9 @@ pub(crate) fn cluster_canonically<'a, F: Into<Found<'a>>>(
     if features.len() < min_rows {
         return Err(Error::request(format!("{} rows are too few to cluster: at least {min_rows} are needed", features.len())));
     }
-    check_finite(features, "to cluster")?;
+    check_finite(features)?;
     let order = canonical_order(features);
-    let Found { labels: found, membership, to_middle } = cluster(&features.select(&order))?.into();
+    let Found { labels: found, membership, to_middle } = cluster(&features.select(&order)).map_err(|error| error.among(&order))?.into();
     let numbers = numbers_by_size(&found);
     let mut labels = vec![None; features.len()];
     for (&row, label) in order.iter().zip(&found) {
@@ -86,7 +102,12 @@ pub(crate) fn cluster_canonically<'a, F: Into<Found<'a>>>(
     };
     let membership = membership.map(|found| Membership { strengths: restored(&found.strengths), outliers: restored(&found.outliers) });
     let largest = numbers.iter().find(|(_, number)| **number == 0).map(|(&own, _)| own);
-    let to_bulk = to_middle.zip(largest).map(|(far_from, largest)| far_from(largest)).transpose()?.map(|far| restored(&far));
+    let to_bulk = to_middle
+        .zip(largest)
+        .map(|(far_from, largest)| far_from(largest))
+        .transpose()
+        .map_err(|error| error.among(&order))?
+        .map(|far| restored(&far));
     Ok(Clustering { labels, membership, to_bulk })
 }
 
@@ -117,12 +138,32 @@ mod tests {
     }
 
     #[test]
+    fn errors_name_rows_by_the_order_in_which_they_came() {
+        let rows = Features::new(vec![1], vec![3.0, 1.0, 2.0]).unwrap();
+        let clustered = cluster_canonically(&rows, 1, |_| -> Result<Found<'_>> { Err(Error::row(0, "is odd")) });
+        assert_eq!(clustered.unwrap_err().to_string(), "row 1 of the features: is odd");
+        let changed = change_canonically(&rows, |_| Err(Error::row(2, "is odd")));
+        assert_eq!(changed.unwrap_err().to_string(), "row 0 of the features: is odd");
+    }
+
+    #[test]
+    fn middles_by_distances_are_means_over_the_other_rows() {
+        let rows = Features::new(vec![1], vec![0.0, 1.0, 3.0, 10.0]).unwrap();
+        let found = cluster_canonically(&rows, 1, |rows| {
+            let below = |row: usize| (0..row).map(move |other| (row, other));
+            let distances = (0..4).flat_map(below).map(|(a, b)| rows.row(a)[0] - rows.row(b)[0]).collect();
+            Ok(Found::by(vec![Some(1), Some(1), Some(1), None], None, Some(Pairwise::new(4, distances)?)))
+        });
+        assert_eq!(found.unwrap().to_bulk.unwrap(), [2.0, 1.5, 2.5, 26.0 / 3.0]);
+    }
+
+    #[test]
     fn rows_that_cannot_be_clustered_are_refused() {
         let rows = Features::new(vec![1], vec![0.0, f32::NAN]).unwrap();
         let refused = |min_rows| {
             cluster_canonically(&rows, min_rows, |_| -> Result<Found<'_>> { unreachable!("refused before") }).unwrap_err().to_string()
         };
         assert_eq!(refused(3), "2 rows are too few to cluster: at least 3 are needed");
-        assert_eq!(refused(2), "row 1 of the features to cluster: holds a NaN or an infinity");
+        assert_eq!(refused(2), "row 1 of the features: holds a NaN or an infinity");
     }
 }

@@ -63,10 +63,10 @@ impl Composition {
     fn examine(&self, cx: &Context, suspect: &Suspect<'_>, class: &Class<'_>) -> Result<Finding> {
         let mut features = class.features.clone();
         for transform in self.process.iter().chain(&self.reduce) {
-            features = transform.transform(cx, features)?;
+            features = transform.blame(transform.transform(cx, features))?;
             class.check(&features, &format!("the transform `{}`", transform.name()))?;
         }
-        let clustering = self.cluster.cluster(cx, &features)?;
+        let clustering = self.cluster.blame(self.cluster.cluster(cx, &features))?;
         if clustering.labels.len() != features.len() {
             let problem =
                 format!("the clusterer `{}` labelled {} of {} rows", self.cluster.name(), clustering.labels.len(), features.len());
@@ -74,9 +74,11 @@ impl Composition {
         }
         let silhouette = silhouette(&features, &clustering);
         let origin = Some(ClassOrigin { suspect, class: class.label, rows: class.rows });
-        let decided = self.decide.decide(cx, &ClusteredClass { features: &features, clustering: &clustering, silhouette, origin })?;
-        if decided.flagged.len() != features.len() {
-            let problem = format!("the decision `{}` judged {} of {} rows", self.decide.name(), decided.flagged.len(), features.len());
+        let clustered = ClusteredClass { features: &features, clustering: &clustering, silhouette, origin };
+        let decided = self.decide.blame(self.decide.decide(cx, &clustered))?;
+        let judged = decided.scores.as_ref().map_or(decided.flagged.len(), |scores| scores.len().min(decided.flagged.len()));
+        if judged != features.len() {
+            let problem = format!("the decision `{}` judged {judged} of {} rows", self.decide.name(), features.len());
             return Err(Error::request(problem));
         }
         let Decided { flagged, p_value, reason, scores } = decided;

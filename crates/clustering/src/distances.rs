@@ -15,7 +15,7 @@ pub(crate) const BLOCK: usize = 128;
 const CANCELLED: f64 = 1e-9;
 
 /// Bytes that are worth a note.
-const LARGE: usize = 256 << 20;
+pub(crate) const LARGE: usize = 256 << 20;
 
 /// The distances that a plugin gives.
 pub(crate) fn pairwise(cx: &Context, distance: &Part<dyn Distance>, features: &Features) -> Result<Pairwise> {
@@ -38,16 +38,32 @@ pub(crate) fn announce_table(cx: &Context, of: &str, rows: usize, bytes: usize) 
     }
 }
 
-/// Euclidean distances of each row to all before it, row after row, after a note on their size if they are many.
-pub(crate) fn below_diagonal(cx: &Context, features: &Features) -> Vec<f32> {
-    announce(cx, features.len(), Pairwise::bytes(features.len()));
+/// Euclidean distances of each row to all before it, row after row, on all cores, after a note on their size if they are many.
+///
+/// # Errors
+/// When the run is cancelled.
+pub(crate) fn below_diagonal(cx: &Context, features: &Features) -> Result<Vec<f32>> {
+    let rows = features.len();
+    announce(cx, rows, Pairwise::bytes(rows));
     let distances = Distances::between(features);
-    let of_block = |block: Range<usize>| {
-        let rows = distances.of(block.clone());
-        let before = |(row, number): (ndarray::ArrayView1<'_, f64>, usize)| row.iter().take(number).map(|&value| value as f32).collect();
-        rows.rows().into_iter().zip(block).flat_map(|row| -> Vec<f32> { before(row) }).collect::<Vec<_>>()
-    };
-    distances.blocks().into_par_iter().flat_map_iter(of_block).collect()
+    let mut values = vec![0.0; rows * rows.saturating_sub(1) / 2];
+    let mut rest = values.as_mut_slice();
+    let mut blocks = Vec::new();
+    for block in distances.blocks() {
+        let (own, others) = rest.split_at_mut(block.clone().sum());
+        blocks.push((block, own));
+        rest = others;
+    }
+    blocks.into_par_iter().try_for_each(|(block, mut own)| {
+        cx.check()?;
+        for (number, row) in block.clone().zip(distances.before(block).rows()) {
+            let (to, rest) = std::mem::take(&mut own).split_at_mut(number);
+            to.iter_mut().zip(row).for_each(|(to, &distance)| *to = distance as f32);
+            own = rest;
+        }
+        Ok::<(), Error>(())
+    })?;
+    Ok(values)
 }
 
 /// Distances by matrix multiplication, `|x - y|² = |x|² + |y|² - 2xy`, an order of magnitude faster than differences.
@@ -74,8 +90,18 @@ impl Distances {
 
     /// Distances of the rows of a block to all rows.
     pub(crate) fn of(&self, block: Range<usize>) -> Array2<f64> {
+        self.to_first(block, self.squares.len())
+    }
+
+    /// Distances of the rows of a block to all up to its last.
+    fn before(&self, block: Range<usize>) -> Array2<f64> {
+        let others = block.end;
+        self.to_first(block, others)
+    }
+
+    fn to_first(&self, block: Range<usize>, others: usize) -> Array2<f64> {
         let start = block.start;
-        let mut distances = self.centred.slice(s![block, ..]).dot(&self.centred.t());
+        let mut distances = self.centred.slice(s![block, ..]).dot(&self.centred.slice(s![..others, ..]).t());
         for ((row, other), distance) in distances.indexed_iter_mut() {
             let row = start + row;
             let scale = self.squares[row] + self.squares[other];

@@ -61,11 +61,19 @@ impl Class<'_> {
         match features.first_not_finite() {
             None => Ok(()),
             Some(row) => {
-                let id = &self.images.samples()[self.rows[row]].id;
-                Err(Error::data(format!("image {id}"), format!("{maker} gave a NaN or an infinity"))
-                    .with_help("a net whose training diverged gives such values: look at its loss"))
+                let refused = Error::row(row, format!("{maker} gave a NaN or an infinity"));
+                Err(self.named(refused.with_help("a net whose training diverged gives such values: look at its loss")))
             }
         }
+    }
+}
+
+impl Class<'_> {
+    /// The same error by the id of the image whose row it is about.
+    fn named(&self, error: Error) -> Error {
+        let Error::Row { row, problem, help } = error else { return error };
+        let place = self.rows.get(row).map_or_else(|| format!("row {row}"), |&row| format!("image {}", self.images.samples()[row].id));
+        Error::Data { place, problem, help }
     }
 }
 
@@ -111,7 +119,7 @@ impl Scan<'_> {
                 let class_cx = cx.stage(&format!("class {class}"));
                 let class = Class { features: source.select(rows)?, label: *class, rows, images };
                 class.check(&class.features, "the representation")?;
-                examine(&class_cx, &class)?
+                examine(&class_cx, &class).map_err(|error| class.named(error))?
             };
             task.advance(1);
             Ok(finding)
@@ -186,6 +194,19 @@ mod tests {
         assert_eq!(corrected, [Some(0.06), Some(0.004), Some(0.06), Some(0.06), None]);
         assert_eq!(findings.iter().map(|finding| finding.flagged[0]).collect::<Vec<_>>(), [false, true, false, false, true]);
         assert_eq!(findings[0].reason, "found; cleared, as p is 0.060 over all classes");
+    }
+
+    #[test]
+    fn errors_name_the_image_that_a_row_stands_for() {
+        let image = bezoar_core::Image::new(bezoar_core::ImageShape::rgb(1, 1), vec![0; 3]).unwrap();
+        let sample = |row: usize| bezoar_core::Sample { id: format!("sample-{row}"), label: u32::from(row % 2 == 1), path: String::new() };
+        let edits = (0..8).map(|row| bezoar_core::Edit { sample: sample(row), image: image.clone() });
+        let images = ImageSet::from_images(vec!["even".into(), "odd".into()], edits.collect()).unwrap();
+        let features = Features::new(vec![1], vec![0.0; 8]).unwrap();
+        let scan = Scan { statistic: "none", min_rows: 1, suspects: None, level: None };
+        let odd = |class: &Class<'_>| if class.label == 1 { Err(Error::row(2, "is odd")) } else { Ok(finding(1.0)) };
+        let refused = scan.run(&Context::quiet(0), &images, &features, |_, class| odd(class)).unwrap_err();
+        assert_eq!(refused.to_string(), "image sample-5: is odd");
     }
 
     proptest! {

@@ -3,7 +3,8 @@ use bezoar_core::{Clustering, Features};
 use crate::mean::{mean, squared_to};
 
 /// How far each row lies from the bulk of its class: its distance to the mean of the largest cluster, divided by the median of
-/// these distances over all rows. By the clusterer's own distance where it has one, else the Euclidean.
+/// these distances over all rows. Where the clusterer was given a distance, by that one: to the cluster's medoid, barycentre, or, where it has
+/// neither, its rows in the mean.
 ///
 /// A row of the bulk scores about 1 in every class, whatever the scale of the features, so that scores of different classes can be
 /// ranked together. The decision has no part in it. If all rows are noise, their own mean stands for the bulk. If more than half of

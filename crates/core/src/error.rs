@@ -25,6 +25,16 @@ pub enum Error {
         /// How to mend it, if that can be said.
         help: Option<String>,
     },
+    /// A row of features that cannot be used; whoever knows what the row stands for says so instead.
+    #[error("row {row} of the features: {problem}")]
+    Row {
+        /// Its number, from 0.
+        row: usize,
+        /// What is wrong with it.
+        problem: String,
+        /// How to mend it, if that can be said.
+        help: Option<String>,
+    },
     /// A request that makes no sense for this data or model: which one, and how to mend it.
     #[error("{problem}")]
     Request {
@@ -53,6 +63,20 @@ impl Error {
         Self::Data { place: place.to_string(), problem: problem.to_string(), help: None }
     }
 
+    /// An unusable row of features.
+    pub fn row(row: usize, problem: impl ToString) -> Self {
+        Self::Row { row, problem: problem.to_string(), help: None }
+    }
+
+    /// The same error for who handed on `rows` alone, or in this order: names the row by its own number.
+    #[must_use]
+    pub fn among(self, rows: &[usize]) -> Self {
+        match self {
+            Self::Row { row, problem, help } => Self::Row { row: rows.get(row).copied().unwrap_or(row), problem, help },
+            other => other,
+        }
+    }
+
     /// A request that cannot be met.
     pub fn request(problem: impl ToString) -> Self {
         Self::Request { problem: problem.to_string(), help: None }
@@ -61,7 +85,7 @@ impl Error {
     /// The same error with a hint how to mend it.
     #[must_use]
     pub fn with_help(mut self, hint: impl ToString) -> Self {
-        if let Self::Data { help, .. } | Self::Request { help, .. } = &mut self {
+        if let Self::Data { help, .. } | Self::Row { help, .. } | Self::Request { help, .. } = &mut self {
             *help = Some(hint.to_string());
         }
         self
@@ -70,7 +94,7 @@ impl Error {
     /// How to mend it, if that can be said.
     pub fn help(&self) -> Option<&str> {
         match self {
-            Self::Data { help, .. } | Self::Request { help, .. } => help.as_deref(),
+            Self::Data { help, .. } | Self::Row { help, .. } | Self::Request { help, .. } => help.as_deref(),
             _ => None,
         }
     }

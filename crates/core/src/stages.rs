@@ -240,7 +240,8 @@ pub struct Clustering {
     pub labels: Vec<Option<u32>>,
     /// How each row belongs to its cluster; none where the clusterer does not say.
     pub membership: Option<Membership>,
-    /// How far each row is from the middle of the largest cluster; none where the clusterer has no distance of its own.
+    /// How far each row is from the middle of the largest cluster, or from its rows in the mean; none where the clusterer has no distance of its
+    /// own, and Euclidean distances tell.
     pub to_bulk: Option<Vec<f64>>,
 }
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::count::{Choice, Count, Criterion};
-use crate::canonical::cluster_canonically;
+use crate::canonical::{Found, cluster_canonically};
 use crate::distances::{announce_table, below_diagonal, pairwise};
 use crate::linkage::{Linkage, cut};
 use crate::metrics::Precomputed;
@@ -73,13 +73,13 @@ impl Clusterer for Agglomerative {
     fn cluster(&self, cx: &Context, features: &Features) -> Result<Clustering> {
         cluster_canonically(features, self.min_rows(), |features| {
             let rows = features.len();
-            let distances = match &self.distance {
-                Some(distance) => {
-                    let pairs = pairwise(cx, distance, features)?;
+            let pairs = self.distance.as_ref().map(|distance| pairwise(cx, distance, features)).transpose()?;
+            let distances = match &pairs {
+                Some(pairs) => {
                     announce_table(cx, "a copy of the distances between", rows, Pairwise::bytes(rows));
                     pairs.values().to_vec()
                 }
-                None => below_diagonal(cx, features),
+                None => below_diagonal(cx, features)?,
             };
             let merges = self.linkage.merges(cx, rows, distances)?;
             let labels = match (self.threshold, self.k) {
@@ -92,7 +92,7 @@ impl Clusterer for Agglomerative {
                     valued.reduce(|best, next| if next.0 > best.0 { next } else { best }).map_or_else(|| vec![0; rows], |best| best.1)
                 }
             };
-            Ok(labels.into_iter().map(Some).collect::<Vec<_>>())
+            Ok(Found::by(labels.into_iter().map(Some).collect(), None, pairs))
         })
     }
 }
@@ -126,6 +126,16 @@ mod tests {
         assert_eq!(heights(Linkage::Complete), [1.0, 5.0]);
         // Rows 0, 1 and 5: the union adds 2/3 · 4.5², of which Ward's distance is the root of twice as much.
         assert!((heights(Linkage::Ward)[1] - (4.0_f64 / 3.0 * 4.5 * 4.5).sqrt()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn squares_neither_overflow_nor_vanish() {
+        for scale in [1e-30, 1e-12, 1.0, 1e12, 1e30_f32] {
+            let values = [0.0, 1.0, 2.0, 10.0, 11.0].map(|value| value * scale);
+            assert_eq!(sizes(&Agglomerative::example(), &values), [3, 2], "{scale}");
+        }
+        let far = Linkage::Ward.merges(&Context::quiet(0), 2, vec![f32::INFINITY]).unwrap_err();
+        assert_eq!(far.to_string(), "a distance between rows is inf");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::radius::{default_min_points, default_quantile, radius, roots};
-use crate::canonical::cluster_canonically;
+use crate::canonical::{Found, cluster_canonically};
 use crate::distances::pairwise;
 use crate::neighbours::{Neighbours, Rows};
 use crate::spanning_tree::{self, Edge, Forest};
@@ -59,11 +59,11 @@ impl Clusterer for Dbscan {
     fn cluster(&self, cx: &Context, features: &Features) -> Result<Clustering> {
         cluster_canonically(features, self.min_rows(), |features| {
             let others = self.min_points - 1;
-            let (nearest, reaches, tree) = if let Some(distance) = &self.distance {
-                let pairs = pairwise(cx, distance, features)?;
-                let nearest = Neighbours::of_pairs(&pairs, others);
+            let pairs = self.distance.as_ref().map(|distance| pairwise(cx, distance, features)).transpose()?;
+            let (nearest, reaches, tree) = if let Some(pairs) = &pairs {
+                let nearest = Neighbours::of_pairs(pairs, others);
                 let reaches = nearest.reaches(features.len(), others);
-                let tree = spanning_tree::of_pairs(cx, &pairs, &reaches)?;
+                let tree = spanning_tree::of_pairs(cx, pairs, &reaches)?;
                 (nearest, reaches, tree)
             } else {
                 let rows = Rows::of(features);
@@ -73,7 +73,7 @@ impl Clusterer for Dbscan {
                 (nearest, reaches, tree)
             };
             let eps = self.eps.unwrap_or_else(|| radius(roots(&reaches), self.quantile));
-            Ok(cut(tree, &nearest, &reaches, eps))
+            Ok(Found::by(cut(tree, &nearest, &reaches, eps), None, pairs))
         })
     }
 }

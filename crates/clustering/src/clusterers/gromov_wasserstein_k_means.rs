@@ -187,7 +187,7 @@ mod tests {
         let refused =
             |features: &Features| GromovWassersteinKMeans::example().cluster(&Context::quiet(0), features).unwrap_err().to_string();
         assert_eq!(refused(&one), "1 rows are too few to cluster: at least 2 are needed");
-        let blank = Features::new(vec![2, 2], vec![0.0; 8]).unwrap();
-        assert_eq!(refused(&blank), "row 0 of the features to compare: the heatmap is the same everywhere: no pixel stands out");
+        let blank = Features::new(vec![2, 2], vec![0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]).unwrap();
+        assert_eq!(refused(&blank), "row 1 of the features: the heatmap is the same everywhere: no pixel stands out");
     }
 }

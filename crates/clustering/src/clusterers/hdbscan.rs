@@ -67,10 +67,10 @@ impl Clusterer for Hdbscan {
     fn cluster(&self, cx: &Context, features: &Features) -> Result<Clustering> {
         cluster_canonically(features, self.min_rows(), |features| {
             let others = self.min_samples() - 1;
-            let tree = if let Some(distance) = &self.distance {
-                let pairs = pairwise(cx, distance, features)?;
-                let cores = Neighbours::of_pairs(&pairs, others).reaches(features.len(), others);
-                spanning_tree::of_pairs(cx, &pairs, &cores)?
+            let pairs = self.distance.as_ref().map(|distance| pairwise(cx, distance, features)).transpose()?;
+            let tree = if let Some(pairs) = &pairs {
+                let cores = Neighbours::of_pairs(pairs, others).reaches(features.len(), others);
+                spanning_tree::of_pairs(cx, pairs, &cores)?
             } else {
                 let rows = Rows::of(features);
                 let neighbours = Neighbours::of_rows(cx, &rows, others.max(spanning_tree::NEIGHBOURS))?;
@@ -78,7 +78,7 @@ impl Clusterer for Hdbscan {
                 spanning_tree::of_rows(cx, &rows, &neighbours, &cores)?
             };
             let (labels, membership) = CondensedTree::of(features.len(), &tree, self.min_cluster_size).cut(self.allow_single_cluster);
-            Ok(Found { labels, membership: Some(membership), to_middle: None })
+            Ok(Found::by(labels, Some(membership), pairs))
         })
     }
 }

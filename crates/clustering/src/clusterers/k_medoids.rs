@@ -78,7 +78,7 @@ impl Clusterer for KMedoids {
                 Some(sample) if sample < features.len() => index::sample(&mut rng, features.len(), sample).into_vec(),
                 _ => (0..features.len()).collect(),
             };
-            let distances = pairwise(cx, &self.distance, &features.select(&seen))?;
+            let distances = pairwise(cx, &self.distance, &features.select(&seen)).map_err(|error| error.among(&seen))?;
             let mut best: Option<Medoids<'_>> = None;
             for _ in 0..self.restarts {
                 cx.check()?;

@@ -134,7 +134,7 @@ mod laws {
             let mut values = vec![1.0; 30];
             values[7] = f32::NAN;
             let refusal = clusterer.cluster(&Context::quiet(0), &Features::new(vec![1], values).unwrap()).unwrap_err().to_string();
-            assert_eq!(refusal, "row 7 of the features to cluster: holds a NaN or an infinity", "{name}");
+            assert_eq!(refusal, "row 7 of the features: holds a NaN or an infinity", "{name}");
         }
     }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::radius::{default_min_points, default_quantile, radius, roots};
-use crate::canonical::cluster_canonically;
+use crate::canonical::{Found, cluster_canonically};
 use crate::distances::pairwise;
 use crate::neighbours::{Neighbours, Rows};
 
@@ -58,16 +58,17 @@ impl Clusterer for Optics {
     fn cluster(&self, cx: &Context, features: &Features) -> Result<Clustering> {
         cluster_canonically(features, self.min_rows(), |features| {
             let others = self.min_points - 1;
-            let ordering = if let Some(distance) = &self.distance {
-                let pairs = pairwise(cx, distance, features)?;
-                let cores = roots(&Neighbours::of_pairs(&pairs, others).reaches(features.len(), others));
+            let pairs = self.distance.as_ref().map(|distance| pairwise(cx, distance, features)).transpose()?;
+            let ordering = if let Some(pairs) = &pairs {
+                let cores = roots(&Neighbours::of_pairs(pairs, others).reaches(features.len(), others));
                 Ordering::of(cx, &cores, |a, b| f64::from(pairs.get(a, b)))?
             } else {
                 let rows = Rows::of(features);
                 let cores = roots(&Neighbours::of_rows(cx, &rows, others)?.reaches(features.len(), others));
                 Ordering::of(cx, &cores, |a, b| rows.squared(a, b).sqrt())?
             };
-            Ok(ordering.cut(self.eps.unwrap_or_else(|| radius(ordering.cores.clone(), self.quantile))))
+            let labels = ordering.cut(self.eps.unwrap_or_else(|| radius(ordering.cores.clone(), self.quantile)));
+            Ok(Found::by(labels, None, pairs))
         })
     }
 }

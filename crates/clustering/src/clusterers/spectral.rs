@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-use bezoar_core::{Clusterer, Clustering, Context, Distance, Features, Part, Plugin, Result, register};
+use bezoar_core::{Clusterer, Clustering, Context, Distance, Features, Pairwise, Part, Plugin, Result, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::count::{Choice, Count, Criterion};
-use crate::canonical::cluster_canonically;
+use crate::canonical::{Found, cluster_canonically};
 use crate::distances::pairwise;
 use crate::graph::{Graph, Spectrum};
 use crate::neighbours::{Neighbours, Rows};
@@ -67,9 +67,10 @@ impl Clusterer for Spectral {
     fn cluster(&self, cx: &Context, features: &Features) -> Result<Clustering> {
         cluster_canonically(features, self.min_rows(), |features| {
             if features.rows().all(|row| row == features.row(0)) {
-                return Ok(vec![Some(0); features.len()]);
+                return Ok(vec![Some(0); features.len()].into());
             }
-            let graph = self.graph(cx, features)?;
+            let pairs = self.distance.as_ref().map(|distance| pairwise(cx, distance, features)).transpose()?;
+            let graph = self.graph(cx, features, pairs.as_ref())?;
             let (k, vectors) = match self.k {
                 Count::Given(k) => (k, graph.spectrum(k, &mut cx.rng("spectrum"))?.vectors),
                 Count::Chosen(Choice { at_most, .. }) => {
@@ -80,22 +81,21 @@ impl Clusterer for Spectral {
             let embedding = embed(&graph, &vectors[..k.min(vectors.len())])?;
             let search = Search { k, restarts: RESTARTS, iterations: 300, tolerance: 1e-6 };
             let labels = search.run(cx, &Rows::of(&embedding), &mut cx.rng("k-means"))?.labels;
-            Ok(labels.into_iter().map(Some).collect::<Vec<_>>())
+            Ok(Found::by(labels.into_iter().map(Some).collect(), None, pairs))
         })
     }
 }
 
 impl Spectral {
     /// The graph of near rows, with no more components than there may be groups.
-    fn graph(&self, cx: &Context, features: &Features) -> Result<Graph> {
+    fn graph(&self, cx: &Context, features: &Features, pairs: Option<&Pairwise>) -> Result<Graph> {
         let most = self.k.at_most();
-        let Some(distance) = &self.distance else {
+        let Some(pairs) = pairs else {
             return Graph::of_rows(cx, features, self.neighbours, most);
         };
-        let pairs = pairwise(cx, distance, features)?;
-        let mut graph = Graph::of_neighbours(features.len(), &Neighbours::of_pairs(&pairs, self.neighbours));
+        let mut graph = Graph::of_neighbours(features.len(), &Neighbours::of_pairs(pairs, self.neighbours));
         if graph.count() > most {
-            graph.join(&spanning_tree::of_pairs(cx, &pairs, &vec![0.0; features.len()])?, most);
+            graph.join(&spanning_tree::of_pairs(cx, pairs, &vec![0.0; features.len()])?, most);
         }
         Ok(graph)
     }

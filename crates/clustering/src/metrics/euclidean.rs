@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-use bezoar_core::{Context, Distance, Error, Features, Pairs, Pairwise, Plugin, Result, register};
+use bezoar_core::{Context, Distance, Error, Features, Pairs, Plugin, Result, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::compared;
-use crate::distances::{Distances, announce};
+use crate::distances::below_diagonal;
 
 /// How far two rows are from each other, value by value.
 ///
@@ -52,7 +52,7 @@ register!(Euclidean);
 impl Distance for Euclidean {
     fn compare(&self, cx: &Context, features: &Features, pairs: Pairs<'_>) -> Result<Vec<f32>> {
         if let Some(row) = features.first_not_finite() {
-            return Err(Error::data(format!("row {row} of the features to compare"), "holds a NaN or an infinity"));
+            return Err(Error::row(row, "holds a NaN or an infinity"));
         }
         let by = |distance: fn(&[f32], &[f32]) -> f64| {
             compared(
@@ -65,27 +65,13 @@ impl Distance for Euclidean {
             )
         };
         match self.norm {
-            Norm::L2 if pairs == Pairs::All => euclidean(cx, features),
+            Norm::L2 if pairs == Pairs::All => below_diagonal(cx, features),
             Norm::L2 => by(|a, b| differences(a, b).map(|difference| difference * difference).sum::<f64>().sqrt()),
             Norm::L1 => by(|a, b| differences(a, b).sum()),
             Norm::Max => by(|a, b| differences(a, b).fold(0.0, f64::max)),
             Norm::Cosine => by(cosine),
         }
     }
-}
-
-/// All, by matrix multiplication, some rows at a time.
-fn euclidean(cx: &Context, features: &Features) -> Result<Vec<f32>> {
-    announce(cx, features.len(), Pairwise::bytes(features.len()));
-    let distances = Distances::between(features);
-    let mut values = Vec::with_capacity(features.len() * features.len().saturating_sub(1) / 2);
-    for block in distances.blocks() {
-        cx.check()?;
-        for (row, all) in block.clone().zip(distances.of(block).rows()) {
-            values.extend(all.iter().take(row).map(|&distance| distance as f32));
-        }
-    }
-    Ok(values)
 }
 
 fn differences<'a>(a: &'a [f32], b: &'a [f32]) -> impl Iterator<Item = f64> + 'a {

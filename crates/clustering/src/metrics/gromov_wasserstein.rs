@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bezoar_core::{Context, Distance, Error, Features, Pairs, Plugin, Result, register};
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +75,9 @@ impl Plugin for GromovWasserstein {
 
 register!(GromovWasserstein);
 
+/// What a progress bar says.
+const LABEL: &str = "compare shapes";
+
 impl Distance for GromovWasserstein {
     fn compare(&self, cx: &Context, features: &Features, pairs: Pairs<'_>) -> Result<Vec<f32>> {
         let settings = Fast::new(self.epsilon);
@@ -85,12 +89,12 @@ impl Distance for GromovWasserstein {
                     let found = reference(a, b, &settings).map_err(Error::request)?;
                     Ok(Cost { value: found.value, converged: found.converged })
                 };
-                self.costs(cx, &spaces, pairs, || Ok(()), cost)
+                costs(cx, LABEL, &spaces, pairs, self.debiased, || Ok(()), cost)
             }
             (Solver::Fast, None) => {
                 let spaces = spaces(cx, features, self.mass, |space| Embedding::of(space, RANK))?;
                 let solver = || bezoar_transport::gromov::Solver::new(settings).map_err(Error::request);
-                self.costs(cx, &spaces, pairs, solver, |solver, a, b| Ok(solver.distance(a, b).into()))
+                costs(cx, LABEL, &spaces, pairs, self.debiased, solver, |solver, a, b| Ok(solver.distance(a, b).into()))
             }
             (Solver::Fast, Some(share)) => {
                 let (height, width) = size(features)?;
@@ -98,22 +102,9 @@ impl Distance for GromovWasserstein {
                 let rank = if share > 0.0 { RANK } else { 0 };
                 let spaces = spaces(cx, features, self.mass, |space| Placed::of(space, rank, diagonal))?;
                 let solver = || Fused::new(settings, share).map_err(Error::request);
-                self.costs(cx, &spaces, pairs, solver, |solver, a, b| Ok(solver.distance(a, b).into()))
+                costs(cx, LABEL, &spaces, pairs, self.debiased, solver, |solver, a, b| Ok(solver.distance(a, b).into()))
             }
         }
-    }
-}
-
-impl GromovWasserstein {
-    fn costs<S: Sync, T: Send>(
-        &self,
-        cx: &Context,
-        spaces: &[S],
-        pairs: Pairs<'_>,
-        tool: impl Fn() -> Result<T> + Sync,
-        cost: impl Fn(&mut T, &S, &S) -> Result<Cost> + Sync,
-    ) -> Result<Vec<f32>> {
-        costs(cx, "compare shapes", spaces, pairs, self.debiased, tool, cost)
     }
 }
 
@@ -149,8 +140,12 @@ pub(crate) fn costs<S: Sync, T: Send>(
         Ok::<f64, Error>(value)
     };
     let own = if debiased {
-        let mut tool = tool()?;
-        spaces.iter().map(|space| cx.check().and_then(|()| cost(&mut tool, space, space))).collect::<Result<Vec<_>>>()?
+        let with_itself = |tool: &mut Result<T, String>, space: &S| {
+            cx.check()?;
+            cost(tool.as_mut().map_err(Error::request)?, space, space)
+        };
+        let made = spaces.par_iter().map_init(|| tool().map_err(|error| error.to_string()), with_itself);
+        made.collect::<Vec<Result<f64>>>().into_iter().collect::<Result<Vec<f64>>>()?
     } else {
         vec![0.0; spaces.len()]
     };

@@ -20,7 +20,7 @@ use bezoar_core::{Context, Error, Features, Pairs, Pairwise, Result};
 use bezoar_transport::Space;
 use rayon::prelude::*;
 
-use crate::distances::announce;
+use crate::distances::{LARGE, announce};
 
 /// Directions of a heatmap's embedding: costs agree with those of all directions to six digits.
 pub(crate) const RANK: usize = 64;
@@ -68,7 +68,11 @@ pub(crate) fn compared<T>(
             let done = own.len() as u64;
             for (place, to) in own.iter_mut().enumerate() {
                 let other = other(place);
-                *to = if other == row { 0.0 } else { distance(tool, row.max(other), row.min(other))?.max(0.0) as f32 };
+                let found = if other == row { 0.0 } else { distance(tool, row.max(other), row.min(other))? };
+                if found.is_nan() {
+                    return Err(Error::row(row, format!("its distance to row {other} is no number")));
+                }
+                *to = found.max(0.0) as f32;
             }
             task.advance(done);
             Ok::<(), Error>(())
@@ -93,6 +97,7 @@ pub(crate) fn spaces<T: Send>(
     of: impl Fn(&Space) -> Result<T, bezoar_transport::Error> + Sync,
 ) -> Result<Vec<T>> {
     let (height, width) = size(features)?;
+    announce_spaces(cx, height, width);
     let made = (0..features.len()).into_par_iter().map(|row| {
         cx.check()?;
         let mut heat = vec![0.0; height * width];
@@ -107,8 +112,22 @@ pub(crate) fn spaces<T: Send>(
     made.collect::<Vec<Result<T>>>().into_iter().collect()
 }
 
+/// Bytes that a heatmap takes on a core while it is embedded, for each pair of its pixels: a distance in double and in single precision.
+const BYTES_A_PAIR: usize = 12;
+
+/// Says what tables of all pairs of a heatmap's pixels will take before they are made, if that is much.
+fn announce_spaces(cx: &Context, height: usize, width: usize) {
+    let bytes = (height * width).saturating_pow(2).saturating_mul(BYTES_A_PAIR);
+    if bytes > LARGE {
+        let size = bytes as f64 / 1e9;
+        cx.note(&format!(
+            "each heatmap of {height} x {width} pixels takes up to {size:.1} GB on each core: lower `mass`, or pool heatmaps, for less"
+        ));
+    }
+}
+
 fn refused(row: usize, error: &bezoar_transport::Error) -> Error {
-    let refused = Error::data(format!("row {row} of the features to compare"), error);
+    let refused = Error::row(row, error);
     match error {
         bezoar_transport::Error::Heatmap { .. } => {
             refused.with_help("such rows have no shape to compare: leave these images out, or compare by `euclidean`")
@@ -220,12 +239,36 @@ mod laws {
     }
 
     #[test]
+    fn large_heatmaps_are_announced() {
+        let notes = crate::stand_in::Notes::default();
+        announce_spaces(&notes.context(), 64, 64);
+        assert!(notes.taken().is_empty());
+        announce_spaces(&notes.context(), 224, 224);
+        assert_eq!(
+            notes.taken(),
+            ["each heatmap of 224 x 224 pixels takes up to 30.2 GB on each core: lower `mass`, or pool heatmaps, for less"]
+        );
+    }
+
+    #[test]
+    fn what_is_no_number_is_no_distance() {
+        let cx = Context::quiet(0);
+        let refused =
+            compared(&cx, "compare", 3, Pairs::All, || Ok(()), |(), row, _| Ok(if row == 2 { f64::NAN } else { -1.0 })).unwrap_err();
+        assert_eq!(refused.to_string(), "row 2 of the features: its distance to row 0 is no number");
+        // The least weight that single precision knows beside one that it does not.
+        let faint = Features::new(vec![2, 2], vec![3.0, 0.0, 0.0, 1e-45, 1.0, 2.0, 3.0, 0.0]).unwrap();
+        let all = GromovWasserstein { mass: 1.0, ..GromovWasserstein::example() }.build().unwrap();
+        assert!(between(&*all, &faint).values()[0].is_finite());
+    }
+
+    #[test]
     fn what_is_no_heatmap_is_refused() {
         let blank = Features::new(vec![2, 2], vec![0.0, 1.0, 0.0, 0.0, 3.0, 3.0, 3.0, 3.0]).unwrap();
         let flat = Features::new(vec![4], vec![0.0; 8]).unwrap();
         for (name, distance) in all().into_iter().take(9) {
             let refused = |features| distance.between(&Context::quiet(0), features).unwrap_err().to_string();
-            assert!(refused(&blank).starts_with("row 1 of the features to compare: the heatmap is the same everywhere"), "{name}");
+            assert!(refused(&blank).starts_with("row 1 of the features: the heatmap is the same everywhere"), "{name}");
             assert_eq!(refused(&flat), "rows of [4] are no heatmaps", "{name}");
         }
     }
