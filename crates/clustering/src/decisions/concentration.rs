@@ -23,6 +23,9 @@ pub struct Concentration {
     pub at_least: f64,
 }
 
+/// The chance that says nothing.
+const EVEN: f64 = 0.5;
+
 impl Plugin for Concentration {
     type Kind = dyn Decision;
     const NAME: &'static str = "concentration";
@@ -60,7 +63,9 @@ impl Decision for Concentration {
             chance_of_more(&inside, &mut outside)
         };
         let chances: Vec<f64> = (0..clusters).map(chance).collect();
-        let accused = |label: &Option<u32>| label.is_some_and(|cluster| chances[cluster as usize] >= self.at_least);
+        let accused = |label: &Option<u32>| {
+            label.is_some_and(|cluster| chances[cluster as usize] > EVEN && chances[cluster as usize] >= self.at_least)
+        };
         let flagged: Vec<bool> = labels.iter().map(accused).collect();
         let Some((most, chance)) = chances.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1)) else {
             return Ok(Decided { scores: Some(masses), ..spare(class, "all images are noise") });
@@ -77,7 +82,7 @@ impl Decision for Concentration {
 /// The chance that one of the first is greater than one of the others, which are half of a chance where they are equal; one half where either has none.
 fn chance_of_more(first: &[f64], others: &mut [f64]) -> f64 {
     if first.is_empty() || others.is_empty() {
-        return 0.5;
+        return EVEN;
     }
     others.sort_by(f64::total_cmp);
     let below = |value: &f64| {

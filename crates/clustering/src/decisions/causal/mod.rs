@@ -91,7 +91,7 @@ impl Decision for Causal {
     fn decide(&self, cx: &Context, class: &ClusteredClass<'_>) -> Result<Decided> {
         let origin = origin(class, Self::NAME)?;
         let Some(trial) = Trial::new(cx, origin, &self.windows, self.hosts)? else {
-            return Ok(spare(class, "the other classes have too few images to paste onto"));
+            return Ok(spare(class, "there are too few images of other classes, not taken for this one, to paste onto"));
         };
         let task = cx.task("exchange squares", origin.rows.len() as u64);
         let stages = TwoStage::drawn(&class.clustering.labels, self.sample, &mut cx.rng(&format!("sample of class {}", origin.class)));
@@ -561,6 +561,6 @@ mod tests {
         assert!(settings().decide(&Context::quiet(0), &alone).unwrap_err().to_string().contains("asks the net"));
         let only_class = images(5, 0).select(&(0..20).collect::<Vec<_>>());
         let found = decide(&net, &only_class, &clusters(&[5, 15])).unwrap();
-        assert_eq!(found.reason, "the other classes have too few images to paste onto");
+        assert_eq!(found.reason, "there are too few images of other classes, not taken for this one, to paste onto");
     }
 }

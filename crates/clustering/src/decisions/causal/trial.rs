@@ -173,7 +173,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Where covering an image's strongest square makes the net see another class, the share of hosts of that class that the square turns
-    /// into this one; and how much less sure the net is of its class without it. `pools` are the hosts of the classes seen so far.
+    /// into this one, if there are enough; and how much less sure the net is of its class without it. `pools` are the hosts of the classes seen so far.
     fn exchange(&self, cx: &Context, chunk: &Chunk, squares: &[Vec<Square>], pools: &mut BTreeMap<u32, Vec<usize>>) -> Result<Vec<Effect>> {
         let shape = chunk.images.shape;
         let mut covered = chunk.images.clone();
@@ -186,6 +186,10 @@ impl<'a> Trial<'a> {
             if before.class == self.origin.class && after.class != self.origin.class {
                 if let Entry::Vacant(unknown) = pools.entry(after.class) {
                     unknown.insert(hosts::of_class(cx, &self.origin, after.class, POOL * self.hosts)?);
+                }
+                // An image or two would say the same for all that are pasted onto them.
+                if pools[&after.class].len() < self.hosts {
+                    continue;
                 }
                 let row = chunk.rows[at];
                 let hosts = pools[&after.class].sample(&mut cx.rng(&format!("hosts for the exchange of {row}")), self.hosts);
