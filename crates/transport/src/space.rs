@@ -91,7 +91,9 @@ impl Space {
         if sum <= 0.0 {
             return refuse("is the same everywhere: no pixel stands out".to_owned());
         }
-        let mut order: Vec<usize> = (0..values.len()).filter(|&pixel| above[pixel] > 0.0).collect();
+        // Solvers know weights in single precision.
+        let weighs = |pixel: &usize| (above[*pixel] / sum) as f32 > 0.0;
+        let mut order: Vec<usize> = (0..values.len()).filter(weighs).collect();
         order.sort_by(|&a, &b| above[b].total_cmp(&above[a]));
         let mut carried = 0.0;
         let taken = order.iter().take_while(|&&pixel| {
@@ -137,11 +139,6 @@ impl Space {
             Geometry::Plane(points, diameter) => Some((points, *diameter)),
             Geometry::Matrix(_) => None,
         }
-    }
-
-    /// The mean distance of each point to all points: the eccentricities.
-    pub fn eccentricities(&self) -> Vec<f64> {
-        mean_rows(&self.distances(), &self.weights)
     }
 
     /// Mean and mean square of the distance between two random points: m1 and m2.

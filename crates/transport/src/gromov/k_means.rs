@@ -58,7 +58,7 @@ pub fn k_means(spaces: &[Embedding], settings: &KMeans, rng: &mut impl Rng, prog
         costs.iter_mut().zip(to_centre).for_each(|(costs, cost)| costs.push(cost));
         centres.push(centre);
     }
-    let mut labels = nearest(&costs);
+    let mut labels = filled(nearest(&costs), &costs, settings.clusters);
     let mut starts: Vec<Vec<Option<Start>>> = vec![vec![None; spaces.len()]; settings.clusters];
     let mut iterations = 0;
     let mut converged = false;
@@ -152,6 +152,16 @@ mod tests {
         (0..10_000).for_each(|_| drawn[draw(&costs, &mut rng)] += 1);
         assert_eq!(drawn[0], 0);
         assert!((850..1150).contains(&drawn[1]), "a tenth, not an eighty-second: {drawn:?}");
+    }
+
+    #[test]
+    fn no_cluster_of_equal_spaces_is_left_without_a_centre() {
+        let square = Space::from_points(vec![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], vec![1.0; 4]).unwrap();
+        let spaces = vec![Embedding::of(&square, 4).unwrap(); 5];
+        let settings = KMeans { clusters: 3, centre: Barycentre::new(0.05), iterations: 10, restart: false };
+        let found = k_means(&spaces, &settings, &mut ChaCha8Rng::seed_from_u64(0), &|_| true).unwrap();
+        assert!((0..3).all(|cluster| found.labels.contains(&cluster)), "{:?}", found.labels);
+        assert!(found.centres.iter().all(|centre| centre.distances.iter().any(|distance| *distance > 0.1)), "{:?}", found.centres);
     }
 
     /// In the published code, dividing the costs to the first centre for the draw changes them in place, and nearly all spaces then seem nearest

@@ -2,8 +2,8 @@ use crate::Space;
 use crate::exact::{along_a_line, transport};
 use crate::space::mean;
 
-/// Which of Mémoli's lower bounds (Foundations of Computational Mathematics 2011, section 6). Each is at least as sharp, and as dear, as the one
-/// before.
+/// Which of Mémoli's lower bounds (Foundations of Computational Mathematics 2011, section 6), the dearest last. The third is at least as sharp as
+/// both others; of these, either may be the sharper one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LowerBound {
     /// The way between the distributions of eccentricities (root mean square distances of each point to all): `O(n²)`.
