@@ -2,6 +2,7 @@
 
 use bezoar_core::Membership;
 
+use crate::disjoint_sets::DisjointSets;
 use crate::spanning_tree::Edge;
 
 /// A cluster and what becomes of it as density grows: rows leave it, or it splits. Densities are inverse distances.
@@ -28,22 +29,15 @@ struct Merge {
 }
 
 fn merges(count: usize, tree: &[Edge]) -> Vec<Merge> {
-    let mut parents: Vec<usize> = (0..count).collect();
-    // What each root stands for: a row, or the last merge.
+    let mut sets = DisjointSets::of(count);
+    // What the set of each name stands for: a row, or the last merge.
     let mut groups: Vec<(usize, usize)> = (0..count).map(|row| (row, 1)).collect();
-    let root = |parents: &mut Vec<usize>, mut row: usize| {
-        while parents[row] != row {
-            parents[row] = parents[parents[row]];
-            row = parents[row];
-        }
-        row
-    };
     let mut merges = Vec::with_capacity(tree.len());
     for edge in tree {
-        let (a, b) = (root(&mut parents, edge.a as usize), root(&mut parents, edge.b as usize));
+        let (a, b) = (sets.name(edge.a as usize), sets.name(edge.b as usize));
         let ((left, left_size), (right, right_size)) = (groups[a], groups[b]);
         let size = left_size + right_size;
-        parents[b] = a;
+        sets.join(a, b);
         groups[a] = (count + merges.len(), size);
         merges.push(Merge { children: [left, right], distance: edge.weight.sqrt(), size });
     }

@@ -7,6 +7,7 @@ use faer::{Mat, Side};
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
+use crate::disjoint_sets::DisjointSets;
 use crate::neighbours::{Neighbours, Rows};
 use crate::spanning_tree::{self, Edge};
 
@@ -94,15 +95,16 @@ impl Graph {
 
     /// Joins components by the shortest edges of a spanning tree until no more than `most` are left.
     pub(crate) fn join(&mut self, tree: &[Edge], most: usize) {
-        let mut components = self.components();
+        let components = self.components();
         let mut count = components.iter().max().map_or(0, |last| last + 1);
+        let mut sets = DisjointSets::of(count);
         for edge in tree {
-            let (a, b) = (components[edge.a as usize], components[edge.b as usize]);
+            let (a, b) = (sets.name(components[edge.a as usize]), sets.name(components[edge.b as usize]));
             if count <= most {
                 break;
             }
             if a != b {
-                components.iter_mut().filter(|component| **component == b).for_each(|component| *component = a);
+                sets.join(a, b);
                 count -= 1;
                 for (row, other) in [(edge.a, edge.b), (edge.b, edge.a)] {
                     self.neighbours[row as usize].push((other, 1.0));

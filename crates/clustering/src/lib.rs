@@ -17,6 +17,7 @@ pub mod clusterers;
 mod composition;
 mod condensed_tree;
 pub mod decisions;
+mod disjoint_sets;
 mod distances;
 mod graph;
 mod linkage;

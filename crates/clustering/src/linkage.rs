@@ -1,8 +1,10 @@
 //! Groups that are merged two by two, the nearest first.
 
-use bezoar_core::{Context, Result};
+use bezoar_core::{Context, Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::disjoint_sets::DisjointSets;
 
 /// How far two groups are apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,9 +32,14 @@ impl Linkage {
     ///
     /// A chain of nearest neighbours ends in two groups that are each other's nearest; no later merge comes between them (Murtagh 1983).
     pub(crate) fn merges(self, cx: &Context, rows: usize, mut distances: Vec<f32>) -> Result<Vec<Merge>> {
-        if self == Self::Ward {
+        if let Some(far) = distances.iter().position(|distance| !distance.is_finite()) {
+            return Err(Error::request(format!("a distance between rows is {}", distances[far])).with_help("make the features smaller"));
+        }
+        // In units of the largest, whose square is no overflow.
+        let unit = distances.iter().copied().fold(0.0, f32::max);
+        if self == Self::Ward && unit > 0.0 {
             for distance in &mut distances {
-                *distance *= *distance;
+                *distance = (*distance / unit).powi(2);
             }
         }
         let at = |a: usize, b: usize| a.max(b) * (a.max(b) - 1) / 2 + a.min(b);
@@ -72,7 +79,7 @@ impl Linkage {
                 distances[at(keep, other)] = between as f32;
             }
             sizes[keep] += sizes[lost];
-            let height = if self == Self::Ward { f64::from(distance).sqrt() } else { f64::from(distance) };
+            let height = if self == Self::Ward { f64::from(distance).sqrt() * f64::from(unit) } else { f64::from(distance) };
             merges.push(Merge { rows: [keep, lost], height });
         }
         // The sort is stable: a merge that another one of the same height builds on stays before it.
@@ -84,20 +91,14 @@ impl Linkage {
 /// The group of each row after the first merges: until no more than `most` groups are left, all below `threshold`, and in any case those
 /// of rows without a distance.
 pub(crate) fn cut(rows: usize, merges: &[Merge], most: usize, threshold: f64) -> Vec<usize> {
-    let mut parents: Vec<usize> = (0..rows).collect();
-    let root = |parents: &[usize], mut row: usize| {
-        while parents[row] != row {
-            row = parents[row];
-        }
-        row
-    };
+    let mut sets = DisjointSets::of(rows);
     let mut groups = rows;
     for Merge { rows: [a, b], height } in merges {
         if groups > most || *height < threshold || *height <= 0.0 {
-            let (a, b) = (root(&parents, *a), root(&parents, *b));
-            parents[a.max(b)] = a.min(b);
+            let (a, b) = (sets.name(*a), sets.name(*b));
+            sets.join(a.min(b), a.max(b));
             groups -= 1;
         }
     }
-    (0..rows).map(|row| root(&parents, row)).collect()
+    (0..rows).map(|row| sets.name(row)).collect()
 }
