@@ -3,14 +3,13 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use bezoar_core::{Cancel, Context, Device, Error, Part, Result};
+use bezoar_core::{Device, Error, Part, Result};
 use bezoar_formats::{Array, Values, onnx, read_array, write_array};
 use bezoar_nn::{Architecture, AtPlace, Network};
 use candle_core::{DType, Tensor, WithDType};
 use clap::{Args, ValueEnum};
 
 use crate::commands::block::part;
-use crate::commands::cancel_on_interrupt;
 use crate::terminal::Terminal;
 
 /// A net, images, and how they meet.
@@ -93,9 +92,7 @@ impl Arrays {
         label: &str,
         mut work: impl FnMut(&Tensor, Range<usize>) -> Result<Tensor>,
     ) -> Result<()> {
-        let cancel = Cancel::default();
-        cancel_on_interrupt(&cancel)?;
-        let cx = Context::new(0, self.device, terminal.progress(), cancel);
+        let cx = terminal.context(0, self.device)?;
         let count = images.dim(0).at(label)?;
         let progress = cx.task(label, count as u64);
         let mut results = Vec::new();

@@ -1,10 +1,9 @@
 use std::path::PathBuf;
 
-use bezoar_core::{Cancel, Context, Device, Error};
+use bezoar_core::{Device, Error};
 use bezoar_data::{Card, Transfer, Verified, card, fetch, here, home, import, list, verify};
 use clap::{Args, Subcommand};
 
-use crate::commands::cancel_on_interrupt;
 use crate::terminal::Terminal;
 
 #[derive(Args)]
@@ -47,9 +46,7 @@ enum Action {
 
 impl Data {
     pub(crate) fn run(self, terminal: &Terminal) -> Result<(), Error> {
-        let cancel = Cancel::default();
-        cancel_on_interrupt(&cancel)?;
-        let cx = Context::new(0, Device::Cpu, terminal.progress(), cancel);
+        let cx = terminal.context(0, Device::Cpu)?;
         match self.action {
             Action::List => {
                 for card in list()? {

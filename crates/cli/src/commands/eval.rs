@@ -1,11 +1,10 @@
 use std::path::PathBuf;
 
-use bezoar_core::{Cancel, Context, Error};
+use bezoar_core::Error;
 use bezoar_engine::{Conducted, Finished, Places, Study, run};
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::cancel_on_interrupt;
 use crate::commands::report::{PAGE, write_page};
 use crate::terminal::Terminal;
 
@@ -25,10 +24,8 @@ pub(crate) struct Eval {
 impl Eval {
     pub(crate) fn run(self, terminal: &Terminal, places: &Places) -> Result<(), Error> {
         let study = Study::read(&self.file, &self.set)?;
-        let cancel = Cancel::default();
-        cancel_on_interrupt(&cancel)?;
         let first = &study.cells[0].pipeline;
-        let cx = Context::new(first.seed.into(), first.device, terminal.progress(), cancel);
+        let cx = terminal.context(first.seed.into(), first.device)?;
         let color = terminal.colors_results();
         if study.axes.is_empty() {
             let finished = run(&cx, first, places)?;

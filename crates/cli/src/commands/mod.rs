@@ -1,5 +1,3 @@
-use bezoar_core::{Cancel, Error};
-
 pub(crate) mod activations;
 mod arrays;
 pub(crate) mod attribute;
@@ -28,15 +26,3 @@ mod rows;
 pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod verify;
-
-/// Lets the first Ctrl-C stop the work at the next safe place, and the second one at once.
-fn cancel_on_interrupt(cancel: &Cancel) -> Result<(), Error> {
-    let switch = cancel.clone();
-    let handler = move || {
-        if switch.is_cancelled() {
-            std::process::abort();
-        }
-        switch.cancel();
-    };
-    ctrlc::set_handler(handler).map_err(Error::request)
-}

@@ -1,12 +1,12 @@
 //! A data set and an attack, as the command line says them.
 
 use bezoar_config::{Node, set};
-use bezoar_core::{Attack, Cancel, Context, Dataset, Device, Error, Kind, Part, Registry};
+use bezoar_core::{Attack, Context, Dataset, Device, Error, Kind, Part, Registry};
 use bezoar_engine::{Places, Suspicious, poisoned};
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{cancel_on_interrupt, dataset};
+use crate::commands::dataset;
 use crate::terminal::Terminal;
 
 const ATTACK: &str = <dyn Attack as Kind>::NAME;
@@ -41,9 +41,7 @@ pub(crate) struct Poisoned {
 
 impl Poisoning {
     pub(crate) fn context(&self, terminal: &Terminal) -> Result<Context, Error> {
-        let cancel = Cancel::default();
-        cancel_on_interrupt(&cancel)?;
-        Ok(Context::new(self.seed.into(), self.device, terminal.progress(), cancel))
+        terminal.context(self.seed.into(), self.device)
     }
 
     /// The attack called `name` on the data. What its example names stands where nothing is set.

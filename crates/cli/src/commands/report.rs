@@ -1,11 +1,10 @@
 use std::path::PathBuf;
 
-use bezoar_core::{Cancel, Context, Device, Error};
+use bezoar_core::{Device, Error};
 use bezoar_engine::{Conducted, Places, report, runs};
 use bezoar_report::write_study_page;
 use clap::Args;
 
-use crate::commands::cancel_on_interrupt;
 use crate::terminal::Terminal;
 
 #[derive(Args)]
@@ -17,9 +16,7 @@ pub(crate) struct Report {
 impl Report {
     /// What is in the cache is not made again; what is not there any more is.
     pub(crate) fn run(self, terminal: &Terminal, places: &Places) -> Result<(), Error> {
-        let cancel = Cancel::default();
-        cancel_on_interrupt(&cancel)?;
-        let cx = Context::new(0, Device::Cpu, terminal.progress(), cancel);
+        let cx = terminal.context(0, Device::Cpu)?;
         if let Some(study) = Conducted::open(&cx, &self.run)? {
             terminal.result(&format!("{}", write_page(&study)?.display()));
             return Ok(());

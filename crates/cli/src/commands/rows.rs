@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use bezoar_core::{Cancel, Context, Device, Error, Features, Result};
+use bezoar_core::{Context, Device, Error, Features, Result};
 use bezoar_formats::{Array, Values, read_array, write_array};
 use clap::Args;
 
-use crate::commands::cancel_on_interrupt;
 use crate::terminal::Terminal;
 
 #[derive(Args)]
@@ -24,9 +23,7 @@ pub(crate) struct Rows {
 
 impl Rows {
     pub(crate) fn context(&self, terminal: &Terminal) -> Result<Context> {
-        let cancel = Cancel::default();
-        cancel_on_interrupt(&cancel)?;
-        Ok(Context::new(self.seed.into(), Device::Cpu, terminal.progress(), cancel))
+        terminal.context(self.seed.into(), Device::Cpu)
     }
 }
 

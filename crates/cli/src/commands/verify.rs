@@ -1,10 +1,9 @@
 use std::path::PathBuf;
 
-use bezoar_core::{Cancel, Context, Device, Error};
+use bezoar_core::{Device, Error};
 use bezoar_data::verify_export;
 use clap::Args;
 
-use crate::commands::cancel_on_interrupt;
 use crate::commands::poison::summary;
 use crate::terminal::Terminal;
 
@@ -18,9 +17,7 @@ impl Verify {
     pub(crate) fn run(&self, terminal: &Terminal) -> Result<(), Error> {
         /// Problems that are told one by one.
         const TOLD: usize = 20;
-        let cancel = Cancel::default();
-        cancel_on_interrupt(&cancel)?;
-        let checked = verify_export(&Context::new(0, Device::Cpu, terminal.progress(), cancel), &self.folder)?;
+        let checked = verify_export(&terminal.context(0, Device::Cpu)?, &self.folder)?;
         terminal.result(&summary(&checked.manifest));
         if checked.problems.is_empty() {
             terminal.result(&format!("all {} images are as the manifest says", checked.manifest.samples.len()));

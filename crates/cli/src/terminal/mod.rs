@@ -11,7 +11,7 @@ mod reported;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
-use bezoar_core::{Error, Progress, Silent, printable};
+use bezoar_core::{Cancel, Context, Device, Error, Progress, Silent, printable};
 use serde_json::{Value, json};
 
 use bars::Bars;
@@ -96,8 +96,22 @@ impl Terminal {
         }
     }
 
+    /// A context whose progress is shown here. The first Ctrl-C stops its work at the next safe place, the second one at once.
+    pub(crate) fn context(&self, seed: u64, device: Device) -> Result<Context, Error> {
+        let cancel = Cancel::default();
+        let switch = cancel.clone();
+        let handler = move || {
+            if switch.is_cancelled() {
+                std::process::abort();
+            }
+            switch.cancel();
+        };
+        ctrlc::set_handler(handler).map_err(Error::request)?;
+        Ok(Context::new(seed, device, self.progress(), cancel))
+    }
+
     /// Progress bars on a terminal, plain lines without one; nothing, or lines of JSON, where that is wanted.
-    pub(crate) fn progress(&self) -> Arc<dyn Progress> {
+    fn progress(&self) -> Arc<dyn Progress> {
         match self.manner {
             Manner::Quiet => Arc::new(Silent),
             Manner::JsonLines => Arc::new(Events),
