@@ -131,31 +131,6 @@ impl Node {
         self.value == Value::Null
     }
 
-    /// The truth value, if this is one.
-    pub fn as_bool(&self) -> Option<bool> {
-        match self.value {
-            Value::Bool(value) => Some(value),
-            _ => None,
-        }
-    }
-
-    /// The whole number, if this is one.
-    pub fn as_int(&self) -> Option<i64> {
-        match self.value {
-            Value::Int(value) => Some(value),
-            _ => None,
-        }
-    }
-
-    /// The number, whole or not, if this is one.
-    pub fn as_float(&self) -> Option<f64> {
-        match self.value {
-            Value::Int(value) => Some(value as f64),
-            Value::Float(value) => Some(value),
-            _ => None,
-        }
-    }
-
     /// The string, if this is one.
     pub fn as_str(&self) -> Option<&str> {
         match &self.value {
