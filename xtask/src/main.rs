@@ -28,8 +28,8 @@ cargo xtask COMMAND
   new-plugin KIND NAME      make a plugin crate under plugins/ and register it
   codegen [--check]         write (or check) what is made from the plugins: schema, reference, README table
   bench [NAME]              measure; `pipelines`, `peers` (PyTorch and zennit), `composites` (zennit) and `clustering` (scikit-learn and
-                            hdbscan) each write their part of docs/benchmarks.md, `localisation`, `attacks`, `recommended`, `calibration`
-                            and `collapse` that of a page of their own; `kernels` and `gromov` (POT) print
+                            hdbscan) each write their part of docs/benchmarks.md, `localisation`, `attacks`, `recommended`, `calibration`,
+                            `clusterers`, `collapse` and `gromov` (POT) that of a page of their own; `kernels` prints
   reproduce [--budget MIN]  run the thesis' tables and set ours beside them in docs/reproduction.md
 
   --features LIST           after COMMAND: build bezoar with these features, such as cuda

@@ -58,21 +58,20 @@ pub(super) const USAGE: &str = "[--only WORD] [--set PATH=VALUE..]";
 /// Runs the pipeline with each attack and writes its row. Trained nets stay in the cache: a study that was stopped goes on. With `--only
 /// WORD`, the attacks that have the word are run, and the other rows stay as they are.
 pub(super) fn run(study: &Study, options: &[&str]) -> Result<ExitCode> {
-    let (only, options) = match options {
-        ["--only", word, rest @ ..] => (Some(*word), rest),
-        _ => (None, options),
-    };
+    let mut options: Vec<String> = options.iter().map(ToString::to_string).collect();
+    let only = bezoar::take_option(&mut options, "--only")?;
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
     let binary = bezoar::build(None)?;
     let page = crate::root().join("docs").join(study.page);
     let text = fs::read_to_string(&page).with_context(|| page.display().to_string())?;
-    let mut table = Table::new(study, options);
+    let mut table = Table::new(study, &options);
     if only.is_some() {
         table.keep(study, study.section.content(&text)?);
     }
     for (place, (attack, thesis)) in study.attacks.iter().enumerate() {
-        if only.is_none_or(|word| attack.contains(word)) {
+        if only.as_ref().is_none_or(|word| attack.contains(word)) {
             eprintln!("{attack}");
-            let row = study.measure(&binary, attack, options)?;
+            let row = study.measure(&binary, attack, &options)?;
             table.rows[place] = Some(study.row(attack, &row, *thesis));
             super::write(study.page, &study.section, &table.to_string())?;
         }
