@@ -44,10 +44,15 @@ proptest! {
         ];
         for (graph, composite) in cases {
             let net = network(graph.clone(), seed);
-            let found = explain(&net, &composite.with_stabilizer(Stabilizer { epsilon: 1e-12, form: Form::Add }), &images(&graph, seed), &one_hot(&graph, seed));
-            for image in found.chunks(found.len() / IMAGES) {
+            let (images, start) = (images(&graph, seed), one_hot(&graph, seed));
+            let tape = net.record(&Array::new(&images, &Memory::default()).unwrap(), Mode::Use).unwrap();
+            let scores = host(&(tape.scores().unwrap() * &start).unwrap().sum(1).unwrap());
+            let found = explain(&net, &composite.with_stabilizer(Stabilizer { epsilon: 1e-12, form: Form::Add }), &images, &start);
+            for (image, score) in found.chunks(found.len() / IMAGES).zip(scores) {
                 let sum: f64 = image.iter().sum();
-                prop_assert!((sum - 1.0).abs() < 1e-5, "{sum} remains of 1");
+                // Once in some thousand nets no channel of a layer answers to an image: nothing is then said, and nothing explained.
+                let said = if score == 0.0 { 0.0 } else { 1.0 };
+                prop_assert!((sum - said).abs() < 1e-5, "{sum} remains of {said}");
             }
         }
     }
