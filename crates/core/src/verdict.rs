@@ -62,4 +62,11 @@ impl Verdict {
     pub fn empty(samples: usize) -> Self {
         Self { scores: vec![None; samples], flagged: vec![false; samples], clusters: Vec::new(), classes: Vec::new(), inputs: Vec::new() }
     }
+
+    /// Those of the rows that have a score, the most suspicious first; of equally suspicious ones the first.
+    pub fn ranked(&self, rows: &[usize]) -> Vec<usize> {
+        let mut scored: Vec<(f64, usize)> = rows.iter().filter_map(|&row| Some((self.scores[row]?, row))).collect();
+        scored.sort_by(|(a, first), (b, second)| b.total_cmp(a).then(first.cmp(second)));
+        scored.into_iter().map(|(_, row)| row).collect()
+    }
 }

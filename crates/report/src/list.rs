@@ -86,8 +86,7 @@ fn encode(outcome: &Outcome) -> Result<Vec<u8>> {
 /// What a detector would do with the images of a class that have scores, and the quality of their labels: below a half for the flagged ones, a half
 /// or more for the others. Equal scores with equal flags are equal in quality.
 fn judge(verdict: &Verdict, rows: &[usize]) -> Vec<(usize, Action, f64)> {
-    let mut scored: Vec<(f64, usize)> = rows.iter().filter_map(|&row| Some((verdict.scores[row]?, row))).collect();
-    scored.sort_by(|(a, first), (b, second)| b.total_cmp(a).then(first.cmp(second)));
+    let scored: Vec<(f64, usize)> = verdict.ranked(rows).into_iter().filter_map(|row| Some((verdict.scores[row]?, row))).collect();
     let mut review = scored.iter().filter(|(_, row)| verdict.flagged[*row]).count();
     let mut judged = Vec::with_capacity(scored.len());
     let mut ahead = 0;

@@ -8,7 +8,7 @@ use super::clusters::Groups;
 use super::data::{Map, Plot};
 use super::membership::Membership;
 use super::scatter::{self, Mark, example, sample_mark};
-use super::selection::{Group, Kind, evenly, groups, ranked};
+use super::selection::{Group, Kind, evenly, groups};
 use super::tiles::Tiles;
 use super::trigger;
 use super::words::class_name;
@@ -38,7 +38,7 @@ impl<'a> ClassPage<'a> {
     pub(super) fn section(&self, assets: &mut Assets<'a>) -> Result<Markup> {
         let Self { outcome, detection, .. } = *self;
         let verdict = &detection.verdict;
-        let ranked = ranked(&outcome.images.rows_of(self.class), verdict);
+        let ranked = verdict.ranked(&outcome.images.rows_of(self.class));
         let groups = groups(&ranked, verdict, outcome.truth.as_ref(), self.page.samples);
         let shown: Vec<usize> = groups.iter().flat_map(|group| &group.rows).copied().collect();
         let mut tiles = Tiles::new(outcome, detection);

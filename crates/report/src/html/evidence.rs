@@ -44,7 +44,9 @@ pub(super) fn section<'a>(
                 "be flagged below others that are not."
             }
             (legend(outcome))
-            p.tools hidden { button type="button" #overlay aria-pressed="false" { "Lay heatmaps over images" } }
+            @if outcome.detections.iter().flat_map(|detection| &detection.features).any(|(_, source)| outcome.images.shape().carries(source.shape())) {
+                p.tools hidden { button type="button" #overlay aria-pressed="false" { "Lay heatmaps over images" } }
+            }
             @for detector in detectors { (detector) }
         }
     })

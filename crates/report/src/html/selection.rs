@@ -35,20 +35,13 @@ pub(super) enum Kind {
     Lowest,
 }
 
-/// The rows of a class that have a score, highest first; equal scores in row order.
-pub(super) fn ranked(rows: &[usize], verdict: &Verdict) -> Vec<usize> {
-    let mut scored: Vec<(f64, usize)> = rows.iter().filter_map(|&row| Some((verdict.scores[row]?, row))).collect();
-    scored.sort_by(|(a, first), (b, second)| b.total_cmp(a).then(first.cmp(second)));
-    scored.into_iter().map(|(_, row)| row).collect()
-}
-
 /// At most `most` of the rows, evenly from first to last.
 pub(super) fn evenly(rows: &[usize], most: usize) -> Vec<usize> {
     let count = most.min(rows.len());
     (0..count).map(|at| rows[at * rows.len() / count]).collect()
 }
 
-/// Groups of a [`ranked`] class: the `samples` highest scores, some from the middle and the end, and some of each combination of
+/// Groups of a class, whose rows are ranked: the `samples` highest scores, some from the middle and the end, and some of each combination of
 /// flag and truth that there is. Without truth, combinations are flagged and not flagged.
 pub(super) fn groups(ranked: &[usize], verdict: &Verdict, truth: Option<&GroundTruth>, samples: usize) -> Vec<Group> {
     let few = samples.div_ceil(6);
@@ -104,7 +97,7 @@ mod tests {
     #[test]
     fn ranks_go_by_score_then_row_and_leave_out_what_has_none() {
         let verdict = verdict(&[Some(1.0), None, Some(3.0), Some(1.0)], &[false; 4]);
-        assert_eq!(ranked(&[0, 1, 2, 3], &verdict), [2, 0, 3]);
+        assert_eq!(verdict.ranked(&[0, 1, 2, 3]), [2, 0, 3]);
     }
 
     #[test]
@@ -140,7 +133,7 @@ mod tests {
                 *role = if poison { Role::Poison } else { Role::Clean };
             }
             let verdict = verdict(&scores, &flagged);
-            let ranked = ranked(&(0..class.len()).collect::<Vec<_>>(), &verdict);
+            let ranked = verdict.ranked(&(0..class.len()).collect::<Vec<_>>());
             let groups = groups(&ranked, &verdict, Some(&truth), samples);
 
             for (row, &(_, flag, poison)) in class.iter().enumerate() {
