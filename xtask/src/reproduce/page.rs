@@ -52,7 +52,7 @@ fn of_study(Study { table, settings, .. }: &Study<'_>, runs: &[&Measured]) -> St
             format!(" *{method}, thesis* |{}", ours.iter().map(|(_, name)| format!(" {method}, {name} |")).collect::<String>())
         })
         .collect();
-    let accuses = if has_told_nothing(table) { " HC recommended accuses |" } else { "" };
+    let accuses: String = told_nothing(table).map(|(method, _)| format!(" {method}, recommended, accuses |")).collect();
     let columns = heads.matches('|').count() + accuses.matches('|').count();
     let mut text = format!(
         "### Table {number}: {}\nThe thesis' values are of {}.\n\n| attack | runs | clean accuracy | attack success |{heads}{accuses}\n|---|---:|---:|---:|{}\n",
@@ -81,15 +81,15 @@ fn row(table: &Table, settings: &str, runs: &[&Measured]) -> String {
         .collect();
     let net = |of: fn(&Measured) -> f64| spread(&runs.iter().map(|run| of(run)).collect::<Vec<_>>());
     let failed = runs.iter().filter(|run| run.attack_success < WORKS).count();
-    let accuses = if has_told_nothing(table) { format!(" {} |", accused(runs)) } else { String::new() };
+    let accuses: String = told_nothing(table).map(|(_, detector)| format!(" {} |", accused(runs, detector))).collect();
     let attack = settings.split(' ').map(|setting| setting.trim_start_matches("attack.")).collect::<Vec<_>>().join(", ");
     let failed = if failed == 0 { String::new() } else { format!(" **attack failed** in {failed}") };
     format!("| {attack}{failed} | {} | {} | {} |{methods}{accuses}\n", runs.len(), net(|run| run.accuracy), net(|run| run.attack_success))
 }
 
-/// Whether the table has the detector that is told nothing.
-fn has_told_nothing(table: &Table) -> bool {
-    table.detectors().any(|detector| detector == TOLD_NOTHING)
+/// The detectors of the table that are told nothing, each with its method.
+fn told_nothing(table: &Table) -> impl Iterator<Item = (&'static str, &'static str)> {
+    TOLD_NOTHING.into_iter().filter(|&(_, one)| table.detectors().any(|detector| detector == one))
 }
 
 /// What the runs say of a detector.
@@ -97,9 +97,9 @@ fn of<'a>(runs: &[&'a Measured], detector: &str) -> Vec<&'a Rates> {
     runs.iter().flat_map(|run| &run.detectors).filter(|rates| rates.detector == detector).collect()
 }
 
-/// In how many runs the detector that is told nothing accuses the attacked class, and how many others in all of them.
-fn accused(runs: &[&Measured]) -> String {
-    let found = of(runs, TOLD_NOTHING);
+/// In how many runs a detector that is told nothing accuses the attacked class, and how many others in all of them.
+fn accused(runs: &[&Measured], detector: &str) -> String {
+    let found = of(runs, detector);
     if found.is_empty() {
         return "*not run*".to_owned();
     }

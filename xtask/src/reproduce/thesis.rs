@@ -30,19 +30,22 @@ impl Table {
     }
 }
 
-/// The detector that is told nothing.
-pub(super) const TOLD_NOTHING: &str = "heatmap-clustering (recommended)";
+/// The detectors that are told nothing, each with the method that it is one of.
+pub(super) const TOLD_NOTHING: [(&str, &str); 2] =
+    [("HC", "heatmap-clustering (recommended)"), ("AC", "activation-clustering (recommended)")];
 
 const HC: (&str, &[(&str, &str)]) = (
     "HC",
     &[
         ("heatmap-clustering (as-published)", "as-published"),
         ("heatmap-clustering (as-described)", "as-described"),
-        (TOLD_NOTHING, "recommended"),
+        (TOLD_NOTHING[0].1, "recommended"),
     ],
 );
-const AC: (&str, &[(&str, &str)]) =
-    ("AC", &[("activation-clustering (as-published)", "as-published"), ("activation-clustering", "default")]);
+const AC: (&str, &[(&str, &str)]) = (
+    "AC",
+    &[("activation-clustering (as-published)", "as-published"), ("activation-clustering", "default"), (TOLD_NOTHING[1].1, "recommended")],
+);
 
 /// The net that label-consistent images are crafted on, trained as the suspect net is on a budget.
 const SURROGATE: &[&str] = &[
