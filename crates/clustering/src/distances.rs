@@ -56,7 +56,7 @@ pub(crate) fn below_diagonal(cx: &Context, features: &Features) -> Result<Vec<f3
     }
     blocks.into_par_iter().try_for_each(|(block, mut own)| {
         cx.check()?;
-        for (number, row) in block.clone().zip(distances.before(block).rows()) {
+        for (number, row) in block.clone().zip(distances.to_first(block.end, block).rows()) {
             let (to, rest) = std::mem::take(&mut own).split_at_mut(number);
             to.iter_mut().zip(row).for_each(|(to, &distance)| *to = distance as f32);
             own = rest;
@@ -90,16 +90,11 @@ impl Distances {
 
     /// Distances of the rows of a block to all rows.
     pub(crate) fn of(&self, block: Range<usize>) -> Array2<f64> {
-        self.to_first(block, self.squares.len())
+        self.to_first(self.squares.len(), block)
     }
 
-    /// Distances of the rows of a block to all up to its last.
-    fn before(&self, block: Range<usize>) -> Array2<f64> {
-        let others = block.end;
-        self.to_first(block, others)
-    }
-
-    fn to_first(&self, block: Range<usize>, others: usize) -> Array2<f64> {
+    /// Distances of the rows of a block to the first `others` rows.
+    fn to_first(&self, others: usize, block: Range<usize>) -> Array2<f64> {
         let start = block.start;
         let mut distances = self.centred.slice(s![block, ..]).dot(&self.centred.slice(s![..others, ..]).t());
         for ((row, other), distance) in distances.indexed_iter_mut() {

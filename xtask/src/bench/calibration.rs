@@ -3,8 +3,9 @@
 use std::fs;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
+use super::options::Options;
 use super::recommended::{SHIFTS, SQUARES};
 use super::study::{Study, Table};
 use crate::bezoar;
@@ -45,10 +46,9 @@ const HEAD: &str = "| attack | runs | success, least–greatest | found by squar
 
 /// Runs each attack with each seed and writes the table, a row when it is measured.
 pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
-    let mut rest: Vec<String> = options.iter().map(ToString::to_string).collect();
-    let seeds: u32 = bezoar::take_option(&mut rest, "--seeds")?.map_or(Ok(3), |seeds| seeds.parse()).context("--seeds wants a number")?;
-    let only = bezoar::take_option(&mut rest, "--only")?;
-    ensure!(rest.is_empty() && seeds > 0, "usage: cargo xtask bench {USAGE}");
+    let mut options = Options::of(options, USAGE);
+    let (seeds, only) = (options.number("--seeds", 3)?, options.given("--only")?);
+    options.end()?;
     let binary = bezoar::build(None)?;
     let page = crate::root().join("docs").join(STUDY.page);
     let text = fs::read_to_string(&page).with_context(|| page.display().to_string())?;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use super::options::Options;
 use super::peers::{Program, Summary, python};
-use crate::bezoar;
 use crate::section::Section;
 
 pub(super) const USAGE: &str = "clustering [--rounds N] [--rows N] [--what WHAT] [--width N]";
@@ -25,11 +25,10 @@ const WORSE: f64 = 1.01;
 
 /// Measures what the options ask for; other rows of the page stay as they are.
 pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
-    let mut rest: Vec<String> = options.iter().map(ToString::to_string).collect();
-    let mut take = |name, default: &str| Ok::<_, anyhow::Error>(bezoar::take_option(&mut rest, name)?.unwrap_or_else(|| default.into()));
-    let (what, width, rows) = (take("--what", "")?, take("--width", "")?, take("--rows", "50000")?);
-    let rounds: usize = take("--rounds", "3")?.parse().context("--rounds wants a number")?;
-    ensure!(rest.is_empty() && rounds > 0, "usage: cargo xtask bench {USAGE}");
+    let mut options = Options::of(options, USAGE);
+    let (what, width, rows) = (options.or("--what", "")?, options.or("--width", "")?, options.or("--rows", "50000")?);
+    let rounds = options.number("--rounds", 3)?;
+    options.end()?;
     let every: Vec<(&str, &str)> = WORK.iter().flat_map(|work| WIDTHS.iter().map(|width| (*work, *width))).collect();
     let is_asked = |(work, of): &(&str, &str)| (what.is_empty() || what == *work) && (width.is_empty() || width == *of);
     ensure!(every.iter().any(is_asked), "nothing of this name is compared");

@@ -4,6 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 
+use super::options::Options;
 use crate::bezoar;
 use crate::section::Section;
 
@@ -13,10 +14,9 @@ const SECTION: Section = Section { name: "collapse", made_by: "cargo xtask bench
 
 /// Trains the pipeline's net if the cache does not have it, and clusters the heatmaps of its attacked class.
 pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
-    let mut rest: Vec<String> = options.iter().map(ToString::to_string).collect();
-    let pipeline = bezoar::take_option(&mut rest, "--pipeline")?.unwrap_or_else(|| "pipelines/gtsrb.yaml".into());
-    let epsilon = bezoar::take_option(&mut rest, "--epsilon")?;
-    ensure!(rest.is_empty(), "usage: cargo xtask bench {USAGE}");
+    let mut options = Options::of(options, USAGE);
+    let (pipeline, epsilon) = (options.or("--pipeline", "pipelines/gtsrb.yaml")?, options.given("--epsilon")?);
+    options.end()?;
     let binary = bezoar::build_binary("bezoar-bench", "bezoar-collapse", None)?;
     let picture = crate::root().join("docs/gromov-wasserstein.png");
     let mut measure = Command::new(&binary);

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use super::options::Options;
 use super::peers::{Program, Summary, python};
-use crate::bezoar;
 use crate::section::Section;
 
 pub(super) const USAGE: &str = "gromov [--rounds N] [--heatmaps N]";
@@ -20,11 +20,9 @@ const PAIRS: [(&str, &str, f64); 2] = [("0.1", "16", 1e-6), ("0.02", "4", 0.01)]
 
 /// Writes costs of pairs beside POT's, and what k-means of a class takes, to the page.
 pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
-    let mut rest: Vec<String> = options.iter().map(ToString::to_string).collect();
-    let mut take = |name, default: &str| Ok::<_, anyhow::Error>(bezoar::take_option(&mut rest, name)?.unwrap_or_else(|| default.into()));
-    let rounds: usize = take("--rounds", "5")?.parse().context("--rounds wants a number")?;
-    let heatmaps = take("--heatmaps", "2463")?;
-    ensure!(rest.is_empty() && rounds > 0, "usage: cargo xtask bench {USAGE}");
+    let mut options = Options::of(options, USAGE);
+    let (rounds, heatmaps) = (options.number("--rounds", 5)?, options.or("--heatmaps", "2463")?);
+    options.end()?;
     let python = python()?;
     let file = std::env::temp_dir().join(format!("bezoar-heatmaps-{}.csv", std::process::id()));
     let mut pairs = String::new();

@@ -4,6 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 
+use super::options::Options;
 use crate::bezoar;
 use crate::section::Section;
 
@@ -13,10 +14,9 @@ const SECTION: Section = Section { name: "localisation", made_by: "cargo xtask b
 
 /// Trains the pipeline's net if the cache does not have it, and asks it about its poisoned images in all ways.
 pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
-    let mut rest: Vec<String> = options.iter().map(ToString::to_string).collect();
-    let pipeline = bezoar::take_option(&mut rest, "--pipeline")?.unwrap_or_else(|| "pipelines/gtsrb.yaml".into());
-    let images = bezoar::take_option(&mut rest, "--images")?.unwrap_or_else(|| "300".into());
-    ensure!(rest.is_empty(), "usage: cargo xtask bench {USAGE}");
+    let mut options = Options::of(options, USAGE);
+    let (pipeline, images) = (options.or("--pipeline", "pipelines/gtsrb.yaml")?, options.or("--images", "300")?);
+    options.end()?;
     let binary = bezoar::build_binary("bezoar-bench", "bezoar-localisation", None)?;
     let docs = crate::root().join("docs");
     let output =

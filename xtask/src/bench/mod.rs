@@ -7,6 +7,7 @@ mod clustering;
 mod collapse;
 mod gromov;
 mod localisation;
+mod options;
 mod peers;
 mod pipelines;
 mod recommended;

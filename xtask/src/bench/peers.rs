@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use super::options::Options;
 use crate::bezoar;
 use crate::section::Section;
 
@@ -61,12 +62,10 @@ const IMAGES: [&str; 2] = ["34799", "1000"];
 
 /// Measures what the options ask for. All of it becomes the page's section, a part of it is printed.
 pub(super) fn run(Comparisons { section, work, nets, memory, notes }: &Comparisons, options: &[&str]) -> Result<ExitCode> {
-    let mut rest: Vec<String> = options.iter().map(ToString::to_string).collect();
-    let mut take = |name, default: &str| Ok::<_, anyhow::Error>(bezoar::take_option(&mut rest, name)?.unwrap_or_else(|| default.into()));
-    let (what, net) = (take("--what", "")?, take("--net", "")?);
-    let rounds: usize = take("--rounds", "5")?.parse().context("--rounds wants a number")?;
-    let (batch, threads, repeats) = (take("--batch", "64")?, take("--threads", "2")?, take("--repeats", "3")?);
-    ensure!(rest.is_empty() && rounds > 0, "usage: cargo xtask bench {USAGE}");
+    let mut given = Options::of(options, USAGE);
+    let (what, net, rounds) = (given.or("--what", "")?, given.or("--net", "")?, given.number("--rounds", 5)?);
+    let (batch, threads, repeats) = (given.or("--batch", "64")?, given.or("--threads", "2")?, given.or("--repeats", "3")?);
+    given.end()?;
 
     let settings = ["--batch", &batch, "--threads", &threads, "--repeats", &repeats];
     let wanted = |(work, own): &(&str, &str)| (what.is_empty() || what == *work) && (net.is_empty() || net == *own);

@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
+use super::options::Options;
 use crate::bezoar;
 use crate::outcome::{self, Run, WORKS};
 use crate::section::Section;
@@ -58,8 +59,9 @@ pub(super) const USAGE: &str = "[--only WORD] [--set PATH=VALUE..]";
 /// Runs the pipeline with each attack and writes its row. Trained nets stay in the cache: a study that was stopped goes on. With `--only
 /// WORD`, the attacks that have the word are run, and the other rows stay as they are.
 pub(super) fn run(study: &Study, options: &[&str]) -> Result<ExitCode> {
-    let mut options: Vec<String> = options.iter().map(ToString::to_string).collect();
-    let only = bezoar::take_option(&mut options, "--only")?;
+    let mut options = Options::of(options, USAGE);
+    let only = options.given("--only")?;
+    let options = options.rest();
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     let binary = bezoar::build(None)?;
     let page = crate::root().join("docs").join(study.page);
