@@ -20,6 +20,7 @@ pub mod decisions;
 mod disjoint_sets;
 mod distances;
 mod graph;
+mod leading;
 mod linkage;
 mod mean;
 pub mod metrics;

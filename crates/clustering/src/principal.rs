@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use crate::canonical::canonical_order;
 use crate::distances::announce_table;
+use crate::leading::leading;
 use crate::mean::mean;
 use crate::neighbours::{ranges, times};
 
@@ -48,7 +49,7 @@ pub(crate) fn announce_products(cx: &Context, rows: usize, width: usize) {
     }
 }
 
-/// Principal components of the rows, at most `dimensions` of them: exact, or right to six digits for more than four million values.
+/// Principal components of the rows, at most `dimensions` of them: right to nine digits, or to six for more than four million values.
 ///
 /// The largest entry of each direction is positive, the first of equals, so that signs are no accident. The order of the rows
 /// does not change their coordinates.
@@ -118,8 +119,9 @@ fn of_many(features: &Features, order: &[usize], dimensions: usize) -> Result<Pr
             to.iter_mut().zip(features.row(row)).zip(&origin).for_each(|((to, value), origin)| *to = value - origin);
         }
     };
+    // Of the products only what is not above the diagonal, column after column.
     let products_and_sums = ranges(count, count.div_ceil(PARTS)).into_par_iter().map(|rows| {
-        let (mut products, mut sums) = (vec![0.0_f64; width * width], vec![0.0_f64; width]);
+        let (mut products, mut sums) = (vec![0.0_f64; width * (width + 1) / 2], vec![0.0_f64; width]);
         let (mut values, mut product) = (Vec::new(), Mat::<f32>::zeros(width, width));
         for block in order[rows].chunks(BLOCK) {
             moved(block, &mut values);
@@ -130,10 +132,12 @@ fn of_many(features: &Features, order: &[usize], dimensions: usize) -> Result<Pr
             let lower = BlockStructure::TriangularLower;
             let all = BlockStructure::Rectangular;
             triangular::matmul(&mut product, lower, Accum::Replace, values.transpose(), all, values, all, 1.0, Par::Seq);
+            let mut rest = products.as_mut_slice();
             for column in 0..width {
                 let product = product.col(column).try_as_col_major().map(ColRef::as_slice).unwrap_or_default();
-                let products = &mut products[column * width..(column + 1) * width];
-                products[column..].iter_mut().zip(&product[column..]).for_each(|(sum, &product)| *sum += f64::from(product));
+                let (of_column, others) = rest.split_at_mut(width - column);
+                of_column.iter_mut().zip(&product[column..]).for_each(|(sum, &product)| *sum += f64::from(product));
+                rest = others;
             }
         }
         [products, sums]
@@ -141,7 +145,10 @@ fn of_many(features: &Features, order: &[usize], dimensions: usize) -> Result<Pr
     let [products, sums] =
         products_and_sums.collect::<Vec<_>>().into_iter().reduce(|[a, b], [c, d]| [plus(a, &c), plus(b, &d)]).unwrap_or_default();
     let off: Vec<f64> = sums.into_iter().map(|sum| sum / count as f64).collect();
-    let centred = |row: usize, column: usize| products[row.min(column) * width + row.max(column)] - count as f64 * off[row] * off[column];
+    let centred = |row: usize, column: usize| {
+        let (before, from) = (row.min(column), row.max(column));
+        products[before * (2 * width - before + 1) / 2 + from - before] - count as f64 * off[row] * off[column]
+    };
     let products = Array2::from_shape_fn((width, width), |(row, column)| centred(row, column));
     let freedom = count.saturating_sub(1).max(1) as f64;
     let total_variance = products.diag().sum() / freedom;
@@ -174,16 +181,19 @@ fn eigen(symmetric: &Array2<f64>, most: usize) -> Result<(Vec<f64>, Array2<f64>)
         return Err(Error::request("principal components of features that are not finite or too large to be squared"));
     }
     let flat = symmetric.as_standard_layout();
-    let decomposed = MatRef::from_row_major_slice(flat.as_slice().unwrap_or_default(), size, size)
-        .self_adjoint_eigen(Side::Lower)
-        .map_err(|error| Error::request(format!("principal components: {error:?}")))?;
-    let (values, vectors) = (decomposed.S().column_vector(), decomposed.U());
-    let largest_first = |index: usize| size - 1 - index;
+    let matrix = MatRef::from_row_major_slice(flat.as_slice().unwrap_or_default(), size, size);
     let kept = most.min(size);
-    Ok((
-        (0..kept).map(|index| values[largest_first(index)]).collect(),
-        Array2::from_shape_fn((size, kept), |(row, column)| vectors[(row, largest_first(column))]),
-    ))
+    let (values, vectors) = if let Some(found) = leading(matrix, kept) {
+        found
+    } else {
+        let all = matrix.self_adjoint_eigen(Side::Lower).map_err(|error| Error::request(format!("principal components: {error:?}")))?;
+        let largest_first = |index: usize| size - 1 - index;
+        (
+            (0..kept).map(|index| all.S().column_vector()[largest_first(index)]).collect(),
+            Mat::from_fn(size, kept, |row, column| all.U()[(row, largest_first(column))]),
+        )
+    };
+    Ok((values, Array2::from_shape_fn((size, kept), |(row, column)| vectors[(row, column)])))
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use crate::principal::{announce_products, principal_components};
 
 /// Projects the rows of a class onto the directions in which they vary most (principal component analysis).
 ///
-/// Exact in double precision, or right to six digits for more than four million values, and independent of the order of the rows. Rows of any shape are taken as flat. A class whose rows
-/// span fewer dimensions than asked for gets as many as they span; a note says so. Activation Clustering (arXiv 1811.03728)
-/// reduces to 10 dimensions; its paper uses independent components, most of its implementations this.
+/// Right to nine digits, or to six for more than four million values, and independent of the order of the rows. Rows of any shape are taken as
+/// flat. A class whose rows span fewer dimensions than asked for gets as many as they span; a note says so. Activation Clustering (arXiv
+/// 1811.03728) reduces to 10 dimensions; its paper uses independent components, most of its implementations this.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Pca {
