@@ -1,5 +1,9 @@
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::ImageSet;
 
 /// What a detector says of a training set. Scores come first; flags are one rule's reading of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,6 +65,11 @@ impl Verdict {
     /// A verdict that scores and accuses nothing yet.
     pub fn empty(samples: usize) -> Self {
         Self { scores: vec![None; samples], flagged: vec![false; samples], clusters: Vec::new(), classes: Vec::new(), inputs: Vec::new() }
+    }
+
+    /// The classes of which an image of these has a score.
+    pub fn scanned(&self, images: &ImageSet) -> BTreeSet<u32> {
+        images.samples().iter().zip(&self.scores).filter(|(_, score)| score.is_some()).map(|(sample, _)| sample.label).collect()
     }
 
     /// Those of the rows that have a score, the most suspicious first; of equally suspicious ones the first.

@@ -1,6 +1,6 @@
 //! Runs a pipeline stage by stage. Each stage takes its inputs from the store and leaves its output there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -338,7 +338,7 @@ pub(crate) fn identity_of(metrics: &[Part<dyn Metric>]) -> String {
 
 /// The classes of which no image was scored.
 fn not_scanned<'a>(verdict: &'a Verdict, images: &ImageSet) -> impl Iterator<Item = &'a ClassVerdict> {
-    let scanned: BTreeSet<u32> = (0..images.len()).filter(|&row| verdict.scores[row].is_some()).map(|row| images.label(row)).collect();
+    let scanned = verdict.scanned(images);
     verdict.classes.iter().filter(move |class| !scanned.contains(&class.class))
 }
 

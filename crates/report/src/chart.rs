@@ -259,8 +259,11 @@ mod tests {
     }
 
     #[test]
-    fn files_have_the_colours_of_the_page() {
+    fn files_have_the_colours_and_dashes_of_the_page() {
         let page = include_str!("page.css");
         assert!(COLOURS.iter().all(|(class, colour)| page.contains(&format!("--{class}: {colour};"))));
+        let dashes: Vec<_> = STYLE.split(['.', '}']).filter_map(|rule| rule.split_once("{stroke-dasharray:")).collect();
+        assert_eq!(dashes.len(), 3);
+        assert!(dashes.iter().all(|(class, dash)| page.contains(&format!(".{class} {{\n  stroke-dasharray: {dash};"))));
     }
 }

@@ -116,10 +116,7 @@ impl<'a> Evidence<'a> {
         let verdict = &detection.verdict;
         let mut classes = targets(self.outcome).to_vec();
         if classes.is_empty() {
-            let samples = self.outcome.images.samples();
-            let examined: BTreeSet<u32> =
-                samples.iter().zip(&verdict.scores).filter(|(_, score)| score.is_some()).map(|(sample, _)| sample.label).collect();
-            classes.extend(examined);
+            classes.extend(verdict.scanned(&self.outcome.images));
         }
         let mut classes = by_suspicion(classes, verdict, tallies);
         classes.truncate(self.page.classes);
