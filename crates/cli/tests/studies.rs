@@ -132,7 +132,9 @@ fn a_study_killed_at_random_ends_like_an_undisturbed_one() {
 #[test]
 fn two_processes_share_the_work() {
     let workplace = Workplace::new(STUDY);
-    let [first, second] = [(), ()].map(|()| workplace.start(&["--jobs", "2"])).map(|child| child.wait_with_output().unwrap());
+    // Both are read at once: one that nobody reads would stop where its pipe is full, and the other wait for what it makes.
+    let read = |child: Child| std::thread::spawn(move || child.wait_with_output().unwrap());
+    let [first, second] = [(), ()].map(|()| read(workplace.start(&["--jobs", "2"]))).map(|output| output.join().unwrap());
     assert!(first.status.success() && second.status.success(), "{first:?} {second:?}");
     assert_eq!(workplace.made(), each_once());
     let (text, together) = workplace.finish(&[]);

@@ -6,6 +6,7 @@
 mod bars;
 mod events;
 mod lines;
+mod once;
 mod reported;
 
 use std::io::{IsTerminal, Write};
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 use bars::Bars;
 use events::Events;
 use lines::Lines;
+use once::Once;
 
 /// How much is said, and to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,13 +112,13 @@ impl Terminal {
         Ok(Context::new(seed, device, self.progress(), cancel))
     }
 
-    /// Progress bars on a terminal, plain lines without one; nothing, or lines of JSON, where that is wanted.
+    /// Progress bars on a terminal, plain lines without one, and notes once; nothing, or lines of JSON, where that is wanted.
     fn progress(&self) -> Arc<dyn Progress> {
         match self.manner {
             Manner::Quiet => Arc::new(Silent),
             Manner::JsonLines => Arc::new(Events),
-            Manner::Full if self.interactive => Arc::new(Bars::new()),
-            Manner::Full => Arc::new(Lines),
+            Manner::Full if self.interactive => Arc::new(Once::new(Bars::new())),
+            Manner::Full => Arc::new(Once::new(Lines)),
         }
     }
 }
