@@ -59,11 +59,8 @@ impl Cluster {
         let noise = labels.iter().filter(|&&label| label < 0).count();
         write(&self.rows.output, vec![labels.len()], Values::I64(labels))?;
         let sizes: Vec<String> = found.sizes().iter().map(usize::to_string).collect();
-        terminal.result(&format!(
-            "{} clusters of {} rows; noise: {noise}\n",
-            sizes.len(),
-            if sizes.is_empty() { "no".into() } else { sizes.join(", ") }
-        ));
+        let clusters = if sizes.is_empty() { "no clusters".to_owned() } else { format!("rows of each cluster: {}", sizes.join(", ")) };
+        terminal.result(&format!("{clusters}; noise: {noise}\n"));
         Ok(())
     }
 }

@@ -29,7 +29,7 @@ fn clusters_are_numbered_by_size_and_noise_is_below_zero() {
     let path = folder.path();
     let said =
         succeeds(path, "cluster --features f.npy --use hdbscan --set min-cluster-size=5 --output l.npy --strengths s.npy --outliers o.npy");
-    assert_eq!(said, "2 clusters of 20, 12 rows; noise: 1\n");
+    assert_eq!(said, "rows of each cluster: 20, 12; noise: 1\n");
     assert_eq!(labels(&path.join("l.npy")), [vec![1; 12], vec![0; 20], vec![-1]].concat());
     let (strengths, outliers) = (floats(&path.join("s.npy")), floats(&path.join("o.npy")));
     assert!(strengths[32] == 0.0 && strengths[..32].iter().all(|strength| *strength > 0.0), "{strengths:?}");
