@@ -32,8 +32,7 @@ pub(crate) fn leading(symmetric: MatRef<'_, f64>, count: usize) -> Option<(Vec<f
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let mut start = Mat::from_fn(size, block, |_, _| rng.random::<f64>() - 0.5);
     for _ in 0..LOOKS {
-        let basis = krylov(symmetric, start.as_ref());
-        let applied = symmetric * &basis;
+        let (basis, applied) = krylov(symmetric, start);
         let found = (basis.transpose() * &applied).self_adjoint_eigen(Side::Lower).ok()?;
         let largest_first = |at: usize| basis.ncols() - 1 - at;
         let turn = Mat::from_fn(basis.ncols(), block, |row, column| found.U()[(row, largest_first(column))]);
@@ -48,23 +47,24 @@ pub(crate) fn leading(symmetric: MatRef<'_, f64>, count: usize) -> Option<(Vec<f
     None
 }
 
-/// Vectors of length 1 at right angles that span these, and what they become by up to so many products with the matrix.
-fn krylov(symmetric: MatRef<'_, f64>, start: MatRef<'_, f64>) -> Mat<f64> {
-    let (size, block) = (start.nrows(), start.ncols());
+/// Vectors of length 1 at right angles that span the first ones and what they become by up to so many products with the matrix; and the matrix
+/// times each.
+fn krylov(symmetric: MatRef<'_, f64>, mut next: Mat<f64>) -> (Mat<f64>, Mat<f64>) {
+    let (size, block) = (next.nrows(), next.ncols());
     let mut basis = Mat::zeros(size, block * (STEPS + 1));
-    basis.subcols_mut(0, block).copy_from(start.qr().compute_thin_Q());
-    for step in 1..=STEPS {
-        let (known, rest) = basis.as_mut().split_at_col_mut(step * block);
-        let known = known.as_ref();
-        let mut next = symmetric * known.subcols((step - 1) * block, block);
+    let mut applied = basis.clone();
+    for at in (0..basis.ncols()).step_by(block) {
+        let known = basis.subcols(0, at);
         // Once is not enough where little is left.
         for _ in 0..2 {
             next -= known * (known.transpose() * &next);
             next = next.qr().compute_thin_Q();
         }
-        rest.subcols_mut(0, block).copy_from(&next);
+        basis.subcols_mut(at, block).copy_from(&next);
+        next = symmetric * &next;
+        applied.subcols_mut(at, block).copy_from(&next);
     }
-    basis
+    (basis, applied)
 }
 
 #[cfg(test)]
