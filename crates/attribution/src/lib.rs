@@ -6,8 +6,8 @@
 //!   an error when the analysis is made, not at some sample. Relevance is computed by explicit functions along the layer
 //!   graph, whole batches at a time, in `f32` or `f64`, without autograd.
 //! - [`Balance`]: what became of relevance at each layer.
-//! - [`Lrp`], [`Gradient`], [`GuidedBackprop`], [`IntegratedGradients`], [`SmoothGrad`], [`GradCam`], [`Activations`] and, to be better than,
-//!   [`Pixels`]: the representations that YAML names.
+//! - [`Lrp`], [`Gradient`], [`GuidedBackprop`], [`IntegratedGradients`], [`SmoothGrad`], [`GradCam`], [`Activations`], [`AlignedPatch`],
+//!   [`StrongestWindow`] and, to be better than, [`Pixels`]: the representations that YAML names.
 //!
 //! The result for an image depends on that image alone, bit for bit: not on its batch, not on the number of threads.
 //!

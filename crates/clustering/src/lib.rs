@@ -10,7 +10,7 @@
 //! - [`Scan`]: any detector that looks at one class after the other.
 //! - [`principal_components`], [`silhouette`] and [`distance_to_bulk`]: what these and other detectors compute.
 //!
-//! The only crate that names linfa and faer. Not here: tensors, images, networks, and the ground truth.
+//! The only crate that names linfa. Not here: tensors, images, networks, and the ground truth.
 
 mod canonical;
 pub mod clusterers;

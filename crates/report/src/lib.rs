@@ -3,12 +3,12 @@
 //! - [`Html`]: `report.html`, one page with the verdict, the figures, and suspects beside their heatmaps. It needs no network,
 //!   and is whole without its script.
 //! - [`Parquet`]: `scores.parquet`, what each detector says of each training image. [`List`]: `images.csv`, what to do with each. [`Arrays`]:
-//!   what the detectors looked at. [`Virelay`]: all of it for the viewer ViRelAy.
+//!   what the detectors looked at. [`Virelay`]: all of it for the viewer ViRelAy. These are the plugins of the kind `report`.
 //! - [`table`]: the figures for a terminal; [`study_table`] and [`write_study_page`]: those of a study; [`compare()`]: several runs.
 //! - [`gallery`]: what attacks do to images, as a picture.
 //!
-//! These are plugins of the kind `report`; all write a file aside and rename it, so that a stopped run leaves
-//! no half file. How a metric is called and shown is decided once, in `metric`, for page and terminal alike.
+//! All write a file aside and rename it, so that a stopped run leaves no half file. How a metric is called and shown is decided
+//! once, in `metric`, for page and terminal alike.
 //!
 //! Not here: the figures themselves (`bezoar-evaluation`), and `metrics.json`, `resolved.yaml` and `timings.json`, which
 //! `bezoar-engine` always writes.

@@ -2,7 +2,8 @@
 //!
 //! - [`Space`]: points with weights and distances, of a heatmap, of places, or of a matrix.
 //! - [`gromov::reference()`]: entropic Gromov-Wasserstein, step for step as Python Optimal Transport computes it.
-//! - [`gromov::Solver`]: the same, hundreds of times as fast, between [`gromov::Embedding`]s of spaces of negative type; debiased if asked.
+//! - [`gromov::Solver`]: the same, some 25 times as fast at epsilon 0.1 and 500 times at 0.02, between [`gromov::Embedding`]s of spaces of
+//!   negative type; debiased if asked.
 //! - [`gromov::Fused`]: shape and place together; with a share of 0, entropic Wasserstein in the plane.
 //! - [`gromov::barycentre()`] and [`gromov::k_means()`]: centres and groups of spaces; [`gromov::excess()`]: how badly a centre stands for one.
 //! - [`gromov::lower_bound()`]: what the cost cannot be less than, exactly.
