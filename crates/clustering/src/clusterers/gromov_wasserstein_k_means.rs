@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bezoar_core::{Clusterer, Clustering, Context, Error, Features, Plugin, Preset, Result, register};
-use bezoar_transport::gromov::{Barycentre, Clusters, Embedding, KMeans, excess, k_means};
+use bezoar_transport::gromov::{self, Barycentre, Clusters, Embedding, KMeans, excess, k_means};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,8 +12,7 @@ use crate::metrics::{RANK, default_mass, spaces};
 
 /// K-means under the Gromov-Wasserstein distance: `k` groups of heatmaps of like shape, wherever they lie, around barycentres.
 ///
-/// What the published Heatmap Clustering does, with k-means++ as it is meant: the published code squares costs that are squares already, and
-/// assigns by the wrong ones at first. At its epsilon of 0.1 barycentres collapse to one number, the mean distance between two pixels, and on
+/// What the published Heatmap Clustering does, with k-means++ as it is meant. At its epsilon of 0.1 barycentres collapse to one number, the mean distance between two pixels, and on
 /// noisy heatmaps still do at 0.02; at 0.005 they have shape. `docs/gromov-wasserstein.md` has more.
 ///
 /// A cost holds what any barycentre of so few points would cost, which is more the more widely relevance is spread. So the distance to the bulk
@@ -45,9 +44,24 @@ pub struct GromovWassersteinKMeans {
     #[serde(default = "default_restarts")]
     #[schemars(range(min = 1))]
     pub restarts: usize,
+    /// How the first groups are made.
+    #[serde(default)]
+    pub seeding: Seeding,
     /// Whether every update of a barycentre begins at random, as in the published code, and not where the last one ended.
     #[serde(default)]
     pub restart_barycentres: bool,
+}
+
+/// How the first groups are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Seeding {
+    /// By k-means++, around the barycentres of single heatmaps.
+    #[default]
+    PlusPlus,
+    /// As in the published code: around single heatmaps, drawn by the squares of costs that are squares already; the costs to the first are divided
+    /// by their sum before they are compared, so that nearly all heatmaps begin with it.
+    Published,
 }
 
 fn default_k() -> usize {
@@ -78,8 +92,8 @@ impl Plugin for GromovWassersteinKMeans {
     fn presets() -> Vec<Preset> {
         vec![Preset {
             name: "as-published",
-            summary: "One start at the published epsilon, with barycentres that begin at random each time.",
-            fields: json!({ "epsilon": 0.1, "restarts": 1, "restart-barycentres": true }),
+            summary: "One start at the published epsilon, seeded as in the published code, with barycentres that begin at random each time.",
+            fields: json!({ "epsilon": 0.1, "restarts": 1, "seeding": "published", "restart-barycentres": true }),
         }]
     }
 
@@ -91,6 +105,7 @@ impl Plugin for GromovWassersteinKMeans {
             mass: default_mass(),
             iterations: default_iterations(),
             restarts: default_restarts(),
+            seeding: Seeding::default(),
             restart_barycentres: false,
         }
     }
@@ -113,7 +128,11 @@ impl Clusterer for GromovWassersteinKMeans {
             // Where nothing is kept from one update to the next, each has to come to its end.
             let centre = if self.restart_barycentres { Barycentre::new } else { Barycentre::between_assignments };
             let centre = Barycentre { points: self.points, ..centre(self.epsilon) };
-            let settings = KMeans { clusters: self.k, centre, iterations: self.iterations, restart: self.restart_barycentres };
+            let seeding = match self.seeding {
+                Seeding::PlusPlus => gromov::Seeding::PlusPlus,
+                Seeding::Published => gromov::Seeding::Published,
+            };
+            let settings = KMeans { clusters: self.k, centre, iterations: self.iterations, seeding, restart: self.restart_barycentres };
             let mut rng = cx.rng("gromov-wasserstein-k-means");
             let mut best: Option<(f64, Clusters)> = None;
             let task = cx.task("group shapes", (self.restarts * self.iterations) as u64);
@@ -165,8 +184,13 @@ mod tests {
 
     #[test]
     fn shapes_are_told_apart_wherever_they_lie() {
-        let published =
-            GromovWassersteinKMeans { epsilon: 0.1, restarts: 1, restart_barycentres: true, ..GromovWassersteinKMeans::example() };
+        let published = GromovWassersteinKMeans {
+            epsilon: 0.1,
+            restarts: 1,
+            seeding: Seeding::Published,
+            restart_barycentres: true,
+            ..GromovWassersteinKMeans::example()
+        };
         for clusterer in [GromovWassersteinKMeans::example(), published] {
             let found = clusterer.cluster(&Context::quiet(2), &shapes()).unwrap();
             assert_eq!(found.labels, (0..18).map(|i| Some(u32::from(i % 3 == 0))).collect::<Vec<_>>());

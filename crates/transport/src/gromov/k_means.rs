@@ -6,6 +6,16 @@ use super::lifted::Start;
 use super::{Barycentre, Centre, Embedding, Solver};
 use crate::{Error, Result};
 
+/// How the first groups are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seeding {
+    /// Around the centres of single spaces, drawn by k-means++ (Arthur and Vassilvitskii 2007) in proportion to their costs, which are squares already.
+    PlusPlus,
+    /// As the code of arXiv 2204.12848 makes them: around single spaces, drawn in proportion to the squares of their costs; and since those to the
+    /// first are divided by their sum in place, nearly all spaces begin with it.
+    Published,
+}
+
 /// Settings of [`k_means`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KMeans {
@@ -15,6 +25,8 @@ pub struct KMeans {
     pub centre: Barycentre,
     /// Most assignments.
     pub iterations: usize,
+    /// How the first groups are made.
+    pub seeding: Seeding,
     /// Whether every update of a centre starts from a random one, as the published code does, rather than from the last and its plans.
     pub restart: bool,
 }
@@ -36,8 +48,7 @@ pub struct Clusters {
 
 /// K-means under the entropic Gromov-Wasserstein cost, with barycentres as centres (arXiv 2204.12848).
 ///
-/// Starts from the centres of single spaces, drawn by k-means++ (Arthur and Vassilvitskii 2007) in proportion to their costs, which are
-/// squares already. A cluster that loses all its spaces gets the one that costs most where it is.
+/// A cluster that loses all its spaces gets the one that costs most where it is.
 ///
 /// # Errors
 /// When there are fewer spaces than clusters, or no clusters.
@@ -49,16 +60,7 @@ pub fn k_means(spaces: &[Embedding], settings: &KMeans, rng: &mut impl Rng, prog
             range: "at least 1, and at most the spaces' number",
         });
     }
-    let mut costs = vec![Vec::with_capacity(settings.clusters); spaces.len()];
-    let mut centres: Vec<Centre> = Vec::with_capacity(settings.clusters);
-    while centres.len() < settings.clusters {
-        let drawn = if centres.is_empty() { rng.random_range(0..spaces.len()) } else { draw(&costs, rng) };
-        let centre = barycentre(Centre::random(settings.centre.points, rng)?, &[&spaces[drawn]], &settings.centre)?;
-        let to_centre = each(spaces, settings, |solver, _, space| solver.distance(&centre.embedding, space).value)?;
-        costs.iter_mut().zip(to_centre).for_each(|(costs, cost)| costs.push(cost));
-        centres.push(centre);
-    }
-    let mut labels = filled(nearest(&costs), &costs, settings.clusters);
+    let Seeds { mut centres, mut costs, mut labels } = seeds(spaces, settings, rng)?;
     let mut starts: Vec<Vec<Option<Start>>> = vec![vec![None; spaces.len()]; settings.clusters];
     let mut iterations = 0;
     let mut converged = false;
@@ -90,6 +92,48 @@ pub fn k_means(spaces: &[Embedding], settings: &KMeans, rng: &mut impl Rng, prog
     Ok(Clusters { labels, centres, costs, iterations, converged })
 }
 
+/// What [`k_means`] starts from.
+struct Seeds {
+    centres: Vec<Centre>,
+    /// The cost between each space and each centre.
+    costs: Vec<Vec<f64>>,
+    /// The cluster of each space.
+    labels: Vec<usize>,
+}
+
+fn seeds(spaces: &[Embedding], settings: &KMeans, rng: &mut impl Rng) -> Result<Seeds> {
+    let mut costs = vec![Vec::with_capacity(settings.clusters); spaces.len()];
+    let mut centres: Vec<Centre> = Vec::with_capacity(settings.clusters);
+    let mut drawn = Vec::with_capacity(settings.clusters);
+    while centres.len() < settings.clusters {
+        let next = if centres.is_empty() { rng.random_range(0..spaces.len()) } else { draw(&costs, settings.seeding, rng) };
+        let random = Centre::random(settings.centre.points, rng)?;
+        let centre = match settings.seeding {
+            Seeding::PlusPlus => barycentre(random, &[&spaces[next]], &settings.centre)?,
+            Seeding::Published => random,
+        };
+        let seed = match settings.seeding {
+            Seeding::PlusPlus => &centre.embedding,
+            Seeding::Published => &spaces[next],
+        };
+        let to_seed = each(spaces, settings, |solver, _, space| solver.distance(seed, space).value)?;
+        costs.iter_mut().zip(to_seed).for_each(|(costs, cost)| costs.push(cost));
+        centres.push(centre);
+        drawn.push(next);
+    }
+    let labels = match settings.seeding {
+        Seeding::PlusPlus => filled(nearest(&costs), &costs, settings.clusters),
+        Seeding::Published => {
+            let sum: f64 = costs.iter().map(|costs| costs[0]).sum();
+            costs.iter_mut().for_each(|costs| costs[0] /= sum);
+            let mut labels = nearest(&costs);
+            drawn.into_iter().enumerate().for_each(|(cluster, space)| labels[space] = cluster);
+            filled(labels, &costs, settings.clusters)
+        }
+    };
+    Ok(Seeds { centres, costs, labels })
+}
+
 /// Something for each space, on all cores.
 fn each<T: Send>(spaces: &[Embedding], settings: &KMeans, of: impl Fn(&mut Solver, usize, &Embedding) -> T + Sync) -> Result<Vec<T>> {
     let solver = || Solver::new(settings.centre.solver);
@@ -100,15 +144,19 @@ fn each<T: Send>(spaces: &[Embedding], settings: &KMeans, of: impl Fn(&mut Solve
         .collect()
 }
 
-/// A space, drawn in proportion to its least cost.
-fn draw(costs: &[Vec<f64>], rng: &mut impl Rng) -> usize {
-    let least: Vec<f64> = costs.iter().map(|costs| costs.iter().copied().fold(f64::INFINITY, f64::min).max(0.0)).collect();
-    let mut left = rng.random::<f64>() * least.iter().sum::<f64>();
-    let drawn = least.iter().position(|cost| {
-        left -= cost;
+/// A space, drawn in proportion to its least cost, or to the square of that.
+fn draw(costs: &[Vec<f64>], seeding: Seeding, rng: &mut impl Rng) -> usize {
+    let least = costs.iter().map(|costs| costs.iter().copied().fold(f64::INFINITY, f64::min).max(0.0));
+    let weights: Vec<f64> = match seeding {
+        Seeding::PlusPlus => least.collect(),
+        Seeding::Published => least.map(|cost| cost * cost).collect(),
+    };
+    let mut left = rng.random::<f64>() * weights.iter().sum::<f64>();
+    let drawn = weights.iter().position(|weight| {
+        left -= weight;
         left < 0.0
     });
-    drawn.unwrap_or(least.len() - 1)
+    drawn.unwrap_or(weights.len() - 1)
 }
 
 /// The cluster that costs each space least; of equal ones the first.
@@ -143,22 +191,24 @@ mod tests {
     use crate::Space;
 
     /// The published k-means++ squares costs that are squares already, which draws by the fourth power of the distance: here the far space
-    /// nine times as often as by its cost.
+    /// 81 times as often as the near one, and by its cost nine times.
     #[test]
-    fn centres_are_drawn_by_cost_not_by_its_square() {
-        let mut rng = ChaCha8Rng::seed_from_u64(3);
+    fn centres_are_drawn_by_cost_and_as_published_by_its_square() {
         let costs = [vec![0.0], vec![1.0], vec![9.0]];
-        let mut drawn = [0; 3];
-        (0..10_000).for_each(|_| drawn[draw(&costs, &mut rng)] += 1);
-        assert_eq!(drawn[0], 0);
-        assert!((850..1150).contains(&drawn[1]), "a tenth, not an eighty-second: {drawn:?}");
+        for (seeding, near) in [(Seeding::PlusPlus, 850..1150), (Seeding::Published, 90..160)] {
+            let mut rng = ChaCha8Rng::seed_from_u64(3);
+            let mut drawn = [0; 3];
+            (0..10_000).for_each(|_| drawn[draw(&costs, seeding, &mut rng)] += 1);
+            assert_eq!(drawn[0], 0);
+            assert!(near.contains(&drawn[1]), "{seeding:?}: {drawn:?}");
+        }
     }
 
     #[test]
     fn no_cluster_of_equal_spaces_is_left_without_a_centre() {
         let square = Space::from_points(vec![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], vec![1.0; 4]).unwrap();
         let spaces = vec![Embedding::of(&square, 4).unwrap(); 5];
-        let settings = KMeans { clusters: 3, centre: Barycentre::new(0.05), iterations: 10, restart: false };
+        let settings = KMeans { clusters: 3, centre: Barycentre::new(0.05), iterations: 10, seeding: Seeding::PlusPlus, restart: false };
         let found = k_means(&spaces, &settings, &mut ChaCha8Rng::seed_from_u64(0), &|_| true).unwrap();
         assert!((0..3).all(|cluster| found.labels.contains(&cluster)), "{:?}", found.labels);
         assert!(found.centres.iter().all(|centre| centre.distances.iter().any(|distance| *distance > 0.1)), "{:?}", found.centres);
@@ -167,15 +217,22 @@ mod tests {
     /// In the published code, dividing the costs to the first centre for the draw changes them in place, and nearly all spaces then seem nearest
     /// to it.
     #[test]
-    fn the_first_assignment_is_by_the_costs_themselves() {
+    fn the_first_assignment_is_by_the_costs_themselves_and_as_published_by_divided_ones() {
         let blob = |stretch: f64| {
             let points = (0..12).map(|i| [f64::from(i % 4), stretch * f64::from(i / 4)]).collect();
             Embedding::of(&Space::from_points(points, vec![1.0; 12]).unwrap(), 12).unwrap()
         };
         let spaces: Vec<_> = (0..6).map(|i| blob(if i % 2 == 0 { 1.0 } else { 0.01 })).collect();
-        let settings = KMeans { clusters: 2, centre: Barycentre::new(0.01), iterations: 0, restart: false };
-        let found = k_means(&spaces, &settings, &mut ChaCha8Rng::seed_from_u64(0), &|_| true).unwrap();
+        let first = |seeding| {
+            let settings = KMeans { clusters: 2, centre: Barycentre::new(0.01), iterations: 0, seeding, restart: false };
+            k_means(&spaces, &settings, &mut ChaCha8Rng::seed_from_u64(0), &|_| true).unwrap()
+        };
+        let found = first(Seeding::PlusPlus);
         assert_eq!(found.labels, nearest(&found.costs));
         assert_eq!(found.labels.iter().map(|label| usize::from(*label != found.labels[0])).collect::<Vec<_>>(), [0, 1, 0, 1, 0, 1]);
+        let published = first(Seeding::Published);
+        assert!((published.costs.iter().map(|costs| costs[0]).sum::<f64>() - 1.0).abs() < 1e-12);
+        let moved = nearest(&published.costs).iter().zip(&published.labels).filter(|(nearest, label)| nearest != label).count();
+        assert!(moved <= 2, "none but the two drawn: {:?}", published.labels);
     }
 }

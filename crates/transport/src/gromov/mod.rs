@@ -15,7 +15,7 @@ pub use barycentre::{Barycentre, Centre, barycentre, excess};
 pub use embedding::Embedding;
 pub use fast::{Distance, Fast, Solver};
 pub use fused::{Fused, Placed};
-pub use k_means::{Clusters, KMeans, k_means};
+pub use k_means::{Clusters, KMeans, Seeding, k_means};
 pub use lower_bound::{LowerBound, Profile, lower_bound};
 pub use reference::{Coupling, Reference, reference};
 
