@@ -84,11 +84,13 @@ impl CondensedTree {
         }
     }
 
-    /// The sum over a cluster's rows of how long they stay, from its birth to their leaving or its split.
+    /// The sum over a cluster's rows of how long they stay, from its birth to their leaving or its split. Equal rows are held to stay until the
+    /// greatest density of rows that differ: without an end, a handful of them would outlast any cluster around them.
     fn stabilities(&self) -> Vec<f64> {
+        let densest = self.deaths().into_iter().fold(0.0, f64::max);
         let mut stabilities = vec![0.0; self.clusters.len()];
         for &(cluster, density) in &self.rows {
-            stabilities[cluster] += density - self.clusters[cluster].birth;
+            stabilities[cluster] += density.min(densest) - self.clusters[cluster].birth;
         }
         for child in &self.clusters {
             if let Some(parent) = child.parent {
@@ -181,6 +183,16 @@ mod tests {
 
     fn cut(places: &[f64], min_cluster_size: usize) -> (Vec<Option<usize>>, Membership) {
         CondensedTree::of(places.len(), &line(places), min_cluster_size).cut(false)
+    }
+
+    #[test]
+    fn a_few_equal_rows_do_not_break_the_group_around_them() {
+        let group = (0..24_u8).map(f64::from);
+        let places: Vec<f64> = group.chain([100.0, 101.0, 102.0, 103.0, 104.0, 105.0]).collect();
+        let mut equal = places.clone();
+        equal.splice(10..10, [10.0; 4]);
+        let groups = |places: &[f64]| cut(places, 5).0.into_iter().collect::<std::collections::BTreeSet<_>>().len();
+        assert_eq!([groups(&places), groups(&equal)], [2, 2]);
     }
 
     #[test]
