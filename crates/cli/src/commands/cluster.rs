@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use bezoar_core::{Clusterer, Error, Features, Part, Result};
@@ -76,7 +77,8 @@ fn by_distances(clusterer: &Part<dyn Clusterer>) -> Result<Part<dyn Clusterer>> 
     Part::from_json(block)
 }
 
-/// Rows as the distance `precomputed` reads them, from a square of distances.
+/// Rows as the distance `precomputed` reads them, from a square of distances. Numbers are given in the order of what a row is far from, so that
+/// clusters do not depend on the file's order.
 fn read_distances(path: &Path) -> Result<Features> {
     let square = read_rows(path)?;
     let wrong = |problem: String| Error::data(path.display(), problem);
@@ -84,7 +86,6 @@ fn read_distances(path: &Path) -> Result<Features> {
     if square.shape() != [rows] {
         return Err(wrong(format!("holds {rows} rows of {:?}, and distances are a square [N, N]", square.shape())));
     }
-    let mut values = Vec::with_capacity(rows * (rows + 1));
     for (row, distances) in square.rows().enumerate() {
         if distances[row].abs() > 0.0 {
             return Err(wrong(format!("row {row} is {} from itself, and not 0", distances[row])));
@@ -98,8 +99,33 @@ fn read_distances(path: &Path) -> Result<Features> {
                 return Err(wrong(format!("row {row} is {there} from row {other}, and {back} the other way")));
             }
         }
-        values.push(row as f32);
-        values.extend(distances);
+    }
+    let order = order_by_distances(&square);
+    let mut numbers = vec![0; rows];
+    order.iter().enumerate().for_each(|(number, &row)| numbers[row] = number);
+    let mut values = Vec::with_capacity(rows * (rows + 1));
+    for (&number, distances) in numbers.iter().zip(square.rows()) {
+        values.push(number as f32);
+        values.extend(order.iter().map(|&other| distances[other]));
     }
     Features::new(vec![rows + 1], values)
+}
+
+/// The rows by their distances to all others, the least first.
+fn order_by_distances(square: &Features) -> Vec<usize> {
+    let sorted = |row: usize| {
+        let mut distances = square.row(row).to_vec();
+        distances.sort_by(f32::total_cmp);
+        distances
+    };
+    // Nearly all rows differ in the sum already.
+    let sums: Vec<f64> = (0..square.len()).map(|row| sorted(row).into_iter().map(f64::from).sum()).collect();
+    let mut order: Vec<usize> = (0..square.len()).collect();
+    order.sort_by(|&a, &b| {
+        sums[a].total_cmp(&sums[b]).then_with(|| {
+            let (a, b) = (sorted(a), sorted(b));
+            a.iter().zip(&b).map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        })
+    });
+    order
 }

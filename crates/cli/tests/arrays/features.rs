@@ -61,6 +61,26 @@ fn distances_are_a_square_and_the_solvers_agree() {
     assert_eq!(read_array(&path.join("fast.npy")).unwrap().shape(), [3, 3]);
 }
 
+/// Rows without groups, where every tie and draw shows.
+#[test]
+fn clusters_by_distances_do_not_depend_on_the_order_of_the_file() {
+    let folder = tempdir().unwrap();
+    let path = folder.path();
+    let mut rng = Context::quiet(6).rng("rows");
+    let rows: Vec<[f32; 2]> = (0..60).map(|_| rng.random()).collect();
+    let order: Vec<usize> = (0..60).map(|row| row * 7 % 60).collect();
+    let far = |a: usize, b: usize| (rows[a][0] - rows[b][0]).hypot(rows[a][1] - rows[b][1]);
+    save(path, "d.npy", &[60, 60], (0..3600).map(|at| far(at / 60, at % 60)).collect());
+    save(path, "moved.npy", &[60, 60], (0..3600).map(|at| far(order[at / 60], order[at % 60])).collect());
+    for clusterer in ["hdbscan", "spectral --set k=4", "k-medoids --set k=5 --set restarts=1"] {
+        let [as_it_is, moved] = ["d", "moved"].map(|name| {
+            succeeds(path, &format!("cluster --use {clusterer} --distances {name}.npy --output {name}-labels.npy"));
+            labels(&path.join(format!("{name}-labels.npy")))
+        });
+        assert_eq!(moved, order.iter().map(|&row| as_it_is[row]).collect::<Vec<_>>(), "{clusterer}");
+    }
+}
+
 #[test]
 fn distances_are_clustered_as_the_rows_they_are_of() {
     let folder = features();
