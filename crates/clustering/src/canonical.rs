@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use bezoar_core::{Clustering, Error, Features, Membership, Pairwise, Result};
 use rayon::prelude::*;
 
+use crate::silhouette::silhouette_by;
+
 /// The numbers of the rows in lexicographic order of their values. Only equal rows are interchangeable.
 pub(crate) fn canonical_order(features: &Features) -> Vec<usize> {
     // First values lie side by side here: most comparisons look at nothing else.
@@ -46,13 +48,15 @@ pub(crate) struct Found<'a> {
     pub(crate) membership: Option<Membership>,
     /// Asked of the largest cluster alone.
     pub(crate) to_middle: Option<ToMiddle<'a>>,
+    pub(crate) silhouette: Option<f64>,
 }
 
 impl Found<'_> {
     /// Clusters that were found by these distances, if any: a row is then as far from the middle of a cluster as from its other rows in the
     /// mean.
     pub(crate) fn by(labels: Vec<Option<usize>>, membership: Option<Membership>, pairs: Option<Pairwise>) -> Self {
-        let Some(pairs) = pairs else { return Self { labels, membership, to_middle: None } };
+        let Some(pairs) = pairs else { return Self { membership, ..labels.into() } };
+        let silhouette = silhouette_by(&pairs, &labels);
         let of = labels.clone();
         let to_middle = move |cluster| {
             let members: Vec<usize> = (0..of.len()).filter(|&row| of[row] == Some(cluster)).collect();
@@ -62,13 +66,13 @@ impl Found<'_> {
             };
             Ok((0..of.len()).map(mean).collect())
         };
-        Self { labels, membership, to_middle: Some(Box::new(to_middle)) }
+        Self { labels, membership, to_middle: Some(Box::new(to_middle)), silhouette }
     }
 }
 
 impl From<Vec<Option<usize>>> for Found<'_> {
     fn from(labels: Vec<Option<usize>>) -> Self {
-        Self { labels, membership: None, to_middle: None }
+        Self { labels, membership: None, to_middle: None, silhouette: None }
     }
 }
 
@@ -87,7 +91,8 @@ pub(crate) fn cluster_canonically<'a, F: Into<Found<'a>>>(
     }
     check_finite(features)?;
     let order = canonical_order(features);
-    let Found { labels: found, membership, to_middle } = cluster(&features.select(&order)).map_err(|error| error.among(&order))?.into();
+    let Found { labels: found, membership, to_middle, silhouette } =
+        cluster(&features.select(&order)).map_err(|error| error.among(&order))?.into();
     let numbers = numbers_by_size(&found);
     let mut labels = vec![None; features.len()];
     for (&row, label) in order.iter().zip(&found) {
@@ -108,7 +113,7 @@ pub(crate) fn cluster_canonically<'a, F: Into<Found<'a>>>(
         .transpose()
         .map_err(|error| error.among(&order))?
         .map(|far| restored(&far));
-    Ok(Clustering { labels, membership, to_bulk })
+    Ok(Clustering { labels, membership, to_bulk, silhouette })
 }
 
 fn numbers_by_size(labels: &[Option<usize>]) -> BTreeMap<usize, u32> {
@@ -154,7 +159,9 @@ mod tests {
             let distances = (0..4).flat_map(below).map(|(a, b)| rows.row(a)[0] - rows.row(b)[0]).collect();
             Ok(Found::by(vec![Some(1), Some(1), Some(1), None], None, Some(Pairwise::new(4, distances)?)))
         });
-        assert_eq!(found.unwrap().to_bulk.unwrap(), [2.0, 1.5, 2.5, 26.0 / 3.0]);
+        let found = found.unwrap();
+        assert_eq!(found.to_bulk.unwrap(), [2.0, 1.5, 2.5, 26.0 / 3.0]);
+        assert_eq!(found.silhouette, None, "one cluster");
     }
 
     #[test]

@@ -11,7 +11,8 @@ use crate::{Class, Finding, Scan, distance_to_bulk, silhouette};
 ///
 /// The score of an image is its [`distance_to_bulk`] of its class, in the space that was clustered, and does not depend on whom the decision
 /// accuses. A decision may have a score of its own instead, and raise it for what it accuses, so that no accused image of a class ranks below
-/// one that is not. The statistic of a class is the [`silhouette`] of its clusters. As configuration, this is what the presets have in common:
+/// one that is not. The statistic of a class is the [`silhouette`] of its clusters, under
+/// the clusterer's own distance where it has one. As configuration, this is what the presets have in common:
 /// each is a name, a documentation and defaults for these fields.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -72,7 +73,7 @@ impl Composition {
                 format!("the clusterer `{}` labelled {} of {} rows", self.cluster.name(), clustering.labels.len(), features.len());
             return Err(Error::request(problem));
         }
-        let silhouette = silhouette(&features, &clustering);
+        let silhouette = if clustering.to_bulk.is_some() { clustering.silhouette } else { silhouette(&features, &clustering) };
         let origin = Some(ClassOrigin { suspect, class: class.label, rows: class.rows });
         let clustered = ClusteredClass { features: &features, clustering: &clustering, silhouette, origin };
         let decided = self.decide.blame(self.decide.decide(cx, &clustered))?;

@@ -243,6 +243,9 @@ pub struct Clustering {
     /// How far each row is from the middle of the largest cluster, or from its rows in the mean; none where the clusterer has no distance of its
     /// own, and Euclidean distances tell.
     pub to_bulk: Option<Vec<f64>>,
+    /// Mean silhouette coefficient, -1 to 1, under the clusterer's own distance; none where it has none, or does not compare all rows with each
+    /// other.
+    pub silhouette: Option<f64>,
 }
 
 /// How the rows of a clustering belong to their clusters.
@@ -257,7 +260,7 @@ pub struct Membership {
 impl Clustering {
     /// Clusters of a clusterer that gives each row to one, or to none.
     pub fn of(labels: Vec<Option<u32>>) -> Self {
-        Self { labels, membership: None, to_bulk: None }
+        Self { labels, membership: None, to_bulk: None, silhouette: None }
     }
 
     /// The size of each cluster.
@@ -294,7 +297,8 @@ pub struct ClusteredClass<'a> {
     pub features: &'a Features,
     /// The clusters found.
     pub clustering: &'a Clustering,
-    /// Mean silhouette coefficient of the clustering, -1 to 1; none with fewer than two clusters.
+    /// Mean silhouette coefficient of the clustering, -1 to 1; none with fewer than two clusters, and where the clusterer has a distance of its own
+    /// but does not compare all rows by it.
     pub silhouette: Option<f64>,
     /// Where the features come from; none where features are all there is.
     pub origin: Option<ClassOrigin<'a>>,

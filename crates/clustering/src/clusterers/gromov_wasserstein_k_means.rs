@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::canonical::{Found, cluster_canonically};
+use crate::distances::announce_table;
 use crate::metrics::{RANK, default_mass, spaces};
 
 /// K-means under the Gromov-Wasserstein distance: `k` groups of heatmaps of like shape, wherever they lie, around barycentres.
@@ -124,6 +125,8 @@ impl Clusterer for GromovWassersteinKMeans {
 
     fn cluster(&self, cx: &Context, features: &Features) -> Result<Clustering> {
         cluster_canonically(features, self.min_rows(), |features| {
+            let pixels: usize = features.shape().iter().rev().take(2).product();
+            announce_table(cx, "shapes of", features.len(), features.len() * pixels * (RANK + 1) * size_of::<f32>());
             let embeddings = spaces(cx, features, self.mass, |space| Embedding::of(space, RANK))?;
             // Where nothing is kept from one update to the next, each has to come to its end.
             let centre = if self.restart_barycentres { Barycentre::new } else { Barycentre::between_assignments };
@@ -160,7 +163,8 @@ impl Clusterer for GromovWassersteinKMeans {
                 });
                 far.collect()
             };
-            Ok(Found { labels: labels.into_iter().map(Some).collect(), membership: None, to_middle: Some(Box::new(to_middle)) })
+            let labels: Vec<Option<usize>> = labels.into_iter().map(Some).collect();
+            Ok(Found { to_middle: Some(Box::new(to_middle)), ..labels.into() })
         })
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::canonical::{Found, cluster_canonically};
 use crate::distances::pairwise;
+use crate::silhouette::silhouette_by;
 
 /// K-medoids: `k` groups with the least distance to rows of their own, under any distance.
 ///
@@ -91,9 +92,10 @@ impl Clusterer for KMedoids {
             let medoids: Vec<usize> = best.iter().flat_map(|best| &best.rows).map(|&row| seen[row]).collect();
             let far = self.distance.blame(self.distance.compare(cx, features, Pairs::With(&medoids)))?;
             let nearest = |far: &[f32]| (0..far.len()).min_by(|&a, &b| far[a].total_cmp(&far[b]));
-            let labels = far.chunks_exact(self.k).map(nearest).collect();
+            let labels: Vec<Option<usize>> = far.chunks_exact(self.k).map(nearest).collect();
+            let silhouette = if seen.len() == features.len() { silhouette_by(&distances, &labels) } else { None };
             let to_middle = move |medoid| Ok(far.chunks_exact(self.k).map(|far| f64::from(far[medoid])).collect());
-            Ok(Found { labels, membership: None, to_middle: Some(Box::new(to_middle)) })
+            Ok(Found { to_middle: Some(Box::new(to_middle)), silhouette, ..labels.into() })
         })
     }
 }

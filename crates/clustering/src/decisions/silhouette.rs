@@ -49,6 +49,9 @@ impl Decision for Silhouette {
     fn decide(&self, _: &Context, class: &ClusteredClass<'_>) -> Result<Decided> {
         Ok(match class.silhouette {
             Some(value) if value < self.at_least => spare(class, format!("silhouette {value:.3}, less than {}", self.at_least)),
+            None if class.clustering.sizes().len() > 1 => {
+                spare(class, "no silhouette: the clusterer does not compare all images with each other")
+            }
             _ => accuse_small_clusters(class, self.at_most),
         })
     }
@@ -71,6 +74,15 @@ mod tests {
     #[test]
     fn of_180_and_20_images_the_20_are_accused_and_the_180_kept() {
         assert_eq!(decide(0.5, 180, 20).flagged, [vec![false; 180], vec![true; 20]].concat());
+    }
+
+    #[test]
+    fn clusters_without_a_silhouette_are_spared() {
+        let clustering = Clustering::of([vec![Some(0); 9], vec![Some(1)]].concat());
+        let features = Features::new(vec![1], vec![0.0; 10]).unwrap();
+        let class = ClusteredClass { features: &features, clustering: &clustering, origin: None, silhouette: None };
+        let spared = Silhouette::example().decide(&Context::quiet(0), &class).unwrap();
+        assert_eq!(spared.reason, "no silhouette: the clusterer does not compare all images with each other");
     }
 
     #[test]
