@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use bezoar_transport::Space;
-use bezoar_transport::gromov::{Barycentre, Embedding, Fast, KMeans, Seeding, Solver, k_means};
+use bezoar_transport::gromov::{Barycentre, Centre, Embedding, Fast, KMeans, Seeding, Solver, k_means};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -24,8 +24,8 @@ fn main() {
     }
 }
 
-/// Seconds for each pair of the file's first heatmap with the others, heatmaps to costs, on all cores: ours are busy with a pair each, the
-/// peer's with parts of one. The file has a heatmap a line, values apart by commas.
+/// Seconds for each pair of the file's first heatmap with the others, heatmaps to costs: on all cores, which are busy with a pair each where the
+/// peer's are with parts of one, and one pair after the other. The file has a heatmap a line, values apart by commas.
 fn pairs(epsilon: f64, file: &Path) {
     let spaces: Vec<Space> = match std::fs::read_to_string(file) {
         Ok(text) => {
@@ -39,11 +39,18 @@ fn pairs(epsilon: f64, file: &Path) {
         embeddings[1..].par_iter().map_init(solver, |solver, other| solver.distance(&embeddings[0], other).value).collect()
     };
     let values = compute();
-    let start = Instant::now();
-    compute();
-    let seconds = start.elapsed().as_secs_f64() / values.len() as f64;
+    let per_pair = |compute: &(dyn Fn() -> Vec<f64> + Sync)| {
+        let start = Instant::now();
+        compute();
+        start.elapsed().as_secs_f64() / values.len() as f64
+    };
+    let seconds = per_pair(&compute);
+    let one_core = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    let alone = one_core.install(|| per_pair(&compute));
     let support: Vec<usize> = spaces.iter().map(Space::len).collect();
-    println!(r#"{{"by": "bezoar", "epsilon": {epsilon}, "s_per_pair": {seconds}, "values": {values:?}, "support": {support:?}}}"#);
+    println!(
+        r#"{{"by": "bezoar", "epsilon": {epsilon}, "s_per_pair": {seconds}, "s_per_pair_alone": {alone}, "values": {values:?}, "support": {support:?}}}"#
+    );
 }
 
 /// Seconds for two clusters of so many heatmaps, embeddings included. None has a square: two groups of noise settle late, two clear groups after
@@ -66,14 +73,12 @@ fn clusters(epsilon: f64, number: usize) {
     for &label in &found.labels {
         sizes[label] += 1;
     }
-    let spread = found.centres.iter().map(|centre| {
-        let [low, high] =
-            [f64::min, f64::max].map(|of: fn(f64, f64) -> f64| centre.distances.iter().copied().reduce(of).unwrap_or_default());
-        high - low
-    });
-    let (spread, iterations) = (spread.collect::<Vec<_>>(), found.iterations);
+    let entries = |centre: &Centre| {
+        [f64::min, f64::max].map(|of: fn(f64, f64) -> f64| centre.distances.iter().copied().reduce(of).unwrap_or_default())
+    };
+    let (entries, iterations) = (found.centres.iter().map(entries).collect::<Vec<_>>(), found.iterations);
     println!(
-        r#"{{"by": "bezoar", "epsilon": {epsilon}, "heatmaps": {number}, "s": {seconds}, "s_embeddings": {embedded}, "iterations": {iterations}, "sizes": {sizes:?}, "spread": {spread:?}}}"#
+        r#"{{"by": "bezoar", "epsilon": {epsilon}, "heatmaps": {number}, "s": {seconds}, "s_embeddings": {embedded}, "iterations": {iterations}, "sizes": {sizes:?}, "entries": {entries:?}}}"#
     );
 }
 

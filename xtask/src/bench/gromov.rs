@@ -35,16 +35,18 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
     for epsilon in ["0.1", "0.01"] {
         let found = ours(&["k-means", epsilon, &heatmaps])?;
         let (seconds, embedded) = (number(&found, "s")?, number(&found, "s_embeddings")?);
-        writeln!(classes, "| {epsilon} | {heatmaps} | {seconds:.1} | {embedded:.1} | {} |", found["iterations"])?;
+        let entries = entries(&found)?;
+        writeln!(classes, "| {epsilon} | {heatmaps} | {seconds:.1} | {embedded:.1} | {} | {entries} |", found["iterations"])?;
     }
     let content = format!(
         "\nMeasured by `{}` on {}, {} rounds of ours and POT's in turn on the same heatmaps of 449 to 481 pixels, all cores to each: ours are\n\
          busy with a pair each, POT's with parts of one. Seconds are wall time for each pair, embeddings included; the ratio is the median of\n\
-         the rounds' ratios, beside the least and the greatest. The bars are 20x and 100x.\n\n\
-         | epsilon | pairs | ours, s a pair | POT, s a pair | ratio | least–greatest | largest difference |\n\
-         |---|---:|---:|---:|---:|---:|---:|\n{pairs}\n\
+         the rounds' ratios, beside the least and the greatest. The bars are 20x and 100x. *Alone* is one pair after the other on one core of\n\
+         ours, beside POT's on all.\n\n\
+         | epsilon | pairs | ours, s a pair | POT, s a pair | ratio | least–greatest | ours alone, s a pair | ratio | largest difference |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|---:|\n{pairs}\n\
          K-means of a class of heatmaps in two clusters, barycentres of 10 points:\n\n\
-         | epsilon | heatmaps | seconds | of them embeddings | assignments |\n|---|---:|---:|---:|---:|\n{classes}\n",
+         | epsilon | heatmaps | seconds | of them embeddings | assignments | entries of its centres |\n|---|---:|---:|---:|---:|---:|\n{classes}\n",
         SECTION.made_by,
         crate::machine(),
         rounds,
@@ -56,6 +58,8 @@ pub(super) fn run(options: &[&str]) -> Result<ExitCode> {
 struct Round {
     /// Seconds a pair, POT's and ours.
     seconds: [f64; 2],
+    /// Ours one pair after the other, on one core.
+    alone: f64,
     /// The largest relative difference of values.
     difference: f64,
 }
@@ -68,15 +72,20 @@ impl Round {
         let ours = ours(&["pairs", epsilon, &file])?;
         let difference = difference(&ours, &theirs)?;
         ensure!(difference < nearness, "values differ by {difference:.1e} at epsilon {epsilon}: {ours} and {theirs}");
-        Ok(Self { seconds: [number(&theirs, "s_per_pair")?, number(&ours, "s_per_pair")?], difference })
+        let [theirs, alone] = [number(&theirs, "s_per_pair")?, number(&ours, "s_per_pair_alone")?];
+        Ok(Self { seconds: [theirs, number(&ours, "s_per_pair")?], alone, difference })
     }
 }
 
 fn row(epsilon: &str, pairs: &str, rounds: &[Round]) -> String {
     let Summary { values: [theirs, ours], ratio, least, greatest } =
         Summary::of(&rounds.iter().map(|round| round.seconds).collect::<Vec<_>>());
+    let alone = Summary::of(&rounds.iter().map(|round| [round.seconds[0], round.alone]).collect::<Vec<_>>());
+    let (by_one, one) = (alone.ratio, alone.values[1]);
     let difference = rounds.iter().map(|round| round.difference).fold(0.0, f64::max);
-    format!("| {epsilon} | {pairs} | {ours:.4} | {theirs:.3} | {ratio:.0}x | {least:.0}–{greatest:.0} | {difference:.1e} |")
+    format!(
+        "| {epsilon} | {pairs} | {ours:.4} | {theirs:.3} | {ratio:.0}x | {least:.0}–{greatest:.0} | {one:.4} | {by_one:.0}x | {difference:.1e} |"
+    )
 }
 
 fn ours(arguments: &[&str]) -> Result<Value> {
@@ -85,6 +94,14 @@ fn ours(arguments: &[&str]) -> Result<Value> {
 
 fn number(line: &Value, field: &str) -> Result<f64> {
     line[field].as_f64().with_context(|| format!("no {field} in {line}"))
+}
+
+/// The least and the greatest entry of each centre.
+fn entries(line: &Value) -> Result<String> {
+    let of_centre = |centre: &Value| Some(format!("{:.3}–{:.3}", centre[0].as_f64()?, centre[1].as_f64()?));
+    let centres = line["entries"].as_array().with_context(|| format!("no entries in {line}"))?;
+    let entries: Option<Vec<String>> = centres.iter().map(of_centre).collect();
+    Ok(entries.context("entries are no numbers")?.join(", "))
 }
 
 /// The largest relative difference of two lines' values.
