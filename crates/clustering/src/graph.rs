@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bezoar_core::{Context, Error, Features, Result};
+use bezoar_core::{Context, Error, Features, Pairwise, Result};
 use faer::{Mat, Side};
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
@@ -56,6 +56,15 @@ impl Graph {
         let mut graph = Self::of_neighbours(features.len(), &nearest);
         if graph.count() > most {
             graph.join(&spanning_tree::of_rows(cx, &rows, &nearest, &vec![0.0; features.len()])?, most);
+        }
+        Ok(graph)
+    }
+
+    /// The same by distances that are known.
+    pub(crate) fn of_pairs(cx: &Context, pairs: &Pairwise, neighbours: usize, most: usize) -> Result<Self> {
+        let mut graph = Self::of_neighbours(pairs.len(), &Neighbours::of_pairs(pairs, neighbours));
+        if graph.count() > most {
+            graph.join(&spanning_tree::of_pairs(cx, pairs, &vec![0.0; pairs.len()])?, most);
         }
         Ok(graph)
     }

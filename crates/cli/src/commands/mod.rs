@@ -23,6 +23,7 @@ mod poisoning;
 pub(crate) mod reduce;
 pub(crate) mod report;
 mod rows;
+mod rows_or_distances;
 pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod verify;

@@ -130,6 +130,16 @@ fn rows_are_reduced() {
     let folder = features();
     succeeds(folder.path(), "reduce --features f.npy --use pca --set dimensions=2 --output r.npy");
     assert_eq!(read_array(&folder.path().join("r.npy")).unwrap().shape(), [33, 2]);
+    succeeds(folder.path(), "distances --heatmaps f.npy --metric euclidean --output d.npy");
+    let reduced = ["features f.npy", "distances d.npy"].map(|given| {
+        succeeds(folder.path(), &format!("reduce --{given} --use diffusion-map --set dimensions=1 --output m.npy"));
+        floats(&folder.path().join("m.npy"))
+    });
+    // In another order of rows, and up to a sign.
+    let groups = |values: &[f64]| values.iter().map(|value| (value - values[0]).abs() > 0.5).collect::<Vec<_>>();
+    assert_eq!(groups(&reduced[0]), groups(&reduced[1]));
+    let refusal = refused(folder.path(), "reduce --distances d.npy --use pca --output m.npy");
+    assert!(refusal.contains("`pca` takes no distances"), "{refusal}");
 }
 
 #[test]

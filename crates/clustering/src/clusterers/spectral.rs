@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use bezoar_core::{Clusterer, Clustering, Context, Distance, Features, Pairwise, Part, Plugin, Result, register};
+use bezoar_core::{Clusterer, Clustering, Context, Distance, Features, Part, Plugin, Result, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +8,8 @@ use super::count::{Choice, Count, Criterion};
 use crate::canonical::{Found, cluster_canonically};
 use crate::distances::pairwise;
 use crate::graph::{Graph, Spectrum};
-use crate::neighbours::{Neighbours, Rows};
+use crate::neighbours::Rows;
 use crate::partition::Search;
-use crate::spanning_tree;
 
 /// Spectral clustering: groups that a graph of near rows falls into, of whatever shape, as in `SpRAy` (arXiv 1902.10178).
 ///
@@ -70,7 +69,11 @@ impl Clusterer for Spectral {
                 return Ok(vec![Some(0); features.len()].into());
             }
             let pairs = self.distance.as_ref().map(|distance| pairwise(cx, distance, features)).transpose()?;
-            let graph = self.graph(cx, features, pairs.as_ref())?;
+            let most = self.k.at_most();
+            let graph = match &pairs {
+                Some(pairs) => Graph::of_pairs(cx, pairs, self.neighbours, most)?,
+                None => Graph::of_rows(cx, features, self.neighbours, most)?,
+            };
             let (k, vectors) = match self.k {
                 Count::Given(k) => (k, graph.spectrum(k, &mut cx.rng("spectrum"))?.vectors),
                 Count::Chosen(Choice { at_most, .. }) => {
@@ -83,21 +86,6 @@ impl Clusterer for Spectral {
             let labels = search.run(cx, &Rows::of(&embedding), &mut cx.rng("k-means"))?.labels;
             Ok(Found::by(labels.into_iter().map(Some).collect(), None, pairs))
         })
-    }
-}
-
-impl Spectral {
-    /// The graph of near rows, with no more components than there may be groups.
-    fn graph(&self, cx: &Context, features: &Features, pairs: Option<&Pairwise>) -> Result<Graph> {
-        let most = self.k.at_most();
-        let Some(pairs) = pairs else {
-            return Graph::of_rows(cx, features, self.neighbours, most);
-        };
-        let mut graph = Graph::of_neighbours(features.len(), &Neighbours::of_pairs(pairs, self.neighbours));
-        if graph.count() > most {
-            graph.join(&spanning_tree::of_pairs(cx, pairs, &vec![0.0; features.len()])?, most);
-        }
-        Ok(graph)
     }
 }
 

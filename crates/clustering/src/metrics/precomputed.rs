@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compared;
 
-/// Distances that are known, as `bezoar cluster --distances` hands them over.
+/// Distances that are known, as `bezoar cluster --distances` and `bezoar reduce --distances` hand them over.
 ///
 /// The first value of a row is its number, from 0; the others are its distances to all rows, by their numbers. So rows keep their distances in
 /// whatever order they come. Distances are the same both ways.

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
-use bezoar_core::{Context, Features, Plugin, Result, Transform, register};
+use bezoar_core::{Context, Distance, Features, Part, Plugin, Result, Transform, register};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::canonical::change_canonically;
+use crate::distances::pairwise;
 use crate::graph::{Graph, Spectrum};
 use crate::principal::peak;
 
@@ -29,6 +30,9 @@ pub struct DiffusionMap {
     #[serde(default = "default_time")]
     #[schemars(range(min = 0.0))]
     pub time: f64,
+    /// How far rows are apart; Euclidean if left out. Memory then grows with the square of the class.
+    #[serde(default)]
+    pub distance: Option<Part<dyn Distance>>,
 }
 
 fn default_dimensions() -> usize {
@@ -48,7 +52,7 @@ impl Plugin for DiffusionMap {
     const NAME: &'static str = "diffusion-map";
 
     fn example() -> Self {
-        Self { dimensions: default_dimensions(), neighbours: default_neighbours(), time: default_time() }
+        Self { dimensions: default_dimensions(), neighbours: default_neighbours(), time: default_time(), distance: None }
     }
 
     fn build(self) -> Result<Arc<dyn Transform>> {
@@ -64,7 +68,10 @@ impl Transform for DiffusionMap {
             if features.rows().all(|row| row == features.row(0)) {
                 return Features::new(vec![1], vec![0.0; features.len()]);
             }
-            let graph = Graph::of_rows(cx, features, self.neighbours, 1)?;
+            let graph = match &self.distance {
+                Some(distance) => Graph::of_pairs(cx, &pairwise(cx, distance, features)?, self.neighbours, 1)?,
+                None => Graph::of_rows(cx, features, self.neighbours, 1)?,
+            };
             let Spectrum { values, vectors } = graph.spectrum(self.dimensions + 1, &mut cx.rng("spectrum"))?;
             let volume: f64 = graph.degrees().sum();
             let scales: Vec<f64> = graph.degrees().map(|degree| (volume / degree).sqrt()).collect();
@@ -96,15 +103,17 @@ mod tests {
             [angle * angle.cos(), angle * angle.sin()]
         };
         let spiral = Features::new(vec![2], (0..200).flat_map(point).collect()).unwrap();
-        let found = reduce(&DiffusionMap { dimensions: 1, neighbours: 3, time: 1.0 }, &spiral);
-        let along: Vec<f32> = found.rows().map(|row| row[0]).collect();
-        assert!(along.is_sorted() || along.iter().rev().is_sorted(), "the way along the spiral is the first coordinate");
+        for distance in [None, Some(Part::from_json(serde_json::json!({ "use": "euclidean" })).unwrap())] {
+            let found = reduce(&DiffusionMap { dimensions: 1, neighbours: 3, distance, ..DiffusionMap::example() }, &spiral);
+            let along: Vec<f32> = found.rows().map(|row| row[0]).collect();
+            assert!(along.is_sorted() || along.iter().rev().is_sorted(), "the way along the spiral is the first coordinate");
+        }
     }
 
     #[test]
     fn coordinates_are_of_unit_variance_on_the_walk_and_shrink_with_time() {
         let line = Features::new(vec![1], (0..60).map(|i| (i * i) as f32).collect()).unwrap();
-        let at = |time: f64| reduce(&DiffusionMap { dimensions: 3, neighbours: 5, time }, &line);
+        let at = |time: f64| reduce(&DiffusionMap { dimensions: 3, neighbours: 5, time, distance: None }, &line);
         let length = |features: &Features, column: usize| features.rows().map(|row| f64::from(row[column]).powi(2)).sum::<f64>();
         let (now, later) = (at(0.0), at(8.0));
         let graph = Graph::of_rows(&Context::quiet(0), &line, 5, 1).unwrap();
