@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 /// cleared if `l` is more than `threshold` times `p`; otherwise its accusation stands, and the reason names the other class, which is where the
 /// images come from. Scores stay those of the other detector. A class of which every image is accused cannot be examined, and its accusation stands. After arXiv 1811.03728.
 ///
-/// It trains once, as long as the pipeline's own training took, and not at all where nobody is accused.
+/// It trains once (twice for `both-parts`), as long as the pipeline's own training took, and not at all where nobody is accused.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ExclusionaryReclassification {
@@ -21,6 +21,10 @@ pub struct ExclusionaryReclassification {
     #[serde(default = "default_threshold")]
     #[schemars(range(min = 0.0))]
     pub threshold: f64,
+    /// Whether the other images of these classes are examined in the same way, by a second training: of the two parts, that one is accused whose net sees
+    /// the greater share of it in one other class, and only if it is not cleared. So the larger part of a class may be the poison, whatever the other detector thinks.
+    #[serde(default)]
+    pub both_parts: bool,
 }
 
 fn default_threshold() -> f64 {

@@ -6,7 +6,8 @@
 //! what the label says. So it clears a class that is accused for the size of a cluster alone.
 //!
 //! One training serves all classes, where the paper has one for each cluster. It clears label-consistent poison too, whose images show what
-//! their label says; and where most of a class is poison and its clean rest is accused, it has only the poison to learn the class from.
+//! their label says. Where most of a class is poison and its clean rest is accused, the new net has only the poison to learn the class from: with
+//! `both-parts` a second one is trained without the poison, and that part is accused that comes from one class.
 //!
 //! - `config`: what YAML can say of it, and its registration.
 //! - `algorithm`: the method itself.

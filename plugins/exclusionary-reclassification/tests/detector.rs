@@ -110,8 +110,12 @@ fn images(of: &[(u32, u8)]) -> ImageSet {
 
 /// The verdict, and the images of each training.
 fn detect(of: &[(u32, u8)], accused: &[usize], threshold: f64) -> (Verdict, Vec<Vec<String>>) {
-    let block =
-        json!({ "use": ExclusionaryReclassification::NAME, "detector": { "use": "accuser", "rows": accused }, "threshold": threshold });
+    detect_with(of, accused, &json!({ "threshold": threshold }))
+}
+
+fn detect_with(of: &[(u32, u8)], accused: &[usize], fields: &serde_json::Value) -> (Verdict, Vec<Vec<String>>) {
+    let mut block = json!({ "use": ExclusionaryReclassification::NAME, "detector": { "use": "accuser", "rows": accused } });
+    block.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     let detector = Part::<dyn Detector>::from_json(block).unwrap();
     let trainer = Seeing::default();
     let (images, net) = (images(of), Seeing::default());
@@ -136,6 +140,24 @@ fn moved_images_are_confirmed_and_clean_ones_cleared() {
             "told",
         ]
     );
+}
+
+/// The first class is mostly poison from `50`, and its clean rest is accused for being the smaller part. In the second the smaller part is the poison.
+#[test]
+fn of_both_parts_the_one_from_one_other_class_is_accused() {
+    let set = [(0, 1), (0, 1), (0, 1), (0, 0), (0, 2), (1, 1), (1, 1), (1, 2), (2, 2), (2, 0), (2, 2)];
+    let both = json!({ "both-parts": true });
+    let (verdict, learnt) = detect_with(&set, &[3, 4, 7, 9], &both);
+    let accused: Vec<usize> = (0..set.len()).filter(|&row| verdict.flagged[row]).collect();
+    assert_eq!(accused, [0, 1, 2, 7, 9]);
+    assert_eq!(learnt, [vec!["0", "1", "2", "5", "6", "8", "10"], vec!["3", "4", "7", "9"]]);
+    assert_eq!(
+        verdict.classes[0].reason,
+        "told; the other 3 are accused instead: a net trained without them sees 0 in the class and 3 in `50`"
+    );
+    assert_eq!(verdict.classes[1].reason, "told; confirmed: of 1 accused, a net trained without them sees 0 in the class and 1 in `stop`");
+    let alone = detect_with(&set, &[3, 4, 7, 9], &json!({})).0;
+    assert!(alone.flagged[3] && !alone.flagged[0], "without, the smaller part stays accused");
 }
 
 #[test]
