@@ -7,8 +7,8 @@
 //! - [`TriggerLocalisation`] (`localisation`): whether the heatmaps of a detector mark the trigger.
 //! - [`Remediation`] (`remediation`): what is left of the backdoor once the accused images are gone.
 //! - [`Localisation`]: how well heatmaps find a trigger whose place is known.
-//! - [`figure`], [`success_missed`], [`attack_worked`]: one figure out of a run's measurements, and whether its attack failed or worked.
-//! - [`repeats`]: means over runs with intervals, detectors compared over the same runs.
+//! - [`figure`], [`success_measured`], [`success_missed`], [`attack_worked`]: one figure out of a run's measurements, and whether its attack worked.
+//! - [`repeats`]: means over runs with intervals, detectors compared over the same nets.
 //!
 //! A figure that is undefined, such as a true positive rate without poison, is none: never 0, 1 or NaN. Not here: tables, and anything that a detector could learn from.
 

@@ -1,4 +1,4 @@
-//! What many runs say together: means with intervals, and detectors compared over the same runs.
+//! What many runs say together: means with intervals, and detectors compared over the same nets.
 
 mod costs;
 mod paired;

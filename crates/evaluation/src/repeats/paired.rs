@@ -2,26 +2,26 @@ use rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Two detectors over the same runs.
+/// Two detectors over the same nets.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Paired {
-    /// Runs in which both figures are defined.
-    pub runs: usize,
+    /// Nets on which both figures are defined.
+    pub nets: usize,
     /// Mean of the first figure less the second.
     pub difference: f64,
-    /// 95 % bootstrap interval of the mean difference; none of a single run.
+    /// 95 % bootstrap interval of the mean difference; none of a single net.
     pub interval: Option<(f64, f64)>,
     /// Of [`wilcoxon`]'s test.
     pub p_value: f64,
 }
 
 impl Paired {
-    /// Compares the figures of two detectors, a pair a run; none without runs.
+    /// Compares the figures of two detectors, a pair a net; none without pairs.
     pub fn of(pairs: &[(f64, f64)], rng: &mut impl Rng) -> Option<Self> {
         let differences: Vec<f64> = pairs.iter().map(|(first, second)| first - second).collect();
         (!pairs.is_empty()).then(|| Self {
-            runs: pairs.len(),
+            nets: pairs.len(),
             difference: differences.iter().sum::<f64>() / pairs.len() as f64,
             interval: super::interval(&differences, rng),
             p_value: wilcoxon(&differences),

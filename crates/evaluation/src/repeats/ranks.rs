@@ -9,12 +9,12 @@ const STUDENTISED: [f64; 19] = [
     3.353_618, 3.391_230, 3.426_041, 3.458_425, 3.488_685, 3.517_073, 3.543_799,
 ];
 
-/// How several detectors rank over the same runs.
+/// How several detectors rank over the same nets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Ranks {
-    /// Runs in which all figures are defined.
-    pub runs: usize,
+    /// Nets on which all figures are defined.
+    pub nets: usize,
     /// The mean rank of each detector, 1 for the best.
     pub ranks: Vec<f64>,
     /// Nemenyi's critical difference at 5 %: mean ranks that lie nearer to each other do not differ significantly. None of more than 20
@@ -22,21 +22,21 @@ pub struct Ranks {
     pub critical_difference: Option<f64>,
 }
 
-/// The mean ranks of detectors over runs, the highest figure first (Demšar 2006, section 3.2.2). A row of `figures` is a run. None of
-/// fewer than two detectors, or without runs.
+/// The mean ranks of detectors over nets, the highest figure first (Demšar 2006, section 3.2.2). A row of `figures` is a net. None of
+/// fewer than two detectors, or without nets.
 pub fn average_ranks(figures: &[Vec<f64>]) -> Option<Ranks> {
     let detectors = figures.first()?.len();
     if detectors < 2 {
         return None;
     }
     let mut sums = vec![0; detectors];
-    for run in figures {
-        let ranks = doubled_ranks(&run.iter().map(|figure| -figure).collect::<Vec<_>>());
+    for net in figures {
+        let ranks = doubled_ranks(&net.iter().map(|figure| -figure).collect::<Vec<_>>());
         sums.iter_mut().zip(ranks).for_each(|(sum, rank)| *sum += rank);
     }
-    let (k, runs) = (detectors as f64, figures.len() as f64);
-    let critical = STUDENTISED.get(detectors - 2).map(|studentised| studentised * (k * (k + 1.0) / (6.0 * runs)).sqrt());
-    Some(Ranks { runs: figures.len(), ranks: sums.iter().map(|&sum| sum as f64 / (2.0 * runs)).collect(), critical_difference: critical })
+    let (k, nets) = (detectors as f64, figures.len() as f64);
+    let critical = STUDENTISED.get(detectors - 2).map(|studentised| studentised * (k * (k + 1.0) / (6.0 * nets)).sqrt());
+    Some(Ranks { nets: figures.len(), ranks: sums.iter().map(|&sum| sum as f64 / (2.0 * nets)).collect(), critical_difference: critical })
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use bezoar_core::{Context, Input, Measurement, Origin, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,6 +9,9 @@ use crate::{attack_worked, figure, success_missed};
 
 /// The axis whose cells are repeats of each other.
 pub const SEED: &str = "seed";
+
+/// The parts of a pipeline that come after the net: runs that differ in these alone have one net.
+const AFTER_NET: [&str; 3] = ["detect", "evaluate", "report"];
 
 /// What detectors are compared by.
 const COMPARED: [(&str, Scope); 2] = [("auroc", Scope::Attacked), ("f1", Scope::All)];
@@ -27,7 +32,7 @@ pub struct Cell {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Results {
-    /// Version of this format: 1.
+    /// Version of this format: 2.
     pub version: u32,
     /// The study's name.
     pub name: String,
@@ -37,9 +42,9 @@ pub struct Results {
     pub cells: Vec<Cell>,
     /// Cells that differ in the seed alone, together.
     pub groups: Vec<Group>,
-    /// Each two detectors over the cells whose attack is known to have worked; clean controls are none of them.
+    /// Each two detectors over the nets on which the attack is known to have worked; clean controls are none of them.
     pub comparisons: Vec<Comparison>,
-    /// All detectors over these cells.
+    /// All detectors over these nets.
     pub rankings: Vec<Ranking>,
     /// What detectors were told beyond data and model, each input of each detector once.
     pub told: Vec<Told>,
@@ -85,7 +90,7 @@ pub struct Figure {
     pub summary: Summary,
 }
 
-/// Two detectors over the same cells.
+/// Two detectors over the same nets. A detector's figure on a net is its mean over the net's runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Comparison {
@@ -103,7 +108,7 @@ pub struct Comparison {
     pub corrected: f64,
 }
 
-/// How detectors rank over the same cells.
+/// How detectors rank over the same nets. A detector's figure on a net is its mean over the net's runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Ranking {
@@ -124,18 +129,30 @@ impl Results {
     pub fn of(cx: &Context, name: &str, axes: &[String], cells: Vec<(Cell, Option<Vec<Measurement>>)>) -> Self {
         let (cells, measured): (Vec<Cell>, Vec<Option<Vec<Measurement>>>) = cells.into_iter().unzip();
         let own = |at: &usize| cells[..*at].iter().all(|other| other.run != cells[*at].run);
-        let runs = (0..cells.len()).filter(own).filter_map(|at| measured[at].as_deref());
-        let working: Vec<&[Measurement]> = runs.filter(|run| attack_worked(run)).collect();
+        let runs = (0..cells.len()).filter(own).filter_map(|at| Some((&cells[at], measured[at].as_deref()?)));
+        let nets = nets(axes, runs.filter(|(_, run)| attack_worked(run)));
         Self {
-            version: 1,
+            version: 2,
             name: name.to_owned(),
             axes: axes.to_vec(),
             groups: groups(cx, axes, &cells, &measured),
-            comparisons: COMPARED.iter().flat_map(|(metric, scope)| comparisons(cx, metric, scope, &working)).collect(),
-            rankings: COMPARED.iter().filter_map(|(metric, scope)| ranking(metric, scope, &working)).collect(),
+            comparisons: COMPARED.iter().flat_map(|(metric, scope)| comparisons(cx, metric, scope, &nets)).collect(),
+            rankings: COMPARED.iter().filter_map(|(metric, scope)| ranking(metric, scope, &nets)).collect(),
             told: Vec::new(),
             cells,
         }
+    }
+
+    /// How many nets the finished runs have.
+    pub fn nets(&self) -> usize {
+        let mut runs = BTreeSet::new();
+        let finished = self.cells.iter().filter(|cell| cell.problem.is_none() && runs.insert(&cell.run));
+        finished.map(|cell| net(&self.axes, cell)).collect::<BTreeSet<_>>().len()
+    }
+
+    /// The axes in which runs of one net differ.
+    pub fn axes_after_net(&self) -> Vec<&str> {
+        self.axes.iter().map(String::as_str).filter(|axis| is_after_net(axis)).collect()
     }
 
     /// Notes what a detector was told in a run.
@@ -147,6 +164,37 @@ impl Results {
             }
         }
     }
+}
+
+fn is_after_net(axis: &str) -> bool {
+    axis.split('.').next().is_some_and(|stage| AFTER_NET.contains(&stage))
+}
+
+/// The settings that a cell's net is made with.
+fn net<'a>(axes: &[String], cell: &'a Cell) -> Vec<&'a str> {
+    axes.iter().zip(&cell.settings).filter(|(axis, _)| !is_after_net(axis)).map(|(_, value)| value.as_str()).collect()
+}
+
+/// The runs of one net.
+type Net<'a> = Vec<&'a [Measurement]>;
+
+/// Runs by net, in the order in which nets come first.
+fn nets<'a>(axes: &[String], runs: impl Iterator<Item = (&'a Cell, &'a [Measurement])>) -> Vec<Net<'a>> {
+    let mut nets: Vec<(Vec<&str>, Net<'a>)> = Vec::new();
+    for (cell, run) in runs {
+        let settings = net(axes, cell);
+        match nets.iter_mut().find(|(of, _)| *of == settings) {
+            Some((_, runs)) => runs.push(run),
+            None => nets.push((settings, vec![run])),
+        }
+    }
+    nets.into_iter().map(|(_, runs)| runs).collect()
+}
+
+/// A detector's figure on a net, in the mean over its runs; none where no run has it.
+fn mean_figure(net: &Net<'_>, metric: &str, detector: &str, scope: &Scope) -> Option<f64> {
+    let values: Vec<f64> = net.iter().filter_map(|run| figure(run, metric, Some(detector), scope)).collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 fn groups(cx: &Context, axes: &[String], cells: &[Cell], measured: &[Option<Vec<Measurement>>]) -> Vec<Group> {
@@ -192,9 +240,11 @@ fn figures(cx: &Context, settings: &[String], runs: &[&[Measurement]]) -> Vec<Fi
 }
 
 /// The detectors of which a figure is measured, in the order of the runs.
-fn detectors<'a>(metric: &str, scope: &Scope, runs: &[&'a [Measurement]]) -> Vec<&'a str> {
+fn detectors<'a>(metric: &str, scope: &Scope, nets: &[Net<'a>]) -> Vec<&'a str> {
     let mut detectors = Vec::new();
-    for one in runs.iter().flat_map(|run| run.iter()).filter(|one| one.metric == metric && one.scope == *scope && one.value.is_some()) {
+    for one in
+        nets.iter().flatten().flat_map(|run| run.iter()).filter(|one| one.metric == metric && one.scope == *scope && one.value.is_some())
+    {
         if let Some(detector) = one.detector.as_deref().filter(|name| !detectors.contains(name)) {
             detectors.push(detector);
         }
@@ -202,13 +252,13 @@ fn detectors<'a>(metric: &str, scope: &Scope, runs: &[&'a [Measurement]]) -> Vec
     detectors
 }
 
-fn comparisons(cx: &Context, metric: &str, scope: &Scope, runs: &[&[Measurement]]) -> Vec<Comparison> {
-    let detectors = detectors(metric, scope, runs);
+fn comparisons(cx: &Context, metric: &str, scope: &Scope, nets: &[Net<'_>]) -> Vec<Comparison> {
+    let detectors = detectors(metric, scope, nets);
     let mut comparisons: Vec<Comparison> = Vec::new();
     for (at, &first) in detectors.iter().enumerate() {
         for &second in &detectors[at + 1..] {
-            let of = |detector, run: &[Measurement]| figure(run, metric, Some(detector), scope);
-            let pairs: Vec<(f64, f64)> = runs.iter().filter_map(|run| of(first, run).zip(of(second, run))).collect();
+            let of = |detector, net| mean_figure(net, metric, detector, scope);
+            let pairs: Vec<(f64, f64)> = nets.iter().filter_map(|net| of(first, net).zip(of(second, net))).collect();
             let paired = Paired::of(&pairs, &mut cx.rng(&format!("{metric} {scope:?} {first} {second}")));
             comparisons.extend(paired.map(|paired| Comparison {
                 metric: metric.to_owned(),
@@ -225,11 +275,10 @@ fn comparisons(cx: &Context, metric: &str, scope: &Scope, runs: &[&[Measurement]
     comparisons
 }
 
-fn ranking(metric: &str, scope: &Scope, runs: &[&[Measurement]]) -> Option<Ranking> {
-    let detectors = detectors(metric, scope, runs);
-    let all =
-        |run: &&[Measurement]| detectors.iter().map(|detector| figure(run, metric, Some(detector), scope)).collect::<Option<Vec<f64>>>();
-    let ranks = average_ranks(&runs.iter().filter_map(all).collect::<Vec<_>>())?;
+fn ranking(metric: &str, scope: &Scope, nets: &[Net<'_>]) -> Option<Ranking> {
+    let detectors = detectors(metric, scope, nets);
+    let all = |net: &Net<'_>| detectors.iter().map(|detector| mean_figure(net, metric, detector, scope)).collect::<Option<Vec<f64>>>();
+    let ranks = average_ranks(&nets.iter().filter_map(all).collect::<Vec<_>>())?;
     Some(Ranking { metric: metric.to_owned(), scope: scope.clone(), detectors: detectors.into_iter().map(str::to_owned).collect(), ranks })
 }
 
@@ -288,7 +337,7 @@ mod tests {
     fn detectors_are_compared_over_the_cells_that_have_both() {
         let results = results(0.7);
         let [comparison] = &results.comparisons[..] else { panic!("{:?}", results.comparisons) };
-        assert_eq!((comparison.first.as_str(), comparison.second.as_str(), comparison.paired.runs), ("a", "b", 5));
+        assert_eq!((comparison.first.as_str(), comparison.second.as_str(), comparison.paired.nets), ("a", "b", 5));
         assert!((comparison.paired.difference - 0.22).abs() < 1e-12);
         assert_eq!(results.rankings[0].ranks.ranks, [1.2, 1.8]);
     }
@@ -303,14 +352,37 @@ mod tests {
         let cells = vec![cell("", "s-0", 0.9), cell("0", "s-0", 0.9), cell("1", "s-1", 0.6)];
         let results = Results::of(&Context::quiet(0), "test", &[SEED.to_owned()], cells);
         assert_eq!(results.groups.iter().map(|group| group.cells.clone()).collect::<Vec<_>>(), [[0, 2]]);
-        assert_eq!((results.comparisons[0].paired.runs, results.rankings[0].ranks.runs), (2, 2));
+        assert_eq!((results.nets(), results.comparisons[0].paired.nets, results.rankings[0].ranks.nets), (2, 2, 2));
         assert!((results.comparisons[0].paired.difference - 0.25).abs() < 1e-12);
+    }
+
+    #[test]
+    fn runs_that_share_a_net_are_one_pair() {
+        let axes = ["attack.share", SEED, "detect.0.min-size", "evaluate"].map(str::to_owned);
+        let cell = |seed: &str, size: &str, a: f64| {
+            let settings = ["0.1", seed, size, "all"].map(str::to_owned).to_vec();
+            let of = |detector, value| of_detector("auroc", detector, Scope::Attacked, Some(value));
+            let measured = vec![of_net("attack-success", 1.0), of("a", a), of("b", 0.5)];
+            (Cell { settings, run: format!("s-{seed}-{size}"), problem: None }, Some(measured))
+        };
+        let of_one: Vec<_> = (0..7_u8).map(|size| cell("0", &size.to_string(), 0.7 + f64::from(size) / 100.0)).collect();
+        let results = Results::of(&Context::quiet(0), "test", &axes, of_one.clone());
+        let paired = results.comparisons[0].paired;
+        assert_eq!((results.nets(), results.groups.len(), results.rankings[0].ranks.nets), (1, 7, 1));
+        assert_eq!((paired.nets, paired.interval, paired.p_value), (1, None, 1.0));
+        assert!((paired.difference - 0.23).abs() < 1e-12, "the mean over the variants: {}", paired.difference);
+        assert_eq!(results.axes_after_net(), ["detect.0.min-size", "evaluate"]);
+
+        let further = of_one.into_iter().chain([cell("1", "0", 0.9)]).collect();
+        let results = Results::of(&Context::quiet(0), "test", &axes, further);
+        assert_eq!((results.nets(), results.comparisons[0].paired.nets), (2, 2), "another seed is another net");
     }
 
     #[test]
     fn clean_controls_and_failed_attacks_compare_no_detectors() {
         let cell = |success: Option<f64>, a: f64| {
-            let cell = Cell { settings: vec![success.is_some().to_string()], run: format!("{success:?}"), problem: None };
+            let settings = vec![success.is_some().to_string(), format!("{success:?}")];
+            let cell = Cell { settings, run: format!("{success:?}"), problem: None };
             let mut measured: Vec<Measurement> = success.map(|success| of_net("attack-success", success)).into_iter().collect();
             measured.extend([
                 of_net("attack-success-needed", 0.5),
@@ -322,11 +394,11 @@ mod tests {
         let results = Results::of(
             &Context::quiet(0),
             "test",
-            &["attack".to_owned()],
+            &["attack".to_owned(), SEED.to_owned()],
             vec![cell(Some(0.9), 0.75), cell(Some(0.4), 0.0), cell(Some(0.5), 1.0), cell(None, 0.0)],
         );
-        assert_eq!((results.comparisons[0].paired.runs, results.comparisons[0].paired.difference), (2, 0.625));
-        assert_eq!((results.rankings[0].ranks.runs, &results.rankings[0].ranks.ranks[..]), (2, &[1.0, 2.0][..]));
+        assert_eq!((results.comparisons[0].paired.nets, results.comparisons[0].paired.difference), (2, 0.625));
+        assert_eq!((results.rankings[0].ranks.nets, &results.rankings[0].ranks.ranks[..]), (2, &[1.0, 2.0][..]));
         assert_eq!(results.groups.iter().map(|group| (group.cells.len(), group.failed)).collect::<Vec<_>>(), [(3, 1), (1, 0)]);
     }
 

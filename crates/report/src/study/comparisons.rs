@@ -13,10 +13,10 @@ pub(super) fn section(results: &Results, ranks: &[Drawing]) -> Markup {
     html! {
         section #comparisons {
             h2 { "Detectors compared" }
-            @if results.comparisons.is_empty() { p.note { "There are no two detectors to compare over runs in which the attack worked." } }
+            @if results.comparisons.is_empty() { p.note { "There are no two detectors to compare over nets on which the attack worked." } }
             @else {
                 p.note {
-                    "Over the runs in which the attack worked. The difference is the first detector’s figure less the second’s, in points, with its 95\u{a0}% \
+                    "Over the nets on which the attack worked. " (shared(results)) "The difference is the first detector’s figure less the second’s, in points, with its 95\u{a0}% \
                      bootstrap interval; p is that of Wilcoxon’s signed-rank test, corrected for all pairs (Holm)."
                 }
                 div.scroll tabindex="0" role="region" aria-label="Pairs of detectors" { (pairs(results)) }
@@ -26,17 +26,28 @@ pub(super) fn section(results: &Results, ranks: &[Drawing]) -> Markup {
     }
 }
 
+/// Where several runs have one net, what its figure is.
+fn shared(results: &Results) -> Markup {
+    html! {
+        @if !results.axes_after_net().is_empty() {
+            "Runs that differ in "
+            @for (at, axis) in results.axes_after_net().into_iter().enumerate() { @if at > 0 { ", " } b { (axis) } }
+            " alone share a net, which counts once: its figure of a detector is the mean over these runs. "
+        }
+    }
+}
+
 fn pairs(results: &Results) -> Markup {
     html! {
         table.figures {
-            thead { tr { @for name in ["Figure", "First", "Second", "Runs", "Difference", "p"] { th scope="col" { (name) } } } }
+            thead { tr { @for name in ["Figure", "First", "Second", "Nets", "Difference", "p"] { th scope="col" { (name) } } } }
             tbody {
                 @for one in &results.comparisons {
                     tr {
                         th scope="row" { (lookup(&one.metric).heading) }
                         th scope="row" { (told::named(&one.first, &told::in_study(results, &one.first))) }
                         th scope="row" { (told::named(&one.second, &told::in_study(results, &one.second))) }
-                        td { (one.paired.runs) }
+                        td { (one.paired.nets) }
                         td {
                             (points(one.paired.difference))
                             @if let Some((low, high)) = one.paired.interval { " " small { (points(low)) " to " (points(high)) } }
@@ -116,7 +127,7 @@ fn ranks(ranking: &Ranking) -> Drawing {
         }
     };
     let caption = html! {
-        b { (label) } " over " (counted(ranks.runs, "run"))
+        b { (label) } " over " (counted(ranks.nets, "net"))
         @if let Some(critical) = ranks.critical_difference { "; below " (format!("{critical:.2}")) ", joined by a bar, they do not differ (Nemenyi, 5\u{a0}%)" }
     };
     Drawing { name: format!("ranks by {metric}"), chart, caption }

@@ -30,7 +30,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 const FILE: &str = "report.html";
 
 /// Writes the page of a study into its folder and says where it is: `report.html`, one file that opens without a network, with which detector does
-/// best, the figures with intervals, the best of each row marked, detection over each axis of numbers, detectors compared over the same cells,
+/// best, the figures with intervals, the best of each row marked, detection over each axis of numbers, detectors compared over the same nets,
 /// every cell with a link to its own report beside the folder, and what the stages cost on which machines. The charts are files as well, in
 /// `figures/`. `file` is the study as YAML.
 ///
@@ -93,6 +93,7 @@ fn extent(results: &Results) -> Markup {
     html! {
         strong { (counted(results.cells.len(), "run")) } " of " (counted(results.groups.len(), "setting"))
         @if failed > 0 { ", of which " strong { (counted(failed, "run")) " failed" } }
+        ", on " (counted(results.nets(), "net"))
         ". They differ in "
         @for (at, axis) in results.axes.iter().enumerate() { @if at > 0 { ", " } b { (axis) } }
         "."

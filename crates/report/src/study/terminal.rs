@@ -3,6 +3,7 @@ use bezoar_evaluation::repeats::{Figure, Group, Results};
 use unicode_width::UnicodeWidthStr;
 
 use super::{axes, detectors, figure};
+use crate::format::counted;
 use crate::metric::{Metric, lookup};
 use crate::paint::{Paint, printable};
 use crate::told;
@@ -44,6 +45,11 @@ pub fn study_table(results: &Results, color: bool) -> String {
         });
         text.push_str(cells.collect::<Vec<_>>().join(GAP).trim_end());
         text.push('\n');
+    }
+    if !results.axes_after_net().is_empty() {
+        let shared = results.axes_after_net().into_iter().map(printable).collect::<Vec<_>>().join(", ");
+        let nets = counted(results.nets(), "net");
+        text.push_str(&format!("\n{nets}: runs that differ in {shared} alone share one, and count once where detectors are compared\n"));
     }
     if results.groups.iter().any(|group| group.failed > 0) {
         text.push('\n');

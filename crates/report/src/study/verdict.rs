@@ -21,17 +21,17 @@ pub(super) fn section(results: &Results) -> Markup {
         "By " (lookup(&ranking.metric).heading) " over the " (place(&ranking.scope)) ", "
         @if rank(best) < rank(next) {
             strong { (name(best)) } " does best of " (counted(order.len(), "detector")) ": mean rank " (rank_text(best))
-            " over " (counted(ranking.ranks.runs, "run")) " in which the attack worked. "
+            " over " (counted(ranking.ranks.nets, "net")) " on which the attack worked. "
             (lead(results, ranking, best, next)) " over the next, " b { (name(next)) } ", mean rank " (rank_text(next)) "."
         } @else {
             strong { (name(best)) } " and " strong { (name(next)) } " do equally well: mean rank " (rank_text(best))
-            " of " (counted(order.len(), "detector")) " over " (counted(ranking.ranks.runs, "run")) " in which the attack worked."
+            " of " (counted(order.len(), "detector")) " over " (counted(ranking.ranks.nets, "net")) " on which the attack worked."
         }
     }
 }
 
 fn none() -> Markup {
-    html! { "No detector comes out best: no run with a working attack measured two of them." }
+    html! { "No detector comes out best: two were measured on no net on which the attack worked." }
 }
 
 /// Whether the first of two detectors is significantly better.

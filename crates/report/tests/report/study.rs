@@ -58,10 +58,10 @@ fn the_page_holds_verdict_tables_charts_comparisons_and_cells() {
     }
     let page = page(&results("hc"), &costs(), "name: hc\n", &folder);
     for said in [
-        "By AUROC over the attacked classes, <strong>hc</strong> does best of 2 detectors: mean rank 1.00 over 4 runs in which the attack worked",
+        "By AUROC over the attacked classes, <strong>hc</strong> does best of 2 detectors: mean rank 1.00 over 4 nets on which the attack worked",
         "It has no significant lead (+",
         "<strong>6 runs</strong> of 3 settings",
-        "1 run failed</strong>",
+        "1 run failed</strong>, on 5 nets",
         "AUROC, attacked classes",
         "AUROC over attack.share",
         "Mean ranks by AUROC",
@@ -92,6 +92,33 @@ fn whatever_was_measured_has_a_table() {
     assert!(first.contains("AUROC, attacked classes</caption>") && !first.contains("Accuracy after</caption>"));
     assert!(others.contains("Accuracy after</caption>") && others.contains(">depth</caption>"));
     assert!(!page.contains("attack-success-needed"), "a threshold is no figure");
+}
+
+#[test]
+fn runs_that_share_a_net_count_once_and_the_reader_is_told() {
+    let of = |metric: &str, detector: Option<&str>, scope: Scope, value: f64| Measurement {
+        metric: metric.to_owned(),
+        detector: detector.map(str::to_owned),
+        scope,
+        value: Some(value),
+    };
+    let cell = |size: u32| {
+        let cell = Cell { settings: vec![size.to_string()], run: format!("run-{size}"), problem: None };
+        let auroc = |detector, value| of("auroc", Some(detector), Scope::Attacked, value);
+        (cell, Some(vec![of("attack-success", None, Scope::All, 1.0), auroc("hc", 0.9), auroc("other", 0.5)]))
+    };
+    let axes = ["detect.0.min-size".to_owned()];
+    let results = Results::of(&Context::quiet(0), "sizes", &axes, (0..7).map(cell).collect());
+    let folder = tempfile::tempdir().unwrap();
+    let page = page(&results, &Costs::default(), "", folder.path());
+    for said in [
+        "mean rank 1.00 over 1 net on which the attack worked. It has no significant lead (+40.00 points, p\u{a0}1.000)",
+        "<strong>7 runs</strong> of 7 settings, on 1 net",
+        "Runs that differ in <b>detect.0.min-size</b> alone share a net, which counts once: its figure of a detector is the mean over these runs.",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
+    assert!(study_table(&results, false).contains("\n1 net: runs that differ in detect.0.min-size alone share one, and count once"));
 }
 
 #[test]
