@@ -22,6 +22,11 @@ pub fn success_missed(measurements: &[Measurement]) -> Option<f64> {
     (of_net(ATTACK_SUCCESS)? < needed).then_some(needed)
 }
 
+/// Whether somebody looked if an attack worked. The metric that does gives the accuracy too, which clean controls have as well.
+pub fn success_measured(measurements: &[Measurement]) -> bool {
+    measurements.iter().any(|one| one.detector.is_none() && [ATTACK_SUCCESS, "accuracy"].contains(&one.metric.as_str()))
+}
+
 /// Whether the attack is known to have worked: its success was measured and is not below what it needed. Not so without an attack.
 pub fn attack_worked(measurements: &[Measurement]) -> bool {
     figure(measurements, ATTACK_SUCCESS, None, &Scope::All).is_some() && success_missed(measurements).is_none()
@@ -50,5 +55,14 @@ mod tests {
         for not in [run(Some(0.4), Some(0.5)), run(None, Some(0.5)), Vec::new()] {
             assert!(!attack_worked(&not), "{not:?}");
         }
+    }
+
+    #[test]
+    fn a_clean_control_is_measured_too() {
+        let of = |metric: &str, detector: Option<&str>| {
+            vec![Measurement { metric: metric.to_owned(), detector: detector.map(str::to_owned), scope: Scope::All, value: Some(1.0) }]
+        };
+        assert!(success_measured(&run(None, None)) && success_measured(&of("accuracy", None)));
+        assert!(!success_measured(&of("f1", Some("a"))) && !success_measured(&of("accuracy", Some("a"))));
     }
 }

@@ -27,7 +27,7 @@ pub use attack_success::AttackSuccess;
 pub use class_detection::ClassDetection;
 pub use confusion::Confusion;
 pub use detection::DetectionQuality;
-pub use figures::{ACCURACY_LOST, ATTACK_SUCCESS, ATTACK_SUCCESS_NEEDED, attack_worked, figure, success_missed};
+pub use figures::{ACCURACY_LOST, ATTACK_SUCCESS, ATTACK_SUCCESS_NEEDED, attack_worked, figure, success_measured, success_missed};
 pub use localisation::Localisation;
 pub use ranking::{average_precision, precision_at, roc_auc, roc_curve, true_positive_rate_at};
 pub use remediation::Remediation;

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Paired, Ranks, Summary, average_ranks, holm};
-use crate::{attack_worked, figure, success_missed};
+use crate::{attack_worked, figure, success_measured, success_missed};
 
 /// The axis whose cells are repeats of each other.
 pub const SEED: &str = "seed";
@@ -42,7 +42,10 @@ pub struct Results {
     pub cells: Vec<Cell>,
     /// Cells that differ in the seed alone, together.
     pub groups: Vec<Group>,
-    /// Each two detectors over the nets on which the attack is known to have worked; clean controls are none of them.
+    /// Whether any run says how well its attack works.
+    pub success_measured: bool,
+    /// Each two detectors over the nets on which the attack is known to have worked, clean controls not among them; over all nets where no run
+    /// says how well its attack works.
     pub comparisons: Vec<Comparison>,
     /// All detectors over these nets.
     pub rankings: Vec<Ranking>,
@@ -130,12 +133,14 @@ impl Results {
         let (cells, measured): (Vec<Cell>, Vec<Option<Vec<Measurement>>>) = cells.into_iter().unzip();
         let own = |at: &usize| cells[..*at].iter().all(|other| other.run != cells[*at].run);
         let runs = (0..cells.len()).filter(own).filter_map(|at| Some((&cells[at], measured[at].as_deref()?)));
-        let nets = nets(axes, runs.filter(|(_, run)| attack_worked(run)));
+        let success_measured = measured.iter().flatten().any(|run| success_measured(run));
+        let nets = nets(axes, runs.filter(|(_, run)| !success_measured || attack_worked(run)));
         Self {
             version: 2,
             name: name.to_owned(),
             axes: axes.to_vec(),
             groups: groups(cx, axes, &cells, &measured),
+            success_measured,
             comparisons: COMPARED.iter().flat_map(|(metric, scope)| comparisons(cx, metric, scope, &nets)).collect(),
             rankings: COMPARED.iter().filter_map(|(metric, scope)| ranking(metric, scope, &nets)).collect(),
             told: Vec::new(),
@@ -400,6 +405,20 @@ mod tests {
         assert_eq!((results.comparisons[0].paired.nets, results.comparisons[0].paired.difference), (2, 0.625));
         assert_eq!((results.rankings[0].ranks.nets, &results.rankings[0].ranks.ranks[..]), (2, &[1.0, 2.0][..]));
         assert_eq!(results.groups.iter().map(|group| (group.cells.len(), group.failed)).collect::<Vec<_>>(), [(3, 1), (1, 0)]);
+    }
+
+    #[test]
+    fn without_the_success_of_any_attack_detectors_are_compared_over_all_nets() {
+        let cell = |seed: usize, of_nets: &[Measurement]| {
+            let of = |detector, value| of_detector("auroc", detector, Scope::Attacked, Some(value));
+            let measured = [of_nets, &[of("a", 0.9), of("b", 0.5)]].concat();
+            (Cell { settings: vec![seed.to_string()], run: format!("s-{seed}"), problem: None }, Some(measured))
+        };
+        let of = |cells| Results::of(&Context::quiet(0), "test", &[SEED.to_owned()], cells);
+        let unknown = of(vec![cell(0, &[]), cell(1, &[])]);
+        assert_eq!((unknown.success_measured, unknown.comparisons[0].paired.nets), (false, 2));
+        let known = of(vec![cell(0, &[]), cell(1, &[of_net("attack-success", 0.9)])]);
+        assert_eq!((known.success_measured, known.comparisons[0].paired.nets), (true, 1));
     }
 
     #[test]

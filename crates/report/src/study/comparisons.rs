@@ -1,6 +1,7 @@
 use bezoar_evaluation::repeats::{Ranking, Results};
 use maud::{Markup, html};
 
+use super::{UNMEASURED, compared};
 use crate::chart::{Drawing, lines};
 use crate::format::{counted, number};
 use crate::metric::lookup;
@@ -13,10 +14,12 @@ pub(super) fn section(results: &Results, ranks: &[Drawing]) -> Markup {
     html! {
         section #comparisons {
             h2 { "Detectors compared" }
-            @if results.comparisons.is_empty() { p.note { "There are no two detectors to compare over nets on which the attack worked." } }
+            @if results.comparisons.is_empty() { p.note { "Two detectors were measured on no net" (compared(results)) "." } }
             @else {
                 p.note {
-                    "Over the nets on which the attack worked. " (shared(results)) "The difference is the first detector’s figure less the second’s, in points, with its 95\u{a0}% \
+                    @if results.success_measured { "Over the nets" (compared(results)) ". " } @else { (UNMEASURED) " " }
+                    (shared(results))
+                    "The difference is the first detector’s figure less the second’s, in points, with its 95\u{a0}% \
                      bootstrap interval; p is that of Wilcoxon’s signed-rank test, corrected for all pairs (Holm)."
                 }
                 div.scroll tabindex="0" role="region" aria-label="Pairs of detectors" { (pairs(results)) }

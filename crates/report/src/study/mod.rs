@@ -88,6 +88,15 @@ fn page(results: &Results, costs: &Costs, file: &str, folder: &Path, charts: &[D
     }
 }
 
+/// Where nobody measured whether the attacks worked.
+const UNMEASURED: &str =
+    "Whether the attacks worked was not measured: detectors are compared over all nets. Add attack-success to evaluate: to know.";
+
+/// What is said of the nets that detectors are compared over.
+fn compared(results: &Results) -> &'static str {
+    if results.success_measured { " on which the attack worked" } else { "" }
+}
+
 fn extent(results: &Results) -> Markup {
     let failed = results.cells.iter().filter(|cell| cell.problem.is_some()).count();
     html! {

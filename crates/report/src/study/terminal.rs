@@ -2,7 +2,7 @@ use bezoar_core::Scope;
 use bezoar_evaluation::repeats::{Figure, Group, Results};
 use unicode_width::UnicodeWidthStr;
 
-use super::{axes, detectors, figure};
+use super::{UNMEASURED, axes, detectors, figure};
 use crate::format::counted;
 use crate::metric::{Metric, lookup};
 use crate::paint::{Paint, printable};
@@ -45,6 +45,9 @@ pub fn study_table(results: &Results, color: bool) -> String {
         });
         text.push_str(cells.collect::<Vec<_>>().join(GAP).trim_end());
         text.push('\n');
+    }
+    if !results.success_measured && !results.comparisons.is_empty() {
+        text.push_str(&format!("\n{}\n", paint.warning(UNMEASURED)));
     }
     if !results.axes_after_net().is_empty() {
         let shared = results.axes_after_net().into_iter().map(printable).collect::<Vec<_>>().join(", ");

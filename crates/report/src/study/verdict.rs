@@ -5,15 +5,16 @@ use bezoar_evaluation::repeats::{Comparison, Ranking, Results};
 use maud::{Markup, html};
 
 use super::comparisons::{LEVEL, order, points};
+use super::{UNMEASURED, compared};
 use crate::format::{counted, number};
 use crate::metric::lookup;
 use crate::told;
 
 /// By mean rank in the first figure that detectors are compared by and that was measured.
 pub(super) fn section(results: &Results) -> Markup {
-    let Some(ranking) = results.rankings.first() else { return none() };
+    let Some(ranking) = results.rankings.first() else { return none(results) };
     let order = order(ranking);
-    let [best, next, ..] = order[..] else { return none() };
+    let [best, next, ..] = order[..] else { return none(results) };
     let rank = |at: usize| ranking.ranks.ranks[at];
     let name = |at: usize| told::named(&ranking.detectors[at], &told::in_study(results, &ranking.detectors[at]));
     let rank_text = |at: usize| format!("{:.2}", rank(at));
@@ -21,17 +22,18 @@ pub(super) fn section(results: &Results) -> Markup {
         "By " (lookup(&ranking.metric).heading) " over the " (place(&ranking.scope)) ", "
         @if rank(best) < rank(next) {
             strong { (name(best)) } " does best of " (counted(order.len(), "detector")) ": mean rank " (rank_text(best))
-            " over " (counted(ranking.ranks.nets, "net")) " on which the attack worked. "
+            " over " (counted(ranking.ranks.nets, "net")) (compared(results)) ". "
             (lead(results, ranking, best, next)) " over the next, " b { (name(next)) } ", mean rank " (rank_text(next)) "."
         } @else {
             strong { (name(best)) } " and " strong { (name(next)) } " do equally well: mean rank " (rank_text(best))
-            " of " (counted(order.len(), "detector")) " over " (counted(ranking.ranks.nets, "net")) " on which the attack worked."
+            " of " (counted(order.len(), "detector")) " over " (counted(ranking.ranks.nets, "net")) (compared(results)) "."
         }
+        @if !results.success_measured { " " (UNMEASURED) }
     }
 }
 
-fn none() -> Markup {
-    html! { "No detector comes out best: two were measured on no net on which the attack worked." }
+fn none(results: &Results) -> Markup {
+    html! { "No detector comes out best: two were measured on no net" (compared(results)) "." }
 }
 
 /// Whether the first of two detectors is significantly better.

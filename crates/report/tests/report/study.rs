@@ -95,6 +95,28 @@ fn whatever_was_measured_has_a_table() {
 }
 
 #[test]
+fn what_was_not_measured_is_not_said_to_have_failed() {
+    let cell = |seed: u32| {
+        let auroc = |detector: &str, value| Measurement {
+            metric: "auroc".to_owned(),
+            detector: Some(detector.to_owned()),
+            scope: Scope::Attacked,
+            value: Some(value),
+        };
+        let cell = Cell { settings: vec![seed.to_string()], run: format!("run-{seed}"), problem: None };
+        (cell, Some(vec![auroc("hc", 0.9), auroc("other", 0.5)]))
+    };
+    let results = Results::of(&Context::quiet(0), "unknown", &["seed".to_owned()], (0..3).map(cell).collect());
+    let folder = tempfile::tempdir().unwrap();
+    let page = page(&results, &Costs::default(), "", folder.path());
+    assert!(page.contains("<strong>hc</strong> does best of 2 detectors: mean rank 1.00 over 3 nets. "));
+    assert!(!page.contains("attack worked.") && page.contains("<td>3</td><td>+40.00"));
+    let said = "Whether the attacks worked was not measured: detectors are compared over all nets. Add attack-success to evaluate:";
+    assert_eq!(page.matches(said).count(), 2, "beside the verdict and the comparisons");
+    assert!(study_table(&results, false).contains(said));
+}
+
+#[test]
 fn runs_that_share_a_net_count_once_and_the_reader_is_told() {
     let of = |metric: &str, detector: Option<&str>, scope: Scope, value: f64| Measurement {
         metric: metric.to_owned(),
