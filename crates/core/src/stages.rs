@@ -384,7 +384,7 @@ pub trait Detector: Send + Sync {
 }
 
 /// Given and predicted classes of some images.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Predictions {
     /// The true classes.
     pub labels: Vec<u32>,

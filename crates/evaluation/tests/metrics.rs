@@ -225,6 +225,10 @@ fn remediation_trains_without_what_is_flagged_drawn_and_poison() {
     // Before, the last class was not recognised; after, the second.
     let lost = ["a", "b", "c", "d"].map(|class| value(&measured, "accuracy-lost", &Scope::Class(class.to_owned())));
     assert_eq!((lost, figure("accuracy-lost")), ([Some(0.0), Some(1.0), Some(0.0), Some(-1.0)], Some(1.0)));
+    assert_eq!((figure("accuracy-before"), figure("attack-success-before")), (Some(0.75), Some(0.8)));
+    for lost in ["accuracy-lost-random", "accuracy-lost-perfect"] {
+        assert_eq!((value(&measured, lost, &Scope::Class("b".to_owned())), figure(lost)), (Some(1.0), Some(1.0)), "{lost}");
+    }
 
     outcome.detections[0].verdict.flagged = vec![false; 8];
     let trials = Trials::default();
@@ -237,5 +241,8 @@ fn remediation_trains_without_what_is_flagged_drawn_and_poison() {
 
     outcome.detections[0].verdict.flagged = vec![false, false, false, true, true, true, true, true];
     let measured = Remediation {}.measure(&Context::quiet(0), &outcome, &Trials::default()).unwrap();
-    assert!(!measured.iter().any(|one| one.metric == "accuracy-after"), "one class alone is nothing to learn");
+    for undefined in ["accuracy-after", "attack-success-after", "accuracy-lost"] {
+        let figures: Vec<_> = measured.iter().filter(|one| one.metric == undefined).map(|one| one.value).collect();
+        assert!(!figures.is_empty() && figures.iter().all(Option::is_none), "one class alone is nothing to learn: {undefined} {figures:?}");
+    }
 }

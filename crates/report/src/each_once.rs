@@ -1,9 +1,9 @@
-/// Names in the order in which they come first.
-pub(crate) fn each_once<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+/// Things in the order in which they come first.
+pub(crate) fn each_once<T: PartialEq>(all: impl IntoIterator<Item = T>) -> Vec<T> {
     let mut once = Vec::new();
-    for name in names {
-        if !once.contains(&name) {
-            once.push(name);
+    for one in all {
+        if !once.contains(&one) {
+            once.push(one);
         }
     }
     once

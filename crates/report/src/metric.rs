@@ -41,6 +41,9 @@ const fn metric(name: &'static str, heading: &'static str, unit: Unit, better: B
     Metric { name, heading, meaning, unit, better }
 }
 
+/// Ends the name of a figure of the net that other figures are compared with.
+pub(crate) const BEFORE: &str = "-before";
+
 /// The metrics that we know, in the order of columns.
 const KNOWN: &[Metric<'static>] = &[
     metric("accuracy", "Clean accuracy", Unit::Percent, Better::Higher, "Clean test images that the net takes for what they are."),
@@ -130,6 +133,8 @@ const KNOWN: &[Metric<'static>] = &[
     metric("mask-mass", "On trigger", Unit::Percent, Better::Higher, "The share of positive relevance that lies on the trigger."),
     metric("mask-rank", "Trigger rank", Unit::Percent, Better::Higher, "The trigger’s share of as many of the most relevant pixels."),
     metric("mask-hit", "Trigger hit", Unit::Percent, Better::Higher, "Images whose most relevant pixel lies on the trigger."),
+    metric("accuracy-before", "Accuracy before", Unit::Percent, Better::Higher, "Clean accuracy of the net that learnt from all images."),
+    metric("attack-success-before", "Success before", Unit::Percent, Better::Neither, "Attack success on the net that learnt from all images."),
     metric(
         "accuracy-after-perfect",
         "Accuracy, perfect",
@@ -167,6 +172,14 @@ const KNOWN: &[Metric<'static>] = &[
         "Attack success on a net trained without as many images, drawn at random.",
     ),
     metric(ACCURACY_LOST, "Worst class", Unit::Percent, Better::Lower, "By how much the accuracy fell on the class on which it fell most."),
+    metric(
+        "accuracy-lost-random",
+        "Worst, random",
+        Unit::Percent,
+        Better::Neither,
+        "The same, without as many images drawn at random.",
+    ),
+    metric("accuracy-lost-perfect", "Worst, perfect", Unit::Percent, Better::Lower, "The same, without exactly the poison."),
     metric("cover-flagged", "Cover", Unit::Percent, Better::Neither, "Cover images that are flagged; the other rates leave cover out."),
     metric("samples", "Images", Unit::Count, Better::Neither, "Images that the row covers."),
     metric("scanned", "Scanned", Unit::Count, Better::Neither, "Images that the detector gives a score."),
@@ -192,10 +205,17 @@ pub(crate) fn columns<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<Metri
     columns
 }
 
+/// Whether a figure of this name, taken before images were removed, says again what another of `names` says.
+pub(crate) fn says_again<'a>(name: &str, mut names: impl Iterator<Item = &'a str>) -> bool {
+    name.strip_suffix(BEFORE).is_some_and(|figure| names.any(|other| other == figure))
+}
+
 /// The figures of the net over the whole set, which belong to no detector.
 pub(crate) fn net(measurements: &[Measurement]) -> impl Iterator<Item = (Metric<'_>, Option<f64>)> {
     let whole = measurements.iter().filter(|m| m.detector.is_none() && !matches!(m.scope, Scope::Class(_)));
-    whole.filter(|m| m.metric != ATTACK_SUCCESS_NEEDED).map(|measurement| (lookup(&measurement.metric), measurement.value))
+    let names = || measurements.iter().filter(|m| m.detector.is_none()).map(|m| m.metric.as_str());
+    let shown = whole.filter(move |m| m.metric != ATTACK_SUCCESS_NEEDED && !says_again(&m.metric, names()));
+    shown.map(|measurement| (lookup(&measurement.metric), measurement.value))
 }
 
 /// The attack success on the test images of each class that the backdoor is for.

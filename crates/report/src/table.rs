@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::block::block;
 use crate::format::percent;
 use crate::grid::{Cell, Row, rows};
-use crate::metric::{Metric, Unit, lookup, net, success_by_class};
+use crate::metric::{BEFORE, Metric, Unit, lookup, net, success_by_class};
 use crate::paint::{Paint, pad, printable};
 
 /// The columns where there is a truth to compare with, as far as they were measured.
@@ -19,8 +19,9 @@ const OF_CLASSES: &[&str] = &["class-detection-rate", "class-false-alarms"];
 
 /// What a net is worth that was trained without some images, as far as it was measured. Filters have endings of their own.
 const AFTER: &[&str] = &["attack-success-after", "accuracy-after"];
-const RANDOM: &str = "-random";
-const PERFECT: &str = "-perfect";
+const LEARNT_AGAIN: &str = "-after";
+const RANDOM: &str = "-after-random";
+const PERFECT: &str = "-after-perfect";
 
 /// The lines of a detector, as far as they were measured.
 const SCOPES: [(Scope, &str); 2] = [(Scope::Attacked, "attacked class"), (Scope::All, "whole set")];
@@ -36,7 +37,7 @@ const NET_WIDTH: usize = 17;
 /// First accuracy and attack success of the net, with the classes on which it is least and greatest, then for each detector a line for the
 /// attacked classes and one for the whole set, marked where the attack failed; where nothing was measured against a truth, only what was flagged.
 /// If they were measured, there follow the classes that each detector accuses, and what became of success and accuracy without what it flags, beside
-/// as many images at random and exactly the poison. Rates are in percent; `–` stands where a figure is undefined. With `color`, the best of several
+/// nothing, as many images at random and exactly the poison. Rates are in percent; `–` stands where a figure is undefined. With `color`, the best of several
 /// detectors is bold and green. Where a detector's name and its figures do not fit beside each other, the name gets a line of its own.
 pub fn table(measurements: &[Measurement], color: bool, width: usize) -> String {
     let paint = Paint { color };
@@ -57,7 +58,7 @@ fn net_lines(measurements: &[Measurement], paint: &Paint) -> Vec<String> {
         let sign = if metric.unit == Unit::Percent && value.is_some() { " %" } else { "" };
         format!("{}  {}{sign}", pad(metric.heading, NET_WIDTH), paint.bold(&format!("{:>6}", metric.show(value))))
     };
-    let mut lines: Vec<String> = net(measurements).filter(|(metric, _)| !metric.name.ends_with(PERFECT)).map(line).collect();
+    let mut lines: Vec<String> = net(measurements).filter(|(metric, _)| !in_block(metric.name)).map(line).collect();
     let least = classes.iter().min_by(|a, b| a.1.total_cmp(&b.1));
     let greatest = classes.iter().rev().max_by(|a, b| a.1.total_cmp(&b.1));
     if let (Some(least), Some(greatest), true) = (least, greatest, classes.len() > 1) {
@@ -70,6 +71,11 @@ fn net_lines(measurements: &[Measurement], paint: &Paint) -> Vec<String> {
         lines.push(paint.warning(&why));
     }
     lines
+}
+
+/// Whether a figure of the net stands beside those of nets that were trained without some images.
+fn in_block(metric: &str) -> bool {
+    [BEFORE, PERFECT, "-lost-perfect"].iter().any(|ending| metric.ends_with(ending))
 }
 
 /// Those of some metrics that were measured of a detector.
@@ -96,16 +102,17 @@ fn remediation_lines(measurements: &[Measurement], paint: &Paint) -> Vec<String>
     if columns.is_empty() {
         return Vec::new();
     }
-    let filtered = |filter: &str, detector: Option<&str>| -> Vec<Cell> {
-        let value = |column: &Metric<'_>| figure(measurements, &format!("{}{filter}", column.name), detector, &Scope::All);
+    let net = |ending: &str, detector: Option<&str>| -> Vec<Cell> {
+        let name = |column: &Metric<'_>| column.name.replace(LEARNT_AGAIN, ending);
+        let value = |column: &Metric<'_>| figure(measurements, &name(column), detector, &Scope::All);
         columns.iter().map(|column| Cell { text: column.show(value(column)), best: false }).collect()
     };
-    let mut lines = Vec::new();
+    let mut lines = vec![("nothing".to_owned(), net(BEFORE, None))];
     for Row { detector, cells } in rows(measurements, &Scope::All, &columns) {
         lines.push((printable(detector), cells));
-        lines.push(("  as many at random".to_owned(), filtered(RANDOM, Some(detector))));
+        lines.push(("  as many at random".to_owned(), net(RANDOM, Some(detector))));
     }
-    lines.push(("exactly the poison".to_owned(), filtered(PERFECT, None)));
+    lines.push(("exactly the poison".to_owned(), net(PERFECT, None)));
     let headings: Vec<&str> = columns.iter().map(|column| column.heading).collect();
     block("Trained without", &headings, &lines, paint)
 }

@@ -62,10 +62,10 @@ fn by_class(report: &Report<'_>) -> Markup {
     }
 }
 
-/// What accuracy each class lost when what a detector flags was removed, where that was tried.
+/// What accuracy each class lost when images were removed, where that was tried.
 fn lost_by_class(report: &Report<'_>) -> Markup {
-    let lost: Vec<&Measurement> = report.measurements.iter().filter(|measurement| measurement.metric == ACCURACY_LOST).collect();
-    let detectors = each_once(lost.iter().filter_map(|measurement| measurement.detector.as_deref()));
+    let lost: Vec<&Measurement> = report.measurements.iter().filter(|measurement| measurement.metric.starts_with(ACCURACY_LOST)).collect();
+    let filters = each_once(lost.iter().map(|measurement| (measurement.metric.as_str(), measurement.detector.as_deref())));
     let classes = each_once(lost.iter().filter_map(|measurement| match &measurement.scope {
         Scope::Class(class) => Some(class.as_str()),
         _ => None,
@@ -73,22 +73,21 @@ fn lost_by_class(report: &Report<'_>) -> Markup {
     if classes.is_empty() {
         return html! {};
     }
-    let shown = |class: &str, detector: &str| {
-        let value = figure(report.measurements, ACCURACY_LOST, Some(detector), &Scope::Class(class.to_owned()));
-        lookup(ACCURACY_LOST).show(value)
+    let shown = |class: &str, metric: &str, detector: Option<&str>| {
+        lookup(metric).show(figure(report.measurements, metric, detector, &Scope::Class(class.to_owned())))
     };
     html! {
         details {
             summary { "Accuracy lost by class" }
-            p.note { "In percent of the class’s test images, by a net trained without what the detector flags." }
+            p.note { "In percent of the class’s test images, by a net trained without what a detector flags, as many images at random, or exactly the poison." }
             div.scroll tabindex="0" role="region" aria-label="Accuracy lost by class" {
                 table.figures {
-                    thead { tr { th scope="col" { "Class" } @for detector in &detectors { th scope="col" { (detector) } } } }
+                    thead { tr { th scope="col" { "Class" } @for (metric, detector) in &filters { th scope="col" { (filter(metric, *detector)) } } } }
                     tbody {
                         @for class in classes {
                             tr {
                                 th scope="row" { (class) }
-                                @for detector in &detectors { td { (shown(class, detector)) } }
+                                @for (metric, detector) in &filters { td { (shown(class, metric, *detector)) } }
                             }
                         }
                     }
@@ -96,6 +95,15 @@ fn lost_by_class(report: &Report<'_>) -> Markup {
             }
         }
     }
+}
+
+/// What was removed, in words.
+fn filter(metric: &str, detector: Option<&str>) -> Markup {
+    html! { @match detector {
+        Some(detector) if metric == ACCURACY_LOST => (detector),
+        Some(detector) => { (detector) ", at random" },
+        None => "exactly the poison",
+    } }
 }
 
 fn table(report: &Report<'_>, scope: &Scope, columns: &[Metric<'_>]) -> Markup {

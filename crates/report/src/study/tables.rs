@@ -4,7 +4,7 @@ use bezoar_evaluation::repeats::{Figure, Group, Results};
 use maud::{Markup, html};
 
 use super::{axes, detectors, figure};
-use crate::metric::{Metric, columns, lookup};
+use crate::metric::{Metric, columns, lookup, says_again};
 use crate::told;
 
 /// The tables that come first, as far as they were measured. All others are folded away below.
@@ -66,7 +66,9 @@ pub(super) fn section(results: &Results) -> Markup {
 fn nets(results: &Results) -> Markup {
     let of_nets = results.groups.iter().flat_map(|group| &group.figures).filter(|one| one.detector.is_none() && one.scope == Scope::All);
     let names = of_nets.map(|figure| figure.metric.as_str()).filter(|metric| *metric != ATTACK_SUCCESS_NEEDED);
-    let columns: Vec<Metric<'_>> = columns(names).into_iter().map(Metric::averaged).collect();
+    let all = columns(names);
+    let said = |name: &str| says_again(name, all.iter().map(|column| column.name));
+    let columns: Vec<Metric<'_>> = all.iter().filter(|column| !said(column.name)).map(|column| column.averaged()).collect();
     html! {
         div.scroll tabindex="0" role="region" aria-label="Nets" {
             table.figures {

@@ -52,11 +52,16 @@ fn a_run_without_attack_shows_what_is_most_suspect() {
 fn what_a_filter_costs_each_class_is_told() {
     let mut run = fixture::attacked(8, 3);
     assert!(!page(Html::example(), &run).contains("Accuracy lost"), "not tried");
-    for (detector, class, value) in [("hc", "stop", 0.125), ("hc", "<yield>", -0.01), ("ac", "<yield>", 0.5)] {
+    for (metric, detector, class, value) in [
+        ("accuracy-lost", Some("hc"), "stop", 0.125),
+        ("accuracy-lost", Some("hc"), "<yield>", -0.01),
+        ("accuracy-lost-random", Some("hc"), "stop", 0.25),
+        ("accuracy-lost-perfect", None, "<yield>", 0.5),
+    ] {
         let scope = Scope::Class(class.to_owned());
         run.measurements.push(Measurement {
-            metric: "accuracy-lost".to_owned(),
-            detector: Some(detector.to_owned()),
+            metric: metric.to_owned(),
+            detector: detector.map(str::to_owned),
             scope,
             value: Some(value),
         });
@@ -64,8 +69,8 @@ fn what_a_filter_costs_each_class_is_told() {
     let text = text(&page(Html::example(), &run));
     let told = text.split_once("Accuracy lost by class\n").unwrap().1;
     assert_eq!(
-        told.lines().skip(2).take(9).collect::<Vec<_>>(),
-        ["Class", "hc", "ac", "stop", "12.50", "–", "&lt;yield&gt;", "-1.00", "50.00"]
+        told.lines().skip(2).take(12).collect::<Vec<_>>(),
+        ["Class", "hc", "hc, at random", "exactly the poison", "stop", "12.50", "25.00", "–", "&lt;yield&gt;", "-1.00", "–", "50.00"]
     );
 }
 

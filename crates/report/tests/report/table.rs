@@ -122,6 +122,8 @@ fn what_became_of_the_backdoor_stands_beside_random_and_perfect_filters() {
     let mut measurements = vec![
         figure("accuracy", None, 0.97),
         figure("attack-success", None, 0.99),
+        figure("accuracy-before", None, 0.97),
+        figure("attack-success-before", None, 0.99),
         figure("accuracy-after-perfect", None, 0.965),
         figure("attack-success-after-perfect", None, 0.01),
     ];
@@ -149,6 +151,7 @@ fn what_became_of_the_backdoor_stands_beside_random_and_perfect_filters() {
     b                  0.00                3
 
     Trained without      Success after  Accuracy after
+    nothing                      99.00           97.00
     a                             2.00           96.00
       as many at random          98.50           95.00
     b                            98.00           96.00
