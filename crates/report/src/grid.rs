@@ -4,6 +4,11 @@ use bezoar_evaluation::figure;
 use crate::each_once::each_once;
 use crate::metric::Metric;
 
+/// Whether a table of so many columns needs to be narrowed on paper.
+pub(crate) fn is_wide(columns: usize) -> bool {
+    columns > 13
+}
+
 /// The figures of one detector over one scope, as they are shown.
 pub(crate) struct Row<'a> {
     pub(crate) detector: &'a str,

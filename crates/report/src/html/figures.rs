@@ -7,13 +7,12 @@ use maud::{Markup, html};
 use super::words::{class_list, targets};
 use crate::each_once::each_once;
 use crate::format::{UNDEFINED, percent};
-use crate::grid::rows;
+use crate::grid::{is_wide, rows};
 use crate::metric::{Metric, Unit, columns, lookup, net, success_by_class};
 use crate::told;
 
 pub(super) fn section(report: &Report<'_>) -> Markup {
-    let of_detectors = report.measurements.iter().filter(|m| m.detector.is_some() && !matches!(m.scope, Scope::Class(_)));
-    let columns = columns(of_detectors.map(|measurement| measurement.metric.as_str()));
+    let columns = columns_over(report, |scope| !matches!(scope, Scope::Class(_)));
     html! {
         section #figures {
             h2 { "Figures" }
@@ -31,7 +30,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                 p.warning { strong { "Attack failed: " } "its success is below " (percent(needed)) "\u{a0}%, so what detectors find of it says nothing of them." }
             }
             @for scope in [Scope::Attacked, Scope::All] {
-                (table(report, &scope, &columns))
+                (table(report, &scope, &columns_over(report, |other| *other == scope)))
             }
             @if !columns.is_empty() {
                 p.note {
@@ -46,6 +45,12 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
             }
         }
     }
+}
+
+/// What was measured of detectors over some scopes.
+fn columns_over<'a>(report: &Report<'a>, is_meant: impl Fn(&Scope) -> bool) -> Vec<Metric<'a>> {
+    let of_detectors = report.measurements.iter().filter(|measurement| measurement.detector.is_some() && is_meant(&measurement.scope));
+    columns(of_detectors.map(|measurement| measurement.metric.as_str()))
 }
 
 /// The attack success on the test images of each class, if there are several.
@@ -81,7 +86,7 @@ fn lost_by_class(report: &Report<'_>) -> Markup {
             summary { "Accuracy lost by class" }
             p.note { "In percent of the class’s test images, by a net trained without what a detector flags, as many images at random, or exactly the poison." }
             div.scroll tabindex="0" role="region" aria-label="Accuracy lost by class" {
-                table.figures {
+                table.figures.wide[is_wide(1 + filters.len())] {
                     thead { tr { th scope="col" { "Class" } @for (metric, detector) in &filters { th scope="col" { (filter(metric, *detector)) } } } }
                     tbody {
                         @for class in classes {
@@ -113,7 +118,7 @@ fn table(report: &Report<'_>, scope: &Scope, columns: &[Metric<'_>]) -> Markup {
     }
     html! {
         div.scroll tabindex="0" role="region" aria-label=(name(scope)) {
-            table.figures {
+            table.figures.wide[is_wide(1 + columns.len())] {
                 caption { (caption(report.outcome, scope)) }
                 thead { tr { th scope="col" { "Detector" } @for column in columns { th scope="col" title=(column.meaning) { (column.heading) } } } }
                 tbody {

@@ -4,6 +4,7 @@ use bezoar_evaluation::repeats::{Figure, Group, Results};
 use maud::{Markup, html};
 
 use super::{axes, detectors, figure};
+use crate::grid::is_wide;
 use crate::metric::{Metric, columns, lookup, says_again};
 use crate::told;
 
@@ -71,7 +72,7 @@ fn nets(results: &Results) -> Markup {
     let columns: Vec<Metric<'_>> = all.iter().filter(|column| !said(column.name)).map(|column| column.averaged()).collect();
     html! {
         div.scroll tabindex="0" role="region" aria-label="Nets" {
-            table.figures {
+            table.figures.wide[is_wide(axes(results).len() + 1 + columns.len())] {
                 caption { "Nets and their backdoors" }
                 (head(results, &html! { @for column in &columns { th scope="col" title=(column.meaning) { (column.heading) } } }))
                 tbody {
@@ -92,7 +93,7 @@ fn of_metric(results: &Results, metric: Metric<'_>, scope: &Scope, place: &str) 
     let names = html! { @for detector in &detectors { th scope="col" { (told::named(detector, &told::in_study(results, detector))) } } };
     html! {
         div.scroll tabindex="0" role="region" aria-label={ (metric.heading) (place) } {
-            table.figures {
+            table.figures.wide[is_wide(axes(results).len() + 1 + detectors.len())] {
                 caption title=(metric.meaning) { (metric.heading) (place) }
                 (head(results, &names))
                 tbody {

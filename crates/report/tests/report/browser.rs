@@ -3,12 +3,14 @@
 use std::io::Write;
 
 use bezoar_clustering as _;
-use bezoar_core::{Context, Plugin};
-use bezoar_report::Html;
+use bezoar_core::{Context, Measurement, Plugin, Scope};
+use bezoar_evaluation::repeats::{Cell, Results};
+use bezoar_report::{Html, write_study_page};
 use serde_json::json;
 
 use crate::devtools::{Browser, chromium};
 use crate::hostile::{self, HOSTILE};
+use crate::{fixture, study};
 
 /// The place of the first map in the window, after it was brought there: left, top, right, bottom.
 const MAP: &str = "(() => { const map = document.querySelector('.map svg'); map.scrollIntoView({ behavior: 'instant', block: 'center' });
@@ -39,6 +41,67 @@ fn the_page_answers_and_stays_alone() {
     heatmaps_lie_over_images(&mut browser);
     it_fits_a_phone(&mut browser);
     nothing_was_said_or_asked(&browser);
+}
+
+#[test]
+fn a_study_stays_alone_and_fits() {
+    let Some(program) = chromium() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let page = write_study_page(&crowded_study(), &study::costs(), "name: crowded", folder.path()).unwrap();
+    let mut browser = Browser::start(&program);
+    browser.open(&page);
+    for width in [1280, 390] {
+        browser
+            .call("Emulation.setDeviceMetricsOverride", &json!({ "width": width, "height": 844, "deviceScaleFactor": 1, "mobile": false }));
+        let beyond = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        assert_eq!(browser.evaluate(beyond), 0, "nothing sticks out at {width}");
+    }
+    it_fits_on_paper(&mut browser);
+    nothing_was_said_or_asked(&browser);
+}
+
+#[test]
+fn a_crowded_page_fits_on_paper() {
+    let Some(program) = chromium() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let files = Html::example().build().unwrap().write(&Context::quiet(0), &fixture::crowded(6, 2, 8).report(), folder.path()).unwrap();
+    let mut browser = Browser::start(&program);
+    browser.open(&files[0]);
+    it_fits_on_paper(&mut browser);
+}
+
+/// Six detectors with long names over two axes.
+fn crowded_study() -> Results {
+    let cell = |at: u32| {
+        let cell = Cell { settings: vec![at.to_string(), format!("sticker-{at}")], run: format!("run-{at}"), problem: None };
+        let figures = (0..6).flat_map(|detector| {
+            ["auroc", "tpr", "fpr"].map(|metric| Measurement {
+                metric: metric.to_owned(),
+                detector: Some(format!("heatmap-clustering min-size={detector}")),
+                scope: Scope::Attacked,
+                value: Some(f64::from(detector + at) / 16.0),
+            })
+        });
+        (cell, Some(figures.collect()))
+    };
+    let axes = ["attack.share", "attack.preset"].map(str::to_owned);
+    Results::of(&Context::quiet(0), "crowded", &axes, (0..4).map(cell).collect())
+}
+
+/// The width of an A4 page between its margins, in pixels.
+const PAPER: u32 = 718;
+
+/// On paper nobody scrolls or unfolds: no element is wider than the page or cut off, and what is folded away is open.
+fn it_fits_on_paper(browser: &mut Browser) {
+    browser.call("Emulation.setDeviceMetricsOverride", &json!({ "width": PAPER, "height": 1000, "deviceScaleFactor": 1, "mobile": false }));
+    browser.call("Emulation.setEmulatedMedia", &json!({ "media": "print" }));
+    let cut = "[...document.querySelectorAll('body *:not(svg *)')].filter((part) => {
+        const { right, width } = part.getBoundingClientRect(), style = getComputedStyle(part);
+        return width > 0 && (right > innerWidth + 1 || (style.overflowX !== 'visible' && part.scrollWidth > part.clientWidth + 1));
+    }).map((part) => `${part.tagName}.${part.className} ${part.textContent.slice(0, 40)}`)";
+    assert_eq!(browser.evaluate(cut), json!([]));
+    let folded = "[...document.querySelectorAll('details > :not(summary)')].filter((part) => !part.checkVisibility()).length";
+    assert_eq!(browser.evaluate(folded), 0, "closed parts print opened");
 }
 
 fn texts_stay_texts(browser: &mut Browser) {

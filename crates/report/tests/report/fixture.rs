@@ -48,7 +48,7 @@ impl Run {
 /// A run with `images` in each class, `poison` more of them in the attacked one.
 pub(crate) fn attacked(images: usize, poison: usize) -> Run {
     let (set, truth) = poisoned(images, poison);
-    let detections = vec![heatmap_clustering(&set, &truth), activation_clustering(&set, &truth)];
+    let detections = vec![heatmap_clustering(&set, &truth, "heatmaps"), activation_clustering(&set, &truth)];
     let facts =
         [("attack", "sticker"), ("from class", "speed-limit-50"), ("to class", "speed-limit-80"), ("sticker", "3 × 3 pixels, #f5ff00")];
     Run {
@@ -81,6 +81,47 @@ fn balances() -> BTreeMap<String, serde_json::Value> {
         })
     };
     BTreeMap::from([("lrp".to_owned(), serde_json::json!([layer("conv", 55.0, 6.0), layer("dense", 61.0, 2.0)]))])
+}
+
+/// What is measured of a detector over the whole set beside what [`measurements`] has.
+const FURTHER: [&str; 12] = [
+    "tpr-at-1%",
+    "tpr-at-5%",
+    "tpr-at-10%",
+    "precision-at-10",
+    "precision-at-100",
+    "class-detection-rate",
+    "class-false-alarms",
+    "false-alarm",
+    "accuracy-after",
+    "attack-success-after",
+    "accuracy-after-random",
+    "accuracy-lost",
+];
+
+/// A run of several detectors with long names, of which much was measured. The first `targets` classes count as attacked.
+pub(crate) fn crowded(detectors: usize, targets: u32, images: usize) -> Run {
+    let mut run = attacked(images, images);
+    let truth = run.outcome.truth.as_mut().unwrap();
+    truth.targets = (0..targets).collect();
+    let all = measurements();
+    run.measurements.clear();
+    run.outcome.detections.clear();
+    for at in 0..detectors {
+        let mut detection = heatmap_clustering(&run.outcome.images, truth, &format!("heatmaps {at}"));
+        detection.detector = format!("heatmap-clustering reduce.dimensions={at}");
+        let named = |metric: &str, scope: &Scope, value| Measurement {
+            metric: metric.to_owned(),
+            detector: Some(detection.detector.clone()),
+            scope: scope.clone(),
+            value,
+        };
+        let alike = all.iter().filter(|one| one.detector.as_deref() == Some("heatmap-clustering"));
+        run.measurements.extend(alike.map(|one| named(&one.metric, &one.scope, one.value)));
+        run.measurements.extend(FURTHER.map(|metric| named(metric, &Scope::All, Some(0.5))));
+        run.outcome.detections.push(detection);
+    }
+    run
 }
 
 /// The same run without an attack.
@@ -151,8 +192,8 @@ fn sign(class: usize, rng: &mut impl RngExt) -> Image {
     image
 }
 
-fn heatmap_clustering(set: &ImageSet, truth: &GroundTruth) -> Detection {
-    let mut rng = Context::quiet(7).rng("heatmaps");
+fn heatmap_clustering(set: &ImageSet, truth: &GroundTruth, stream: &str) -> Detection {
+    let mut rng = Context::quiet(7).rng(stream);
     let mut values = Vec::with_capacity(set.len() * SIDE * SIDE);
     for masks in &truth.masks {
         for y in 0..SIDE {

@@ -49,6 +49,16 @@ fn a_run_without_attack_shows_what_is_most_suspect() {
 }
 
 #[test]
+fn a_table_has_no_column_of_what_was_not_measured_over_its_scope() {
+    let mut run = fixture::attacked(4, 2);
+    let alarm = |detector: &str| Measurement { metric: "false-alarm".into(), detector: Some(detector.into()), scope: Scope::All, value: Some(0.0) };
+    run.measurements.extend(["heatmap-clustering", "activation-clustering"].map(alarm));
+    let page = page(Html::example(), &run);
+    let head = |label: &str| page.split_once(&format!("aria-label=\"{label}\"")).unwrap().1.split_once("</thead>").unwrap().0.to_owned();
+    assert!(!head("Attacked classes").contains("False alarm") && head("Whole training set").contains("False alarm"));
+}
+
+#[test]
 fn what_a_filter_costs_each_class_is_told() {
     let mut run = fixture::attacked(8, 3);
     assert!(!page(Html::example(), &run).contains("Accuracy lost"), "not tried");

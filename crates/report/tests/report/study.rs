@@ -38,7 +38,7 @@ fn results(name: &str) -> Results {
     results
 }
 
-fn costs() -> Costs {
+pub(crate) fn costs() -> Costs {
     let stages = [("train", 70.0, Some(120_000_000)), ("train", 90.0, Some(130_000_000))];
     Costs { stages: StageSummary::over(stages), machines: ["a large one".to_owned(), "a <small> one".to_owned()].into() }
 }
