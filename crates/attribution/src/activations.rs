@@ -46,6 +46,10 @@ register!(Activations);
 const BATCH: usize = 64;
 
 impl Representation for Activations {
+    fn is_relevance(&self) -> bool {
+        false
+    }
+
     fn represent(
         &self,
         cx: &Context,

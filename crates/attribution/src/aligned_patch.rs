@@ -64,6 +64,10 @@ impl Plugin for AlignedPatch {
 register!(AlignedPatch);
 
 impl Representation for AlignedPatch {
+    fn is_relevance(&self) -> bool {
+        false
+    }
+
     fn represent(
         &self,
         cx: &Context,

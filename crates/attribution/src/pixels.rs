@@ -30,6 +30,10 @@ register!(Pixels);
 const BATCH: usize = 256;
 
 impl Representation for Pixels {
+    fn is_relevance(&self) -> bool {
+        false
+    }
+
     fn represent(&self, cx: &Context, _: &dyn Classifier, images: &ImageSet, sink: &mut dyn FnMut(Features) -> Result<()>) -> Result<()> {
         let progress = cx.task("pixels", images.len() as u64);
         for batch in images.batches(BATCH) {

@@ -63,6 +63,10 @@ pub(crate) fn sides(sizes: &[Side]) -> Result<Vec<usize>> {
 }
 
 impl Representation for StrongestWindow {
+    fn is_relevance(&self) -> bool {
+        false
+    }
+
     fn represent(
         &self,
         cx: &Context,

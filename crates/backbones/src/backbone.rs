@@ -46,6 +46,10 @@ impl Plugin for Backbone {
 const BATCH: usize = 16;
 
 impl Representation for Backbone {
+    fn is_relevance(&self) -> bool {
+        false
+    }
+
     fn represent(
         &self,
         cx: &Context,

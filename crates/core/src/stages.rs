@@ -192,6 +192,11 @@ pub trait Representation: Send + Sync {
         sink: &mut dyn FnMut(Features) -> Result<()>,
     ) -> Result<()>;
 
+    /// Whether its values say how much each part of an image counts for the class: heatmaps, and not what the image or the net holds.
+    fn is_relevance(&self) -> bool {
+        true
+    }
+
     /// A digest of the files that it reads; none where it reads none.
     ///
     /// # Errors
@@ -400,8 +405,19 @@ pub struct Detection {
     pub detector: String,
     /// What it says.
     pub verdict: Verdict,
-    /// What it looked at: the name of each representation, made like the detector's, and its rows.
-    pub features: Vec<(String, Arc<dyn FeatureSource>)>,
+    /// What it looked at.
+    pub features: Vec<NamedFeatures>,
+}
+
+/// What a representation made of the training images.
+#[derive(Clone)]
+pub struct NamedFeatures {
+    /// The representation's name, made like a detector's.
+    pub name: String,
+    /// A row for each image.
+    pub rows: Arc<dyn FeatureSource>,
+    /// See [`Representation::is_relevance`].
+    pub is_relevance: bool,
 }
 
 /// All that a run found out, for metrics and reports. The only place where verdicts and truth meet.

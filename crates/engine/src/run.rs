@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bezoar_core::rows::{FeatureFile, FeatureWriter};
 use bezoar_core::{
     Attack, ClassVerdict, Context, Counts, Dataset, Detection, Detector, Error, FeatureSource, FinishedStage, GroundTruth, ImageSet,
-    Measurement, Metric, Outcome, Part, Report, Representation, Result, Skipped, Splits, Suspect, Verdict,
+    Measurement, Metric, NamedFeatures, Outcome, Part, Report, Representation, Result, Skipped, Splits, Suspect, Verdict,
 };
 use bezoar_nn::Network;
 use serde_json::json;
@@ -202,10 +202,10 @@ impl<'a> Run<'a> {
                 let name = &representations[&part.identity()];
                 let (key, source) = detector.blame(self.represent(net_key, net, images, &part, name))?;
                 inputs.push(key.digest().to_owned());
-                features.push((name.clone(), source));
+                features.push(NamedFeatures { name: name.clone(), rows: source, is_relevance: part.is_relevance() });
             }
             let key = detect_key(detector, self.stages.seed, net_key, &inputs)?;
-            let sources: Vec<_> = features.iter().map(|(_, source)| source.clone()).collect();
+            let sources: Vec<_> = features.iter().map(|features| features.rows.clone()).collect();
             // The stage's random streams must not depend on what other detectors there are; its name does.
             let entry = self.stages.stage(&format!("detect {}", detector.name()), &key, |cx, folder| {
                 let verdict = detector.blame(detector.detect(cx, &Suspect { images, model: net, features: &sources, trainer }))?;
@@ -327,7 +327,7 @@ pub(crate) fn evaluate_key(metrics: &[Part<dyn Metric>], tests: &Key, detections
     let metrics: Vec<_> = metrics.iter().map(Part::identity).collect();
     let detections: Vec<&str> = detections.iter().map(Key::digest).collect();
     let truth = attack.map(Key::digest);
-    let inputs = json!({ "metrics": metrics, "tests": tests.digest(), "detections": detections, "names": names, "truth": truth });
+    let inputs = json!({ "format": 2, "metrics": metrics, "tests": tests.digest(), "detections": detections, "names": names, "truth": truth });
     Key::new("evaluate", &inputs)
 }
 

@@ -10,8 +10,8 @@ use crate::Localisation;
 ///
 /// Means over the poison images: `mask-mass` is the share of positive relevance that lies on the trigger (arXiv 2003.07258, equation 6),
 /// `mask-rank` the share of the trigger among as many of the most relevant pixels (equation 7), `mask-hit` how often the most relevant pixel
-/// lies on it (the pointing game, arXiv 1608.00507). Heatmaps are a detector's first representation that has the size of the images; channels
-/// are summed. Detectors without heatmaps, and triggers without a place, have no such figures.
+/// lies on it (the pointing game, arXiv 1608.00507). Heatmaps are a detector's first relevance that has the size of the images, pixels and activations not
+/// among them; channels are summed. Detectors without heatmaps, and triggers without a place, have no such figures.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TriggerLocalisation {}
@@ -58,11 +58,11 @@ impl Metric for TriggerLocalisation {
 /// The mean over some images; none without images or heatmaps.
 fn localise(outcome: &Outcome, truth: &GroundTruth, detection: &Detection, rows: &[usize]) -> Result<Option<Localisation>> {
     let size = outcome.images.shape();
-    let heatmaps = detection.features.iter().find(|(_, source)| size.carries(source.shape()));
-    let (Some((_, heatmaps)), false) = (heatmaps, rows.is_empty()) else { return Ok(None) };
+    let heatmaps = detection.features.iter().find(|features| features.is_relevance && size.carries(features.rows.shape()));
+    let (Some(heatmaps), false) = (heatmaps, rows.is_empty()) else { return Ok(None) };
     let mut found = Vec::with_capacity(rows.len());
     for rows in rows.chunks(BATCH) {
-        let features = heatmaps.select(rows)?;
+        let features = heatmaps.rows.select(rows)?;
         let each = rows.iter().zip(features.rows());
         found.extend(
             each.map(|(&row, heatmap)| {

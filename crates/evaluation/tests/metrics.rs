@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use bezoar_core::{
-    ClassVerdict, Context, Counts, Detection, Edit, Features, GroundTruth, Image, ImageSet, ImageShape, Mask, Measurement, Metric, Outcome,
+    ClassVerdict, Context, Counts, Detection, Edit, Features, GroundTruth, Image, ImageSet, ImageShape, Mask, Measurement, Metric, NamedFeatures, Outcome,
     Predictions, Result, Retrial, Role, Sample, Scope, Verdict,
 };
 use bezoar_evaluation::{AttackSuccess, ClassDetection, DetectionQuality, Remediation, TriggerLocalisation};
@@ -199,13 +199,15 @@ fn heatmaps_are_held_beside_the_trigger() {
     values[12..16].copy_from_slice(&[-1.0, 2.0, 1.0, 2.0]);
     values[16..20].copy_from_slice(&[3.0, 1.0, 0.0, 0.0]);
     let features = Features::new(vec![2, 1, 2], values).unwrap();
-    outcome.detections[0].features =
-        vec![("activations".to_owned(), Arc::new(Features::new(vec![1], vec![0.0; 8]).unwrap())), ("lrp".to_owned(), Arc::new(features))];
+    let named = |name: &str, is_relevance, rows: &Features| NamedFeatures { name: name.to_owned(), rows: Arc::new(rows.clone()), is_relevance };
+    let pixels = named("pixels", false, &Features::new(vec![2, 1, 2], vec![1.0; 8 * 4]).unwrap());
+    let window = named("window", true, &Features::new(vec![1], vec![0.0; 8]).unwrap());
+    outcome.detections[0].features = vec![pixels, window, named("lrp", true, &features)];
     let measured = measure(&TriggerLocalisation {}, &outcome).unwrap();
     let figures = ["mask-mass", "mask-rank", "mask-hit"].map(|name| value(&measured, name, &Scope::Attacked));
     assert_eq!(figures, [Some(0.625), Some(0.5), Some(0.5)]);
     outcome.detections[0].features.pop();
-    assert!(measure(&TriggerLocalisation {}, &outcome).unwrap().is_empty(), "activations are no heatmaps");
+    assert!(measure(&TriggerLocalisation {}, &outcome).unwrap().is_empty(), "pixels and windows are no heatmaps");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bezoar_core::rows::FeatureWriter;
-use bezoar_core::{Context, Error, FeatureSource, Plugin, Report, Reporter, Result, register};
+use bezoar_core::{Context, Error, FeatureSource, NamedFeatures, Plugin, Report, Reporter, Result, register};
 use bezoar_formats::npy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,10 +58,10 @@ impl Reporter for Arrays {
         let folder = folder.join(FOLDER);
         fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
         let (mut seen, mut taken, mut files) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
-        for (name, source) in report.outcome.detections.iter().flat_map(|detection| &detection.features) {
+        for NamedFeatures { name, rows, .. } in report.outcome.detections.iter().flat_map(|detection| &detection.features) {
             if seen.insert(name) {
                 let path = folder.join(crate::file::free_name(name, &mut taken)).with_added_extension(self.format.extension());
-                self.format.write_rows(cx, &path, source.as_ref(), report.outcome.images.len())?;
+                self.format.write_rows(cx, &path, rows.as_ref(), report.outcome.images.len())?;
                 files.push(path);
             }
         }

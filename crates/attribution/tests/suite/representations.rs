@@ -515,3 +515,9 @@ fn targets_start_with_what_they_say() {
     let short = Target::Label.resolve(&classes).unwrap();
     assert!(short.relevance(&scores, &[3, 0]).unwrap_err().to_string().contains("class 3"));
 }
+
+#[test]
+fn what_an_image_or_a_net_holds_is_no_relevance() {
+    let is_relevance = |name: &str| Part::<dyn Representation>::from_json(serde_json::json!({ "use": name })).unwrap().is_relevance();
+    assert_eq!(["lrp", "gradient", "pixels", "activations"].map(is_relevance), [true, true, false, false]);
+}

@@ -50,8 +50,8 @@ impl<'a> ClassPage<'a> {
         };
         let rows = evenly(&ranked, LOOKED_AT);
         let (map, findings) = match detection.features.first() {
-            Some((_, source)) if !rows.is_empty() => {
-                let features = source.select(&rows)?;
+            Some(seen) if !rows.is_empty() => {
+                let features = seen.rows.select(&rows)?;
                 let findings = self.findings(&rows, &features, &mut assets.album)?;
                 (self.map(rows, features, ranked.len(), tiles, assets)?, findings)
             }
@@ -120,12 +120,12 @@ impl<'a> ClassPage<'a> {
             maps: detection
                 .features
                 .iter()
-                .map(|(name, source)| Map { name, spatial: outcome.images.shape().carries(source.shape()) })
+                .map(|seen| Map { name: &seen.name, spatial: outcome.images.shape().carries(seen.rows.shape()) })
                 .collect(),
             pictures: tiles.into_pictures(),
             rows,
         };
-        let represented = &detection.features[0].0;
+        let represented = &detection.features[0].name;
         Ok(html! {
             div.map data-plot=(assets.data.add(outcome, plot)) {
                 figure {

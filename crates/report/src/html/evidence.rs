@@ -44,7 +44,7 @@ pub(super) fn section<'a>(
                 "be flagged below others that are not."
             }
             (legend(outcome))
-            @if outcome.detections.iter().flat_map(|detection| &detection.features).any(|(_, source)| outcome.images.shape().carries(source.shape())) {
+            @if outcome.detections.iter().flat_map(|detection| &detection.features).any(|seen| outcome.images.shape().carries(seen.rows.shape())) {
                 p.tools hidden { button type="button" #overlay aria-pressed="false" { "Lay heatmaps over images" } }
             }
             @for detector in detectors { (detector) }
@@ -96,9 +96,9 @@ impl<'a> Evidence<'a> {
                 @if !detection.features.is_empty() {
                     p.note {
                         "Beside each image: "
-                        @for (at, (name, source)) in detection.features.iter().enumerate() {
+                        @for (at, seen) in detection.features.iter().enumerate() {
                             @if at > 0 { "; " }
-                            b { (name) } ", " (explain(source.shape()))
+                            b { (seen.name) } ", " (explain(seen.rows.shape()))
                         }
                         "."
                     }

@@ -27,7 +27,7 @@ impl<'a> Tiles<'a> {
         let mut rows: Vec<usize> = rows.iter().copied().filter(|row| !self.drawn.contains_key(row)).collect();
         rows.sort_unstable();
         rows.dedup();
-        let features: Vec<Features> = self.detection.features.iter().map(|(_, source)| source.select(&rows)).collect::<Result<_>>()?;
+        let features: Vec<Features> = self.detection.features.iter().map(|seen| seen.rows.select(&rows)).collect::<Result<_>>()?;
         for (at, &row) in rows.iter().enumerate() {
             cx.check()?;
             let mut pictures = vec![album.photo(&self.outcome.images.image(row)?)?];
@@ -64,11 +64,11 @@ impl<'a> Tiles<'a> {
     fn pictures(&self, id: &str, photo: Picture, heatmaps: &[Picture]) -> Markup {
         html! {
             span.picture.(photo) role="img" aria-label={ "image of " (id) } {}
-            @for (heatmap, (name, source)) in heatmaps.iter().zip(&self.detection.features) {
-                @if self.outcome.images.shape().carries(source.shape()) {
-                    span.picture.(photo) { span.picture.heatmap.(heatmap) role="img" aria-label={ (name) " of " (id) } {} }
+            @for (heatmap, seen) in heatmaps.iter().zip(&self.detection.features) {
+                @if self.outcome.images.shape().carries(seen.rows.shape()) {
+                    span.picture.(photo) { span.picture.heatmap.(heatmap) role="img" aria-label={ (seen.name) " of " (id) } {} }
                 } @else {
-                    span.picture.(heatmap) role="img" aria-label={ (name) " of " (id) } {}
+                    span.picture.(heatmap) role="img" aria-label={ (seen.name) " of " (id) } {}
                 }
             }
         }

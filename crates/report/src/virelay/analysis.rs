@@ -12,12 +12,12 @@ pub(super) fn encode(
     shown: &Shown,
     embed: &dyn Transform,
 ) -> Result<Option<Vec<u8>>> {
-    let Some((_, source)) = detection.features.first() else { return Ok(None) };
+    let Some(features) = detection.features.first() else { return Ok(None) };
     let (mut file, mut classes) = (FileBuilder::new(), 0);
     for &class in &shown.classes {
         let places = shown.places_of(outcome, class);
         let rows: Vec<usize> = places.iter().map(|&place| shown.rows[place]).collect();
-        let Some(map) = embedded(cx, embed, source.select(&rows)?)? else { continue };
+        let Some(map) = embedded(cx, embed, features.rows.select(&rows)?)? else { continue };
         let mut group = file.create_group(&category(class));
         group.create_dataset("index").with_u32_data(&places.iter().map(|&place| place as u32).collect::<Vec<_>>());
         let mut embedding = group.create_group("embedding");

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bezoar_core::{Context, Error, ImageShape, Outcome, Part, Plugin, Report, Reporter, Result, Transform, register};
+use bezoar_core::{Context, Error, ImageShape, NamedFeatures, Outcome, Part, Plugin, Report, Reporter, Result, Transform, register};
 use hdf5_pure::FileBuilder;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -75,14 +75,14 @@ impl Reporter for Virelay {
             }
         }
         let mut seen = BTreeSet::new();
-        for (representation, source) in outcome.detections.iter().flat_map(|detection| &detection.features) {
-            if !is_heatmap(source.shape(), outcome.images.shape()) || !seen.insert(representation) {
+        for NamedFeatures { name: representation, rows, .. } in outcome.detections.iter().flat_map(|detection| &detection.features) {
+            if !is_heatmap(rows.shape(), outcome.images.shape()) || !seen.insert(representation) {
                 continue;
             }
             cx.check()?;
             let name = crate::file::free_name(representation, &mut taken);
             let heatmaps = format!("{name}.h5");
-            files.push(crate::file::write(&folder, &heatmaps, &attribution::encode(outcome, &shown, source.as_ref())?)?);
+            files.push(crate::file::write(&folder, &heatmaps, &attribution::encode(outcome, &shown, rows.as_ref())?)?);
             let project =
                 Project { run: &outcome.name, representation, heatmaps: &heatmaps, analyses: &analyses, shape: outcome.images.shape() };
             files.push(crate::file::write(&folder, &format!("{name}.yaml"), project.yaml()?.as_bytes())?);

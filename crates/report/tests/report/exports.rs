@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bezoar_core::{Context, Edit, Image, ImageSet, ImageShape, Plugin};
+use bezoar_core::{Context, Edit, Image, ImageSet, ImageShape, NamedFeatures, Plugin};
 use bezoar_formats::read_array;
 use bezoar_report::{Arrays, Format, List, Virelay};
 
@@ -34,7 +34,7 @@ fn features_come_out_as_they_went_in() {
         let files = Arrays { format }.build().unwrap().write(&Context::quiet(0), &run.report(), folder.path()).unwrap();
         let features: Vec<_> = run.outcome.detections.iter().flat_map(|detection| &detection.features).collect();
         assert!(!files.is_empty() && files.len() <= features.len());
-        let (_, source) = features[0];
+        let source = &features[0].rows;
         let array = read_array(&files[0]).unwrap();
         let rows: Vec<usize> = (0..run.outcome.images.len()).collect();
         assert_eq!(array.shape(), [&[rows.len()], source.shape()].concat());
@@ -70,7 +70,7 @@ fn the_viewers_project_holds_together() {
     assert_eq!(heatmaps.dataset("label").unwrap().read_u32().unwrap(), labels);
     let attribution = heatmaps.dataset("attribution").unwrap();
     assert_eq!(attribution.shape().unwrap(), sizes, "one channel of relevance and two of zeros");
-    let (name, source) = &outcome.detections[0].features[0];
+    let NamedFeatures { name, rows: source, .. } = &outcome.detections[0].features[0];
     assert_eq!(project["attributions"]["attribution_method"], **name);
     let (of_second, values) = (source.select(&shown[1..2]).unwrap(), attribution.read_f32().unwrap());
     assert_eq!(values[3 * area..4 * area], *of_second.row(0));
@@ -120,7 +120,7 @@ fn hostile_names_stay_in_the_viewers_files() {
     run.outcome.name = hostile.to_owned();
     for detection in &mut run.outcome.detections {
         detection.detector = format!("{}{hostile}", detection.detector);
-        detection.features.iter_mut().for_each(|(name, _)| name.push_str(hostile));
+        detection.features.iter_mut().for_each(|features| features.name.push_str(hostile));
     }
     let files = Virelay::example().build().unwrap().write(&Context::quiet(0), &run.report(), folder.path()).unwrap();
     assert!(files.iter().all(|file| file.parent() == Some(&folder.path().join("virelay")) && file.is_file()), "{files:?}");

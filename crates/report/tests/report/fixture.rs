@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bezoar_core::{
     ClassVerdict, Context, Counts, Detection, Edit, FeatureSource, Features, FinishedStage, GroundTruth, Image, ImageSet, ImageShape,
-    Input, Mask, Measurement, Origin, Outcome, Predictions, Report, Role, Sample, Scope, Skipped, Verdict,
+    Input, Mask, Measurement, NamedFeatures, Origin, Outcome, Predictions, Report, Role, Sample, Scope, Skipped, Verdict,
 };
 use rand::RngExt;
 
@@ -258,7 +258,7 @@ fn detection(
             reason: reason.into(),
         });
     }
-    Detection { detector: name.into(), verdict, features: vec![(representation.into(), features)] }
+    Detection { detector: name.into(), verdict, features: vec![NamedFeatures { name: representation.into(), rows: features, is_relevance: representation == "lrp" }] }
 }
 
 /// Figures as evaluation gives them; written down, not measured.

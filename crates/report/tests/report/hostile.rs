@@ -23,7 +23,7 @@ pub(crate) fn run() -> fixture::Run {
     outcome.skipped = vec![Skipped { path: HOSTILE.into(), problem: HOSTILE.into() }];
     for detection in &mut outcome.detections {
         detection.detector = HOSTILE.into();
-        detection.features[0].0 = HOSTILE.into();
+        detection.features[0].name = HOSTILE.into();
         for input in &mut detection.verdict.inputs {
             (input.name, input.value) = (HOSTILE.into(), HOSTILE.into());
         }

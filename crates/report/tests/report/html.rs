@@ -94,7 +94,7 @@ fn a_cut_out_is_shown_beside_its_image_and_not_over_it() {
     run.outcome.detections.truncate(1);
     assert_eq!(laid(&run), (Some(true), true));
     let rows = run.outcome.images.len();
-    run.outcome.detections[0].features[0].1 = Arc::new(Features::new(vec![4, 9, 9], vec![0.5; rows * 4 * 9 * 9]).unwrap());
+    run.outcome.detections[0].features[0].rows = Arc::new(Features::new(vec![4, 9, 9], vec![0.5; rows * 4 * 9 * 9]).unwrap());
     assert_eq!(laid(&run), (Some(false), false));
 }
 
