@@ -40,8 +40,8 @@ pub use part::Part;
 pub use registry::{KIND_KEY, Kind, Plugin, Preset, Registration, Registry, with_article};
 pub use stages::{
     Attack, ClassOrigin, Classifier, ClusteredClass, Clusterer, Clustering, Counts, Dataset, Decided, Decision, Detection, Detector,
-    Distance, FinishedStage, Measurement, Membership, Metric, NamedFeatures, Outcome, Pairs, Poisoned, Predictions, Report, Reporter, Representation,
-    Retrial, Scope, Skipped, Splits, Suspect, Trainer, Transform, Triggered,
+    Distance, FinishedStage, Measurement, Membership, Metric, NamedFeatures, Outcome, Pairs, Poisoned, Predictions, Report, Reporter,
+    Representation, Retrial, Scope, Skipped, Splits, Suspect, Trainer, Transform, Triggered,
 };
 pub use truth::{GroundTruth, Mask, Role};
 pub use verdict::{ClassVerdict, Input, Origin, Verdict};

@@ -1,7 +1,7 @@
 //! One object-safe trait a stage of the pipeline. Each is a [`Kind`] of plugin.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -490,6 +490,10 @@ pub struct FinishedStage {
     pub name: String,
     /// Wall time in seconds; a stage taken from the cache carries what it once cost.
     pub seconds: f64,
+    /// The most memory in bytes that the process held meanwhile; none where the system does not tell.
+    pub peak_bytes: Option<u64>,
+    /// Whether it was taken from the cache.
+    pub reused: bool,
     /// Digest of all that its output depends on: settings, inputs and version; equal digests mean equal outputs. None of what is not kept in the cache.
     pub digest: Option<String>,
 }
@@ -506,6 +510,8 @@ pub struct Report<'a> {
     pub resolved: &'a str,
     /// What became of the relevance that each representation shares out, by its name; see [`Representation::balance`].
     pub balances: &'a BTreeMap<String, serde_json::Value>,
+    /// The plugins that it was made with, by the name and version of their crate.
+    pub plugins: &'a BTreeMap<String, BTreeSet<&'static str>>,
     /// What it ran on, in words.
     pub machine: &'a str,
 }

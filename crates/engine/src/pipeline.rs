@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use bezoar_config::{Diagnostics, Node, Source, deserialize, parse, set, to_yaml};
@@ -108,6 +109,21 @@ impl Pipeline {
         let version = (env!("CARGO_PKG_VERSION"), bezoar_nn::FORMAT);
         let all = serde_json::to_string(&(self.resolved()?, plugins, contents, version)).map_err(Error::request)?;
         Ok(hex(&Sha256::digest(all)))
+    }
+
+    /// The plugins of its blocks, by the name and version of their crate.
+    pub(crate) fn plugins(&self) -> BTreeMap<String, BTreeSet<&'static str>> {
+        let one = [self.dataset.registration(), self.model.registration()].into_iter().chain(self.attack.as_ref().map(Part::registration));
+        let all = one
+            .chain(self.detect.iter().map(Part::registration))
+            .chain(self.detect.iter().flat_map(|detector| detector.representations()).map(|part| part.registration()))
+            .chain(self.evaluate.iter().map(Part::registration))
+            .chain(self.report.iter().map(Part::registration));
+        let mut plugins: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
+        for plugin in all {
+            plugins.entry(format!("{} {}", plugin.package, plugin.version)).or_default().insert(plugin.name);
+        }
+        plugins
     }
 
     /// The schema of the file, in which plugin blocks only name their kind.

@@ -291,11 +291,17 @@ impl<'a> Run<'a> {
         folder: &Path,
     ) -> Result<Vec<StageCost>> {
         let meter = Meter::start();
-        let finished = |stage: &StageCost| FinishedStage { name: stage.stage.clone(), seconds: stage.seconds, digest: stage.key.clone() };
+        let finished = |stage: &StageCost| FinishedStage {
+            name: stage.stage.clone(),
+            seconds: stage.seconds,
+            peak_bytes: stage.peak_bytes,
+            reused: stage.reused,
+            digest: stage.key.clone(),
+        };
         let stages: Vec<_> = self.stages.costs.iter().map(finished).collect();
         let resolved = self.pipeline.resolved_yaml()?;
-        let machine = machine::describe();
-        let report = Report { outcome, measurements, stages: &stages, resolved: &resolved, balances, machine: &machine };
+        let (machine, plugins) = (machine::describe(), self.pipeline.plugins());
+        let report = Report { outcome, measurements, stages: &stages, resolved: &resolved, balances, plugins: &plugins, machine: &machine };
         for reporter in &self.pipeline.report {
             self.stages.cx.check()?;
             reporter.write(&self.stages.cx.stage("report"), &report, folder)?;
@@ -327,7 +333,8 @@ pub(crate) fn evaluate_key(metrics: &[Part<dyn Metric>], tests: &Key, detections
     let metrics: Vec<_> = metrics.iter().map(Part::identity).collect();
     let detections: Vec<&str> = detections.iter().map(Key::digest).collect();
     let truth = attack.map(Key::digest);
-    let inputs = json!({ "format": 2, "metrics": metrics, "tests": tests.digest(), "detections": detections, "names": names, "truth": truth });
+    let inputs =
+        json!({ "format": 2, "metrics": metrics, "tests": tests.digest(), "detections": detections, "names": names, "truth": truth });
     Key::new("evaluate", &inputs)
 }
 

@@ -15,7 +15,7 @@ use crate::stages::read_json;
 use crate::store::{file_name, folders, hold, write_whole};
 use crate::{Metrics, Pipeline, StageCost, machine};
 
-const RESOLVED: &str = "resolved.yaml";
+pub(crate) const RESOLVED: &str = "resolved.yaml";
 const METRICS: &str = "metrics.json";
 const BALANCE: &str = "balance.json";
 const TIMINGS: &str = "timings.json";

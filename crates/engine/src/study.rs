@@ -1,5 +1,6 @@
 //! A study: the cells of a pipeline's matrix, each a run.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::machine::{available_memory, cores};
 use crate::names::labels;
-use crate::runs::{RunCosts, lock, name_of, pretty};
+use crate::runs::{RESOLVED, RunCosts, lock, name_of, pretty};
 use crate::stages::read_json;
 use crate::store::update;
 use crate::{Findings, Finished, Pipeline, Places, run};
@@ -79,10 +80,16 @@ impl Conducted {
         self.before == self.results.cells.len() && written(name) >= written(RESULTS)
     }
 
+    /// The pipeline of the first cell with all defaults filled in, as YAML; none where its run never began.
+    pub fn resolved(&self) -> Option<String> {
+        let run = &self.results.cells.first()?.run;
+        std::fs::read_to_string(self.folder.parent()?.join(run).join(RESOLVED)).ok()
+    }
+
     /// What the study's runs cost, all together.
     pub fn costs(&self) -> repeats::Costs {
         let beside = self.folder.parent().unwrap_or(&self.folder);
-        let runs: Vec<RunCosts> = self.results.cells.iter().filter_map(|cell| RunCosts::read(&beside.join(&cell.run))).collect();
+        let runs: Vec<RunCosts> = runs_of(&self.results).into_iter().filter_map(|run| RunCosts::read(&beside.join(run))).collect();
         let stages = runs.iter().flat_map(|run| &run.stages).map(|stage| (stage.stage.as_str(), stage.seconds, stage.peak_bytes));
         repeats::Costs { stages: repeats::StageSummary::over(stages), machines: runs.iter().map(|run| run.machine.clone()).collect() }
     }
@@ -230,6 +237,11 @@ impl Study {
     }
 }
 
+/// The runs of a study, each once: several cells may say the same run in other words.
+fn runs_of(results: &Results) -> BTreeSet<&str> {
+    results.cells.iter().map(|cell| cell.run.as_str()).collect()
+}
+
 /// Refuses an assignment whose value no cell would have, since the matrix sets the same.
 fn overruled(root: &Node, assignment: &str) -> Result<(), Diagnostics> {
     let Some((path, value)) = assignment.split_once('=') else { return Ok(()) };
@@ -272,6 +284,14 @@ fn worth_while(peak: u64, cores: usize, memory: Option<u64>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_that_two_cells_stand_for_is_paid_once() {
+        let cell = |seed: &str, run: &str| repeats::Cell { settings: vec![seed.to_owned()], run: run.to_owned(), problem: None };
+        let cells = [("", "s-0"), ("0", "s-0"), ("1", "s-1")].map(|(seed, run)| (cell(seed, run), None)).to_vec();
+        let results = Results::of(&Context::quiet(0), "test", &["seed".to_owned()], cells);
+        assert_eq!(Vec::from_iter(runs_of(&results)), ["s-0", "s-1"]);
+    }
 
     #[test]
     fn cells_run_at_once_as_far_as_cores_and_memory_go() {

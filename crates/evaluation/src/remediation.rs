@@ -124,15 +124,13 @@ fn accuracy_lost(outcome: &Outcome, filter: &str, detector: Option<&str>, after:
     let before = &outcome.test;
     let of_class = |predictions: &Predictions, label: u32| share_as_expected(predictions, |row| predictions.labels[row] == label);
     let classes: BTreeSet<u32> = before.labels.iter().copied().collect();
-    let lost: Vec<(u32, Option<f64>)> =
-        classes.into_iter().map(|label| (label, of_class(before, label).zip(of_class(after, label)).map(|(before, after)| before - after))).collect();
+    let lost: Vec<(u32, Option<f64>)> = classes
+        .into_iter()
+        .map(|label| (label, of_class(before, label).zip(of_class(after, label)).map(|(before, after)| before - after)))
+        .collect();
     let most = lost.iter().filter_map(|(_, lost)| *lost).reduce(f64::max);
     let scoped = lost.iter().map(|&(label, lost)| (Scope::Class(outcome.images.classes()[label as usize].clone()), lost));
-    let named = |(scope, value)| Measurement {
-        metric: format!("{ACCURACY_LOST}{filter}"),
-        detector: detector.map(str::to_owned),
-        scope,
-        value,
-    };
+    let named =
+        |(scope, value)| Measurement { metric: format!("{ACCURACY_LOST}{filter}"), detector: detector.map(str::to_owned), scope, value };
     std::iter::once((Scope::All, most)).chain(scoped).map(named).collect()
 }

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use bezoar_core::{
-    ClassVerdict, Context, Counts, Detection, Edit, Features, GroundTruth, Image, ImageSet, ImageShape, Mask, Measurement, Metric, NamedFeatures, Outcome,
-    Predictions, Result, Retrial, Role, Sample, Scope, Verdict,
+    ClassVerdict, Context, Counts, Detection, Edit, Features, GroundTruth, Image, ImageSet, ImageShape, Mask, Measurement, Metric,
+    NamedFeatures, Outcome, Predictions, Result, Retrial, Role, Sample, Scope, Verdict,
 };
 use bezoar_evaluation::{AttackSuccess, ClassDetection, DetectionQuality, Remediation, TriggerLocalisation};
 
@@ -199,7 +199,8 @@ fn heatmaps_are_held_beside_the_trigger() {
     values[12..16].copy_from_slice(&[-1.0, 2.0, 1.0, 2.0]);
     values[16..20].copy_from_slice(&[3.0, 1.0, 0.0, 0.0]);
     let features = Features::new(vec![2, 1, 2], values).unwrap();
-    let named = |name: &str, is_relevance, rows: &Features| NamedFeatures { name: name.to_owned(), rows: Arc::new(rows.clone()), is_relevance };
+    let named =
+        |name: &str, is_relevance, rows: &Features| NamedFeatures { name: name.to_owned(), rows: Arc::new(rows.clone()), is_relevance };
     let pixels = named("pixels", false, &Features::new(vec![2, 1, 2], vec![1.0; 8 * 4]).unwrap());
     let window = named("window", true, &Features::new(vec![1], vec![0.0; 8]).unwrap());
     outcome.detections[0].features = vec![pixels, window, named("lrp", true, &features)];

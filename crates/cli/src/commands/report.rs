@@ -33,5 +33,5 @@ pub(super) const PAGE: &str = "report.html";
 
 /// Writes the page of a study, and says where it is.
 pub(super) fn write_page(study: &Conducted) -> Result<PathBuf, Error> {
-    write_study_page(&study.results, &study.costs(), &study.file, &study.folder)
+    write_study_page(&study.results, &study.costs(), &study.file, study.resolved().as_deref(), &study.folder)
 }

@@ -32,22 +32,24 @@ const FILE: &str = "report.html";
 /// Writes the page of a study into its folder and says where it is: `report.html`, one file that opens without a network, with which detector does
 /// best, the figures with intervals, the best of each row marked, detection over each axis of numbers, detectors compared over the same nets,
 /// every cell with a link to its own report beside the folder, and what the stages cost on which machines. The charts are files as well, in
-/// `figures/`. `file` is the study as YAML.
+/// `figures/`. `file` is the study as YAML, `resolved`
+/// the pipeline of its first cell with all defaults.
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn write_study_page(results: &Results, costs: &Costs, file: &str, folder: &Path) -> Result<PathBuf> {
+pub fn write_study_page(results: &Results, costs: &Costs, file: &str, resolved: Option<&str>, folder: &Path) -> Result<PathBuf> {
     let (mut charts, mut ranks) = (charts::drawings(results), comparisons::drawings(results));
     let mut taken = BTreeSet::new();
     for drawing in charts.iter_mut().chain(&mut ranks) {
         drawing.name = free_name(&drawing.name, &mut taken);
     }
     chart::write(charts.iter().chain(&ranks).map(|drawing| (drawing.name.as_str(), &drawing.chart)), folder)?;
-    let page = page(results, costs, file, folder, &charts, &ranks);
+    let making = making(file, resolved);
+    let page = page(results, costs, &making, folder, &charts, &ranks);
     crate::file::write(folder, FILE, page.into_string().as_bytes())
 }
 
-fn page(results: &Results, costs: &Costs, file: &str, folder: &Path, charts: &[Drawing], ranks: &[Drawing]) -> Markup {
+fn page(results: &Results, costs: &Costs, making: &Markup, folder: &Path, charts: &[Drawing], ranks: &[Drawing]) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -73,16 +75,25 @@ fn page(results: &Results, costs: &Costs, file: &str, folder: &Path, charts: &[D
                     (comparisons::section(results, ranks))
                     (cells::section(results, folder))
                     @if !costs.stages.is_empty() { (costs::section(costs)) }
-                    section #making {
-                        h2 { "How it was made" }
-                        dl.facts {
-                            div { dt { "Bezoar" } dd { (env!("CARGO_PKG_VERSION")) } }
-                            div { dt { "Digest of the study" } dd title="SHA-256 of the YAML below" { code { (hex(&Sha256::digest(file))) } } }
-                        }
-                        details { summary { "The study" } pre tabindex="0" { code { (file) } } }
-                    }
+                    (making)
                 }
                 footer { p { "Bezoar " (env!("CARGO_PKG_VERSION")) } }
+            }
+        }
+    }
+}
+
+fn making(file: &str, resolved: Option<&str>) -> Markup {
+    html! {
+        section #making {
+            h2 { "How it was made" }
+            dl.facts {
+                div { dt { "Bezoar" } dd { (env!("CARGO_PKG_VERSION")) } }
+                div { dt { "Digest of the study" } dd title="SHA-256 of the YAML below" { code { (hex(&Sha256::digest(file))) } } }
+            }
+            details { summary { "The study" } pre tabindex="0" { code { (file) } } }
+            @if let Some(resolved) = resolved {
+                details { summary { "The first cell with all defaults" } pre tabindex="0" { code { (resolved) } } }
             }
         }
     }

@@ -47,7 +47,7 @@ fn the_page_answers_and_stays_alone() {
 fn a_study_stays_alone_and_fits() {
     let Some(program) = chromium() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let page = write_study_page(&crowded_study(), &study::costs(), "name: crowded", folder.path()).unwrap();
+    let page = write_study_page(&crowded_study(), &study::costs(), "name: crowded", Some("version: 1"), folder.path()).unwrap();
     let mut browser = Browser::start(&program);
     browser.open(&page);
     for width in [1280, 390] {

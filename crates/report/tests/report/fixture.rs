@@ -1,6 +1,6 @@
 //! A made-up run: discs on gradients, some with a yellow square, and heatmaps that see the square.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bezoar_core::{
@@ -30,6 +30,7 @@ pub(crate) struct Run {
     pub(crate) stages: Vec<FinishedStage>,
     pub(crate) resolved: String,
     pub(crate) balances: BTreeMap<String, serde_json::Value>,
+    pub(crate) plugins: BTreeMap<String, BTreeSet<&'static str>>,
 }
 
 impl Run {
@@ -40,6 +41,7 @@ impl Run {
             stages: &self.stages,
             resolved: &self.resolved,
             balances: &self.balances,
+            plugins: &self.plugins,
             machine: "Some CPU @ 2.00GHz, 2 threads, linux x86_64",
         }
     }
@@ -65,10 +67,20 @@ pub(crate) fn attacked(images: usize, poison: usize) -> Run {
         },
         measurements: measurements(),
         stages: [("dataset", 0.8), ("attack", 0.2), ("train", 94.3), ("represent lrp", 21.7), ("represent activations", 4.1), ("detect heatmap-clustering", 6.2), ("detect activation-clustering", 2.9)]
-            .map(|(name, seconds)| FinishedStage { name: name.to_owned(), seconds, digest: Some(format!("0123456789abcdef-{name}")) })
+            .map(|(name, seconds)| FinishedStage {
+                name: name.to_owned(),
+                seconds,
+                peak_bytes: (name != "attack").then_some(1_234_000_000),
+                reused: name == "train",
+                digest: Some(format!("0123456789abcdef-{name}")),
+            })
             .to_vec(),
         resolved: "version: 1\nname: signs-sticker\nseed: 0\ndataset:\n  use: signs\nattack:\n  use: sticker\n  from: speed-limit-50\n  to: speed-limit-80\n  share: 0.15\n  size: 3\n".into(),
         balances: balances(),
+        plugins: BTreeMap::from([
+            ("bezoar-attacks 0.1.0".to_owned(), BTreeSet::from(["sticker"])),
+            ("bezoar-evaluation 0.1.0".to_owned(), BTreeSet::from(["attack-success", "detection"])),
+        ]),
     }
 }
 
@@ -258,7 +270,11 @@ fn detection(
             reason: reason.into(),
         });
     }
-    Detection { detector: name.into(), verdict, features: vec![NamedFeatures { name: representation.into(), rows: features, is_relevance: representation == "lrp" }] }
+    Detection {
+        detector: name.into(),
+        verdict,
+        features: vec![NamedFeatures { name: representation.into(), rows: features, is_relevance: representation == "lrp" }],
+    }
 }
 
 /// Figures as evaluation gives them; written down, not measured.

@@ -51,7 +51,8 @@ fn a_run_without_attack_shows_what_is_most_suspect() {
 #[test]
 fn a_table_has_no_column_of_what_was_not_measured_over_its_scope() {
     let mut run = fixture::attacked(4, 2);
-    let alarm = |detector: &str| Measurement { metric: "false-alarm".into(), detector: Some(detector.into()), scope: Scope::All, value: Some(0.0) };
+    let alarm =
+        |detector: &str| Measurement { metric: "false-alarm".into(), detector: Some(detector.into()), scope: Scope::All, value: Some(0.0) };
     run.measurements.extend(["heatmap-clustering", "activation-clustering"].map(alarm));
     let page = page(Html::example(), &run);
     let head = |label: &str| page.split_once(&format!("aria-label=\"{label}\"")).unwrap().1.split_once("</thead>").unwrap().0.to_owned();
@@ -69,12 +70,7 @@ fn what_a_filter_costs_each_class_is_told() {
         ("accuracy-lost-perfect", None, "<yield>", 0.5),
     ] {
         let scope = Scope::Class(class.to_owned());
-        run.measurements.push(Measurement {
-            metric: metric.to_owned(),
-            detector: detector.map(str::to_owned),
-            scope,
-            value: Some(value),
-        });
+        run.measurements.push(Measurement { metric: metric.to_owned(), detector: detector.map(str::to_owned), scope, value: Some(value) });
     }
     let text = text(&page(Html::example(), &run));
     let told = text.split_once("Accuracy lost by class\n").unwrap().1;

@@ -45,7 +45,7 @@ pub(crate) fn costs() -> Costs {
 
 /// The page in a study's folder.
 fn page(results: &Results, costs: &Costs, file: &str, folder: &Path) -> String {
-    std::fs::read_to_string(write_study_page(results, costs, file, folder).unwrap()).unwrap()
+    std::fs::read_to_string(write_study_page(results, costs, file, Some("resolved: hc"), folder).unwrap()).unwrap()
 }
 
 #[test]
@@ -70,6 +70,7 @@ fn the_page_holds_verdict_tables_charts_comparisons_and_cells() {
         "<th scope=\"row\">train</th><td>2</td><td>80.0</td><td>90.0</td><td>130</td>",
         "Runs at once share both. On a &lt;small&gt; one; a large one.",
         "<dt>Bezoar</dt>",
+        "The first cell with all defaults</summary><pre tabindex=\"0\"><code>resolved: hc",
     ] {
         assert!(page.contains(said), "{said}");
     }
@@ -146,7 +147,7 @@ fn runs_that_share_a_net_count_once_and_the_reader_is_told() {
 #[test]
 fn charts_are_files_as_well() {
     let folder = tempfile::tempdir().unwrap();
-    write_study_page(&results("a < b"), &Costs::default(), "", folder.path()).unwrap();
+    write_study_page(&results("a < b"), &Costs::default(), "", None, folder.path()).unwrap();
     let mut names: Vec<String> =
         std::fs::read_dir(folder.path().join("figures")).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     names.sort_unstable();
