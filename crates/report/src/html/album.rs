@@ -37,6 +37,7 @@ impl Render for Picture {
 pub(super) struct Album {
     /// Numbers by file.
     pictures: BTreeMap<Vec<u8>, usize>,
+    size: usize,
 }
 
 impl Album {
@@ -63,24 +64,27 @@ impl Album {
         Ok(self.add(indexed(&shrunk(levels.into()).into_luma8()).map_err(failed)?))
     }
 
-    /// Bytes that a picture takes on average; none without pictures.
-    pub(super) fn mean_size(&self) -> Option<usize> {
-        self.pictures.keys().map(Vec::len).sum::<usize>().checked_div(self.pictures.len())
+    /// Bytes of the stylesheet.
+    pub(super) fn size(&self) -> usize {
+        self.size
     }
 
     fn add(&mut self, png: Vec<u8>) -> Picture {
         let next = self.pictures.len();
+        if !self.pictures.contains_key(&png) {
+            self.size += rule(next, "").len() + png.len().div_ceil(3) * 4;
+        }
         Picture(*self.pictures.entry(png).or_insert(next))
     }
 
     /// A rule for each picture.
     pub(super) fn stylesheet(&self) -> String {
-        let mut css = String::new();
-        for (png, &number) in &self.pictures {
-            let _ = writeln!(css, ".p{number}{{background-image:url(data:image/png;base64,{})}}", BASE64_STANDARD.encode(png));
-        }
-        css
+        self.pictures.iter().map(|(png, &number)| rule(number, &BASE64_STANDARD.encode(png))).collect()
     }
+}
+
+fn rule(number: usize, base64: &str) -> String {
+    format!(".p{number}{{background-image:url(data:image/png;base64,{base64})}}\n")
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {
@@ -128,6 +132,8 @@ mod tests {
         let first = album.photo(&image).unwrap();
         assert_eq!(album.photo(&image).unwrap(), first);
         assert_eq!(album.stylesheet().lines().count(), 1);
+        album.heatmap(&[2, 2], &[0.0, 1.0, 2.0, 3.0]).unwrap();
+        assert_eq!(album.size(), album.stylesheet().len());
     }
 
     #[test]

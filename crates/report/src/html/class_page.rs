@@ -20,6 +20,12 @@ use crate::tally::Tally;
 /// Images of a class that its map, its clusters and its trigger are made from, at most.
 const LOOKED_AT: usize = 4000;
 
+/// Bytes that a mark takes in the drawing and in the script's data, beside the image's id and path.
+const MARK: usize = 160;
+
+/// Images that are drawn to see what one takes.
+const PROBED: usize = 8;
+
 /// What the page of a class is made from.
 pub(super) struct ClassPage<'a> {
     pub(super) page: &'a Html,
@@ -28,7 +34,7 @@ pub(super) struct ClassPage<'a> {
     pub(super) detection: &'a Detection,
     pub(super) class: u32,
     pub(super) tally: Tally,
-    /// Bytes that its map may spend on pictures which no contact sheet shows.
+    /// Bytes that it may take: half of them for contact sheets, at most a quarter for marks, the rest for pictures of marks.
     pub(super) allowance: usize,
     /// What its map is called as a file, without the ending.
     pub(super) file: String,
@@ -37,11 +43,15 @@ pub(super) struct ClassPage<'a> {
 impl<'a> ClassPage<'a> {
     pub(super) fn section(&self, assets: &mut Assets<'a>) -> Result<Markup> {
         let Self { outcome, detection, .. } = *self;
-        let verdict = &detection.verdict;
-        let ranked = verdict.ranked(&outcome.images.rows_of(self.class));
-        let groups = groups(&ranked, verdict, outcome.truth.as_ref(), self.page.samples);
-        let shown: Vec<usize> = groups.iter().flat_map(|group| &group.rows).copied().collect();
+        let before = assets.size();
+        let ranked = detection.verdict.ranked(&outcome.images.rows_of(self.class));
         let mut tiles = Tiles::new(outcome, detection);
+        let probed = evenly(&ranked, PROBED);
+        tiles.draw(self.cx, &probed, &mut assets.album)?;
+        let pictures = (assets.size() - before).div_ceil(probed.len().max(1));
+        let tile = pictures + probed.first().map_or(0, |&row| tiles.tile(row, ranked.len()).0.len());
+        let groups = self.groups(&ranked, self.allowance / 2 / tile.max(1));
+        let shown: Vec<usize> = groups.iter().flat_map(|group| &group.rows).copied().collect();
         tiles.draw(self.cx, &shown, &mut assets.album)?;
         let sheets = html! {
             @if !groups.is_empty() { (order()) }
@@ -53,11 +63,25 @@ impl<'a> ClassPage<'a> {
             Some(seen) if !rows.is_empty() => {
                 let features = seen.rows.select(&rows)?;
                 let findings = self.findings(&rows, &features, &mut assets.album)?;
-                (self.map(rows, features, ranked.len(), tiles, assets)?, findings)
+                let sheets = assets.size() - before + shown.len() * (tile - pictures);
+                let drawable = self.allowance.saturating_sub(sheets);
+                (self.map(rows, features, ranked.len(), tiles, (drawable, pictures), assets)?, findings)
             }
             _ => (html! {}, html! {}),
         };
         Ok(html! { section.class { (self.facts()) (map) (findings) (sheets) } })
+    }
+
+    /// The groups to show: as many samples as wanted, or fewer, so that no more than `affordable` images are shown.
+    fn groups(&self, ranked: &[usize], affordable: usize) -> Vec<Group> {
+        let of = |samples: usize| groups(ranked, &self.detection.verdict, self.outcome.truth.as_ref(), samples);
+        let mut samples = self.page.samples;
+        let mut chosen = of(samples);
+        while samples > 1 && chosen.iter().map(|group| group.rows.len()).sum::<usize>() > affordable {
+            samples -= samples.div_ceil(8);
+            chosen = of(samples);
+        }
+        chosen
     }
 
     fn facts(&self) -> Markup {
@@ -93,19 +117,33 @@ impl<'a> ClassPage<'a> {
         Ok(html! { div.findings-of-class { div { (trigger) } div { (means) } } })
     }
 
-    /// The map of these rows, and what the script needs to know of it.
-    fn map(&self, rows: Vec<usize>, features: Features, of: usize, mut tiles: Tiles<'a>, assets: &mut Assets<'a>) -> Result<Markup> {
+    /// The map of these rows, and what the script needs to know of it. It may take `drawable` bytes, and the `pictures` of a mark are of so many.
+    fn map(
+        &self,
+        mut rows: Vec<usize>,
+        mut features: Features,
+        of: usize,
+        mut tiles: Tiles<'a>,
+        (drawable, pictures): (usize, usize),
+        assets: &mut Assets<'a>,
+    ) -> Result<Markup> {
         let Self { outcome, detection, .. } = *self;
         let verdict = &detection.verdict;
         let Some(embed) = &self.page.embed else { return Ok(html! {}) };
+        let named = |row: usize| outcome.images.samples()[row].id.len() + outcome.images.samples()[row].path.len();
+        let mark = MARK + rows.iter().map(|&row| named(row)).sum::<usize>() / rows.len();
+        let places: Vec<usize> = evenly(&(0..rows.len()).collect::<Vec<_>>(), (drawable.min(self.allowance / 4) / mark).max(1));
+        if places.len() < rows.len() {
+            (rows, features) = (places.iter().map(|&place| rows[place]).collect(), features.select(&places));
+        }
         let Some(places) = scatter::places(&self.cx.stage("map"), &**embed, features)? else { return Ok(html! {}) };
-        let affordable = self.allowance / (assets.album.mean_size().unwrap_or(1) * (1 + detection.features.len())).max(1);
+        let affordable = drawable.saturating_sub(rows.len() * mark) / pictures.max(1);
         tiles.draw(self.cx, &evenly(&rows, affordable), &mut assets.album)?;
 
         let role = |row: usize| outcome.truth.as_ref().map_or(Role::Clean, |truth| truth.roles[row]);
         let membership = |row: usize| Membership::of(verdict, row);
-        let mark = |(&row, &place)| Mark { place, role: role(row), flagged: verdict.flagged[row], membership: membership(row) };
-        let marks: Vec<Mark> = rows.iter().zip(&places).map(mark).collect();
+        let marked = |(&row, &place)| Mark { place, role: role(row), flagged: verdict.flagged[row], membership: membership(row) };
+        let marks: Vec<Mark> = rows.iter().zip(&places).map(marked).collect();
         let label = format!("The images of {} as {} sees them", class_name(outcome, self.class), detection.detector);
         let drawing = scatter::draw(&label, &marks, &[]);
         assets.maps.push((self.file.clone(), scatter::draw(&label, &marks, &keys(outcome, &marks))));
@@ -127,7 +165,7 @@ impl<'a> ClassPage<'a> {
         };
         let represented = &detection.features[0].name;
         Ok(html! {
-            div.map data-plot=(assets.data.add(outcome, plot)) {
+            div.map data-plot=(assets.data.add(outcome, plot)?) {
                 figure {
                     (drawing)
                     (legend)

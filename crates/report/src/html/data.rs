@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use bezoar_core::Outcome;
+use bezoar_core::{Outcome, Result};
 use serde::Serialize;
 
 use super::album::Picture;
+use super::script::json;
 use crate::format::role_name;
 
 /// All of it.
@@ -14,6 +15,8 @@ pub(super) struct Data<'a> {
     /// By row of the training set.
     samples: BTreeMap<usize, Sample<'a>>,
     plots: Vec<Plot<'a>>,
+    #[serde(skip)]
+    size: usize,
 }
 
 #[derive(Serialize)]
@@ -51,13 +54,24 @@ pub(super) struct Map<'a> {
 
 impl<'a> Data<'a> {
     /// Adds a map and says its number.
-    pub(super) fn add(&mut self, outcome: &'a Outcome, plot: Plot<'a>) -> usize {
+    pub(super) fn add(&mut self, outcome: &'a Outcome, plot: Plot<'a>) -> Result<usize> {
         for &row in &plot.rows {
             let sample = &outcome.images.samples()[row];
             let truth = outcome.truth.as_ref().map(|truth| role_name(truth.roles[row]));
-            self.samples.insert(row, Sample { id: &sample.id, path: &sample.path, truth });
+            let sample = Sample { id: &sample.id, path: &sample.path, truth };
+            if !self.samples.contains_key(&row) {
+                // With the row's number as its key.
+                self.size += json(&sample)?.len() + json(&row)?.len() + r#""":,"#.len();
+                self.samples.insert(row, sample);
+            }
         }
+        self.size += json(&plot)?.len();
         self.plots.push(plot);
-        self.plots.len() - 1
+        Ok(self.plots.len() - 1)
+    }
+
+    /// Bytes that it takes in the page.
+    pub(super) fn size(&self) -> usize {
+        self.size
     }
 }

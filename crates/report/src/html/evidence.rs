@@ -6,6 +6,7 @@ use bezoar_core::{Context, Detection, Origin, Outcome, Result, Role, Verdict};
 use maud::{Markup, html};
 
 use super::album::explain;
+use super::budget::Budget;
 use super::class_page::ClassPage;
 use super::words::{anchor, class_name, flag_mark, targets, truth_mark};
 use super::{Assets, Html};
@@ -14,25 +15,23 @@ use crate::file::free_name;
 use crate::format::counted;
 use crate::tally::Tally;
 
-/// Bytes of pictures for the marks on maps, beside what contact sheets show anyway. In the page they take a third more.
-const ALLOWANCE: usize = 6 << 20;
-
-/// `names` are those of the detectors in the names of files.
+/// `names` are those of the detectors in the names of files, `others` the bytes of the page's other sections.
 pub(super) fn section<'a>(
     page: &'a Html,
     cx: &'a Context,
     outcome: &'a Outcome,
     names: &[String],
+    others: usize,
     assets: &mut Assets<'a>,
 ) -> Result<Markup> {
-    let mut evidence = Evidence { page, cx, outcome, allowance: 0 };
+    let evidence = Evidence { page, cx, outcome };
     let tallies: Vec<Vec<Tally>> = outcome.detections.iter().map(|detection| Tally::by_class(outcome, &detection.verdict)).collect();
     let shown: Vec<Vec<u32>> =
         outcome.detections.iter().zip(&tallies).map(|(detection, tallies)| evidence.classes(detection, tallies)).collect();
-    evidence.allowance = ALLOWANCE / shown.iter().map(Vec::len).sum::<usize>().max(1);
+    let mut budget = Budget::new(others, shown.iter().map(Vec::len).sum());
     let mut detectors = Vec::new();
     for (at, name) in names.iter().enumerate() {
-        detectors.push(evidence.detector(at, &shown[at], &tallies[at], name, assets)?);
+        detectors.push(evidence.detector(at, &shown[at], &tallies[at], name, &mut budget, assets)?);
     }
     Ok(html! {
         section #evidence {
@@ -71,20 +70,29 @@ struct Evidence<'a> {
     page: &'a Html,
     cx: &'a Context,
     outcome: &'a Outcome,
-    /// Bytes that the map of each class may spend on pictures.
-    allowance: usize,
 }
 
 impl<'a> Evidence<'a> {
     /// The classes of the detector at a place that are `shown`; `name` is the detector's in the names of files.
-    fn detector(&self, at: usize, shown: &[u32], tallies: &[Tally], name: &str, assets: &mut Assets<'a>) -> Result<Markup> {
+    fn detector(
+        &self,
+        at: usize,
+        shown: &[u32],
+        tallies: &[Tally],
+        name: &str,
+        budget: &mut Budget,
+        assets: &mut Assets<'a>,
+    ) -> Result<Markup> {
         let (outcome, detection) = (self.outcome, &self.outcome.detections[at]);
         let (mut pages, mut taken) = (Vec::new(), BTreeSet::new());
         for &class in shown {
             let tally = tallies.get(class as usize).copied().unwrap_or_default();
             let file = format!("{name}_{}-map", free_name(class_name(outcome, class), &mut taken));
-            let page = ClassPage { page: self.page, cx: self.cx, outcome, detection, class, tally, allowance: self.allowance, file };
-            pages.push(page.section(assets)?);
+            let page = ClassPage { page: self.page, cx: self.cx, outcome, detection, class, tally, allowance: budget.share(), file };
+            let before = assets.size();
+            let section = page.section(assets)?;
+            budget.spend(section.0.len() + assets.size() - before);
+            pages.push(section);
         }
         let targets = targets(outcome).len();
         Ok(html! {

@@ -3,6 +3,7 @@
 mod album;
 mod attack;
 mod average;
+mod budget;
 mod class_page;
 mod classes;
 mod clusters;
@@ -30,7 +31,7 @@ use maud::{DOCTYPE, Markup, html};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use album::Album;
+use album::{Album, Picture};
 use curves::Curves;
 use data::Data;
 
@@ -46,7 +47,8 @@ const FILE: &str = "report.html";
 /// Writes `report.html`: the verdict in a sentence, the figures of net and detectors, ROC curve and histogram of the scores, and for each
 /// detector the attacked classes: a map whose marks show their images, means over clusters, the trigger as recovered, and the images beside
 /// their heatmaps, ordered by score, with truth and flag marked. Without an attack it shows the classes that each detector suspects most.
-/// Pictures are in the file itself, at most 96 pixels wide and high. The page is whole without its script, which only makes it answer: point
+/// Pictures are in the file itself, at most 96 pixels wide and high, and the whole is kept to some 12 MB: where detectors and classes are many, each
+/// has fewer. The page is whole without its script, which only makes it answer: point
 /// at a mark, select marks and list them, sort images, lay heatmaps over them.
 ///
 /// Curves and maps are also files of their own: `figures/NAME-roc.svg`, `figures/NAME-scores.svg` and `figures/NAME_CLASS-map.svg` for the
@@ -115,6 +117,13 @@ struct Assets<'a> {
     maps: Vec<(String, Markup)>,
 }
 
+impl Assets<'_> {
+    /// Bytes that they take in the page.
+    fn size(&self) -> usize {
+        self.album.size() + self.data.size()
+    }
+}
+
 impl Html {
     fn page<'a>(
         &'a self,
@@ -125,7 +134,9 @@ impl Html {
         assets: &mut Assets<'a>,
     ) -> Result<Markup> {
         let outcome = report.outcome;
-        let evidence = evidence::section(self, cx, outcome, names, assets)?;
+        let before = html! { (figures::section(report)) (curves::section(outcome, curves)) (attack::section(outcome)) };
+        let after = html! { @if !outcome.detections.is_empty() { (classes::section(outcome)) } (making::section(report)) };
+        let evidence = evidence::section(self, cx, outcome, names, before.0.len() + after.0.len(), assets)?;
         Ok(html! {
             (DOCTYPE)
             html lang="en" {
@@ -144,14 +155,9 @@ impl Html {
                         a href="#making" { "How it was made" }
                     }
                     main {
-                        (figures::section(report))
-                        (curves::section(outcome, curves))
-                        (attack::section(outcome))
-                        @if !outcome.detections.is_empty() {
-                            (evidence)
-                            (classes::section(outcome))
-                        }
-                        (making::section(report))
+                        (before)
+                        @if !outcome.detections.is_empty() { (evidence) }
+                        (after)
                     }
                     footer { p { "Bezoar " (env!("CARGO_PKG_VERSION")) } }
                     (script::elements(&assets.data)?)

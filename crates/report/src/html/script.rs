@@ -20,11 +20,16 @@ pub(super) fn policy() -> String {
 
 /// The script after its data.
 pub(super) fn elements(data: &impl Serialize) -> Result<Markup> {
-    let data = serde_json::to_string(data).map_err(Error::request)?;
+    let data = json(data)?;
     Ok(html! {
-        script #data type="application/json" { (PreEscaped(without_markup(&data))) }
+        script #data type="application/json" { (PreEscaped(data)) }
         script { (PreEscaped(SCRIPT)) }
     })
+}
+
+/// JSON as it can stand in a page.
+pub(super) fn json(data: &impl Serialize) -> Result<String> {
+    Ok(without_markup(&serde_json::to_string(data).map_err(Error::request)?))
 }
 
 /// The same JSON without anything that HTML could take for markup. Outside of strings JSON has none of these characters.

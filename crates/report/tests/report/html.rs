@@ -48,6 +48,17 @@ fn a_run_without_attack_shows_what_is_most_suspect() {
     insta::assert_snapshot!(text(&page(Html { samples: 2, classes: 2, ..Html::example() }, &fixture::unattacked(4))));
 }
 
+/// A page of six detectors and nine classes, of which maps and contact sheets would take far more than it may.
+#[test]
+fn a_page_of_many_detectors_and_classes_is_kept_small() {
+    let run = fixture::crowded(6, 9, 150);
+    let page = page(Html { samples: 150, classes: 9, ..Html::example() }, &run);
+    assert!(page.len() < 15_000_000, "{}", page.len());
+    assert!(page.len() > 6_000_000, "what there is, is spent: {}", page.len());
+    assert_eq!(page.matches("<div class=\"map\"").count(), 6 * 9, "every class has its map");
+    assert!(page.matches("<li class=\"tile").count() > 6 * 9 * 10, "and images");
+}
+
 #[test]
 fn a_table_has_no_column_of_what_was_not_measured_over_its_scope() {
     let mut run = fixture::attacked(4, 2);
