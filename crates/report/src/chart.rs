@@ -15,8 +15,8 @@ const RIGHT: f64 = 14.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 44.0;
 
-/// The folder of files beside a page.
-const FOLDER: &str = "figures";
+/// The folder of pictures beside a page.
+pub(crate) const FOLDER: &str = "figures";
 
 /// Height of a line of keys.
 const KEY: f64 = 16.0;

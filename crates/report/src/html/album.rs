@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io::Cursor;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -67,6 +68,14 @@ impl Album {
     /// Bytes of the stylesheet.
     pub(super) fn size(&self) -> usize {
         self.size
+    }
+
+    /// Writes some pictures under their names as files of a folder.
+    pub(super) fn write(&self, named: &[(String, Picture)], folder: &Path) -> Result<Vec<PathBuf>> {
+        std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
+        let files: BTreeMap<usize, &[u8]> = self.pictures.iter().map(|(png, &number)| (number, png.as_slice())).collect();
+        let named = named.iter().filter_map(|(name, picture)| Some((name, files.get(&picture.0)?)));
+        named.map(|(name, png)| crate::file::write(folder, &format!("{name}.png"), png)).collect()
     }
 
     fn add(&mut self, png: Vec<u8>) -> Picture {

@@ -3,7 +3,6 @@
 use bezoar_core::{ClassVerdict, Context, Detection, Features, Outcome, Result, Role};
 use maud::{Markup, html};
 
-use super::album::Album;
 use super::clusters::Groups;
 use super::data::{Map, Plot};
 use super::membership::Membership;
@@ -36,7 +35,7 @@ pub(super) struct ClassPage<'a> {
     pub(super) tally: Tally,
     /// Bytes that it may take: half of them for contact sheets, at most a quarter for marks, the rest for pictures of marks.
     pub(super) allowance: usize,
-    /// What its map is called as a file, without the ending.
+    /// What the names of its files begin with.
     pub(super) file: String,
 }
 
@@ -62,7 +61,7 @@ impl<'a> ClassPage<'a> {
         let (map, findings) = match detection.features.first() {
             Some(seen) if !rows.is_empty() => {
                 let features = seen.rows.select(&rows)?;
-                let findings = self.findings(&rows, &features, &mut assets.album)?;
+                let findings = self.findings(&rows, &features, assets)?;
                 let sheets = assets.size() - before + shown.len() * (tile - pictures);
                 let drawable = self.allowance.saturating_sub(sheets);
                 (self.map(rows, features, ranked.len(), tiles, (drawable, pictures), assets)?, findings)
@@ -109,11 +108,12 @@ impl<'a> ClassPage<'a> {
     }
 
     /// What clusters have in common, and the trigger.
-    fn findings(&self, rows: &[usize], features: &Features, album: &mut Album) -> Result<Markup> {
+    fn findings(&self, rows: &[usize], features: &Features, assets: &mut Assets<'a>) -> Result<Markup> {
         let Self { outcome, detection, .. } = *self;
         let groups = Groups::of(self.cx, outcome, &detection.verdict, rows, features)?;
-        let means = groups.section(outcome.images.shape(), features, album)?;
-        let trigger = trigger::section(outcome, &detection.verdict, rows, features, album)?;
+        let means = groups.section(outcome.images.shape(), features, &self.file, assets)?;
+        let (trigger, picture) = trigger::section(outcome, &detection.verdict, rows, features, &mut assets.album)?;
+        assets.pictures.extend(picture.map(|picture| (format!("{}-trigger", self.file), picture)));
         Ok(html! { div.findings-of-class { div { (trigger) } div { (means) } } })
     }
 
@@ -146,7 +146,7 @@ impl<'a> ClassPage<'a> {
         let marks: Vec<Mark> = rows.iter().zip(&places).map(marked).collect();
         let label = format!("The images of {} as {} sees them", class_name(outcome, self.class), detection.detector);
         let drawing = scatter::draw(&label, &marks, &[]);
-        assets.maps.push((self.file.clone(), scatter::draw(&label, &marks, &keys(outcome, &marks))));
+        assets.maps.push((format!("{}-map", self.file), scatter::draw(&label, &marks, &keys(outcome, &marks))));
         let legend = legend(outcome, &marks);
         let shown = rows.len();
         let plot = Plot {

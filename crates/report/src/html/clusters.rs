@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bezoar_core::{Context, Features, ImageShape, Outcome, Result, Verdict};
 use maud::{Markup, html};
 
+use super::Assets;
 use super::album::{Album, Picture};
 use super::average::Average;
 use super::membership::Membership;
@@ -26,6 +27,16 @@ impl Key {
     fn of(verdict: &Verdict, row: usize) -> Self {
         let membership = Membership::of(verdict, row);
         Self { membership, flagged: membership == Membership::Unclustered && verdict.flagged[row] }
+    }
+
+    /// As part of a file's name.
+    fn file(self) -> String {
+        match self.membership {
+            Membership::Cluster(cluster) => format!("cluster-{cluster}"),
+            Membership::Noise => "no-cluster".to_owned(),
+            Membership::Unclustered if self.flagged => "flagged".to_owned(),
+            Membership::Unclustered => "not-flagged".to_owned(),
+        }
     }
 
     fn name(self) -> Markup {
@@ -62,12 +73,15 @@ impl Groups {
         Ok(Self(groups))
     }
 
-    /// A row of pictures for each group.
-    pub(super) fn section(&self, shape: ImageShape, features: &Features, album: &mut Album) -> Result<Markup> {
+    /// A row of pictures for each group. Mean heatmaps are files as well, whose names begin with `file`.
+    pub(super) fn section(&self, shape: ImageShape, features: &Features, file: &str, assets: &mut Assets<'_>) -> Result<Markup> {
+        let Assets { album, pictures: files, .. } = assets;
         let mut rows = Vec::new();
         for (key, group) in self.0.iter().take(SHOWN) {
             let mut pictures = vec![("mean image", album.photo(&group.images.image(shape)?)?)];
-            pictures.push(("mean heatmap", album.heatmap(features.shape(), &group.features.mean())?));
+            let heatmap = album.heatmap(features.shape(), &group.features.mean())?;
+            pictures.push(("mean heatmap", heatmap));
+            files.push((format!("{file}-{}-heatmap", key.file()), heatmap));
             if let Some(picture) = self.difference(*key, shape, album)? {
                 pictures.push(("mean image less that of the others", picture));
             }

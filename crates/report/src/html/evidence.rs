@@ -87,7 +87,7 @@ impl<'a> Evidence<'a> {
         let (mut pages, mut taken) = (Vec::new(), BTreeSet::new());
         for &class in shown {
             let tally = tallies.get(class as usize).copied().unwrap_or_default();
-            let file = format!("{name}_{}-map", free_name(class_name(outcome, class), &mut taken));
+            let file = format!("{name}_{}", free_name(class_name(outcome, class), &mut taken));
             let page = ClassPage { page: self.page, cx: self.cx, outcome, detection, class, tally, allowance: budget.share(), file };
             let before = assets.size();
             let section = page.section(assets)?;

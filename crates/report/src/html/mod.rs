@@ -52,7 +52,8 @@ const FILE: &str = "report.html";
 /// at a mark, select marks and list them, sort images, lay heatmaps over them.
 ///
 /// Curves and maps are also files of their own: `figures/NAME-roc.svg`, `figures/NAME-scores.svg` and `figures/NAME_CLASS-map.svg` for the
-/// detector NAME and the class CLASS.
+/// detector NAME and the class CLASS. Beside them are `figures/NAME_CLASS-cluster-0-heatmap.png`, the mean heatmap of a cluster or of what is flagged,
+/// and `figures/NAME_CLASS-trigger.png`, the trigger as recovered.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Html {
@@ -104,6 +105,7 @@ impl Reporter for Html {
         let of_curves = curves.iter().flat_map(|curves| &curves.drawings).map(|drawing| (drawing.name.as_str(), &drawing.chart));
         let of_maps = assets.maps.iter().map(|(name, map)| (name.as_str(), map));
         files.extend(chart::write(of_curves.chain(of_maps), folder)?);
+        files.extend(assets.album.write(&assets.pictures, &folder.join(chart::FOLDER))?);
         Ok(files)
     }
 }
@@ -115,6 +117,8 @@ struct Assets<'a> {
     data: Data<'a>,
     /// The map of each class by the name of its file.
     maps: Vec<(String, Markup)>,
+    /// Pictures that are files as well, by their names.
+    pictures: Vec<(String, Picture)>,
 }
 
 impl Assets<'_> {

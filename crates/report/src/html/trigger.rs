@@ -19,22 +19,29 @@ struct Recovered {
 }
 
 /// Flagged images of a class among `rows`, whose features stand in the same order: what lies under the attack's masks, or without any, what lies
-/// where their heatmaps differ most from the others'. Nothing where nothing is flagged.
-pub(super) fn section(outcome: &Outcome, verdict: &Verdict, rows: &[usize], features: &Features, album: &mut Album) -> Result<Markup> {
+/// where their heatmaps differ most from the others'. Nothing where nothing is flagged. The picture comes too.
+pub(super) fn section(
+    outcome: &Outcome,
+    verdict: &Verdict,
+    rows: &[usize],
+    features: &Features,
+    album: &mut Album,
+) -> Result<(Markup, Option<Picture>)> {
     let flagged: Vec<usize> = rows.iter().copied().filter(|&row| verdict.flagged[row]).collect();
     let recovered = match under_masks(outcome, &flagged, album)? {
         None => under_relevance(outcome, verdict, rows, features, album)?,
         recovered => recovered,
     };
-    Ok(html! {
-        @if let Some(Recovered { picture, images, how }) = recovered {
+    let shown = html! {
+        @if let Some(Recovered { picture, images, how }) = &recovered {
             h5 { "The trigger as recovered" }
             div.recovered {
-                span.picture.(picture) role="img" aria-label="the trigger as recovered" {}
-                p.note { "Mean of " (counted(images, "flagged image")) " " (how) }
+                span.picture.(*picture) role="img" aria-label="the trigger as recovered" {}
+                p.note { "Mean of " (counted(*images, "flagged image")) " " (how) }
             }
         }
-    })
+    };
+    Ok((shown, recovered.map(|recovered| recovered.picture)))
 }
 
 /// The mean under the masks of the size that most images have.

@@ -140,12 +140,17 @@ fn hostile_text_stays_text() {
 fn curves_and_maps_are_files_with_safe_names() {
     let folder = tempfile::tempdir().unwrap();
     let files = Html::example().build().unwrap().write(&Context::quiet(0), &hostile::run().report(), folder.path()).unwrap();
-    let maps = files.iter().filter(|file| file.to_str().unwrap().ends_with("-map.svg")).count();
-    assert_eq!((files.len(), maps), (7, 2), "two curves and a map for each detector");
+    let ending = |ending: &str| files.iter().filter(|file| file.to_str().unwrap().ends_with(ending)).count();
+    assert_eq!((ending(".svg"), ending("-map.svg")), (6, 2), "two curves and a map for each detector");
+    assert_eq!((ending("-heatmap.png"), ending("-trigger.png")), (5, 2), "two clusters and noise, flagged and not");
     for file in &files[1..] {
         assert_eq!(file.parent(), Some(folder.path().join("figures").as_path()));
         let name = file.file_stem().unwrap().to_str().unwrap();
         assert!(name.bytes().all(|letter| letter.is_ascii_alphanumeric() || b"-_".contains(&letter)), "{name}");
+        if file.extension().is_some_and(|ending| ending == "png") {
+            assert!(image::open(file).is_ok(), "{name}");
+            continue;
+        }
         let svg = std::fs::read_to_string(file).unwrap();
         assert!(svg.starts_with("<svg xmlns=") && !svg.contains("<script"));
         assert_eq!(svg.matches("</").count() * 2, svg.matches('<').count(), "{name} closes what it opens");
