@@ -23,6 +23,9 @@ pub(super) struct Measured {
     pub(super) seconds: f64,
     pub(super) accuracy: f64,
     pub(super) attack_success: f64,
+    /// The mean over the classes that triggered images are of, where they are of several; older records lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) attack_success_by_class: Option<f64>,
     pub(super) detectors: Vec<Rates>,
 }
 
@@ -72,4 +75,17 @@ pub(super) fn read() -> Result<Vec<Measured>> {
 pub(super) fn write(measured: &[Measured]) -> Result<()> {
     let text = serde_json::to_string_pretty(measured)? + "\n";
     fs::write(file(), text).with_context(|| file().display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_without_the_success_by_class_are_read() {
+        let older = super::super::page::tests::run("0", 0.5);
+        let text = serde_json::to_string(&older).unwrap();
+        assert!(!text.contains("by_class"), "{text}");
+        assert_eq!(serde_json::from_str::<Measured>(&text).unwrap().attack_success_by_class, None);
+    }
 }

@@ -179,6 +179,7 @@ impl Cell {
             seconds: run.seconds_spent(),
             accuracy: of_net("accuracy")?,
             attack_success: of_net("attack-success")?,
+            attack_success_by_class: run.value("attack-success-by-class", None, "all"),
             detectors,
         })
     }
@@ -217,6 +218,7 @@ fn revision() -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::thesis::Row;
     use super::*;
 
     fn study(table: &'static Table, cells: &[(&str, &str)]) -> Study<'static> {
@@ -256,8 +258,8 @@ mod tests {
                 };
                 assert_eq!(same(&fs::read_to_string(file(also)).unwrap()), same(&text), "{}", table.study);
             }
-            for (settings, said) in table.rows {
-                assert_eq!(said.len(), table.methods.len(), "{settings}");
+            for Row { settings, methods, .. } in table.rows {
+                assert_eq!(methods.len(), table.methods.len(), "{settings}");
                 let values = settings.split(' ').map(|setting| setting.split_once('=').unwrap());
                 for (path, value) in values {
                     let axis = text.lines().find(|line| line.trim_start().starts_with(&format!("{path}: ["))).unwrap();

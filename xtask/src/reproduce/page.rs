@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::measured::{Measured, Rates};
-use super::thesis::{TOLD_NOTHING, Table};
+use super::thesis::{TOLD_NOTHING, Table, Value};
 use super::{EFFORTS, Effort, Study};
 use crate::outcome::WORKS;
 
@@ -53,9 +53,10 @@ fn of_study(Study { table, settings, .. }: &Study<'_>, runs: &[&Measured]) -> St
         })
         .collect();
     let accuses: String = told_nothing(table).map(|(method, _)| format!(" {method}, recommended, accuses |")).collect();
-    let columns = heads.matches('|').count() + accuses.matches('|').count();
+    let success = if table.has_success() { " by class | *by class, thesis* |" } else { "" };
+    let columns = success.matches('|').count() + heads.matches('|').count() + accuses.matches('|').count();
     let mut text = format!(
-        "### Table {number}: {}\nThe thesis' values are of {}.\n\n| attack | runs | clean accuracy | attack success |{heads}{accuses}\n|---|---:|---:|---:|{}\n",
+        "### Table {number}: {}\nThe thesis' values are of {}.\n\n| attack | runs | clean accuracy | attack success |{success}{heads}{accuses}\n|---|---:|---:|---:|{}\n",
         table.title,
         table.runs,
         "---:|".repeat(columns),
@@ -71,20 +72,28 @@ fn of_study(Study { table, settings, .. }: &Study<'_>, runs: &[&Measured]) -> St
 }
 
 fn row(table: &Table, settings: &str, runs: &[&Measured]) -> String {
-    let said = table.rows.iter().find(|(of, _)| *of == settings);
+    let said = table.row(settings);
     let methods: String = (table.methods.iter().enumerate())
         .map(|(at, (_, ours))| {
-            let thesis = said.and_then(|(_, said)| said[at]).map_or_else(|| "–".to_owned(), |rates| rates.map(short).join(" / "));
+            let thesis = said.and_then(|row| row.methods[at].as_ref());
+            let thesis = thesis.map_or_else(|| "–".to_owned(), |rates| rates.each_ref().map(value).join(" / "));
             let ours: String = ours.iter().map(|(detector, _)| format!(" {} |", rates(runs, detector))).collect();
             format!(" *{thesis}* |{ours}")
         })
         .collect();
-    let net = |of: fn(&Measured) -> f64| spread(&runs.iter().map(|run| of(run)).collect::<Vec<_>>());
+    let net = |of: fn(&Measured) -> Option<f64>| spread(&runs.iter().filter_map(|run| of(run)).collect::<Vec<_>>());
+    let by_class = if table.has_success() {
+        let thesis = said.and_then(|row| row.success).map_or_else(|| "–".to_owned(), short);
+        format!(" {} | *{thesis}* |", net(|run| run.attack_success_by_class))
+    } else {
+        String::new()
+    };
     let failed = runs.iter().filter(|run| run.attack_success < WORKS).count();
     let accuses: String = told_nothing(table).map(|(_, detector)| format!(" {} |", accused(runs, detector))).collect();
     let attack = settings.split(' ').map(|setting| setting.trim_start_matches("attack.")).collect::<Vec<_>>().join(", ");
     let failed = if failed == 0 { String::new() } else { format!(" **attack failed** in {failed}") };
-    format!("| {attack}{failed} | {} | {} | {} |{methods}{accuses}\n", runs.len(), net(|run| run.accuracy), net(|run| run.attack_success))
+    let (accuracy, success) = (net(|run| Some(run.accuracy)), net(|run| Some(run.attack_success)));
+    format!("| {attack}{failed} | {} | {accuracy} | {success} |{by_class}{methods}{accuses}\n", runs.len())
 }
 
 /// The detectors of the table that are told nothing, each with its method.
@@ -132,6 +141,11 @@ fn spread(shares: &[f64]) -> String {
     format!("{} ± {}", short(100.0 * mean), short(100.0 * variance.sqrt()))
 }
 
+/// A value of the thesis, with its standard deviation if it has one.
+fn value(Value { mean, deviation }: &Value) -> String {
+    deviation.map_or_else(|| short(*mean), |deviation| format!("{} ± {}", short(*mean), short(deviation)))
+}
+
 /// With two digits at most.
 fn short(percent: f64) -> String {
     let text = format!("{percent:.2}");
@@ -163,6 +177,7 @@ pub(super) mod tests {
             seconds: 60.0,
             accuracy: 0.95,
             attack_success: 1.0,
+            attack_success_by_class: None,
             detectors: TABLES[0].detectors().map(rates).collect(),
         }
     }
@@ -185,14 +200,25 @@ pub(super) mod tests {
         let own = Measured { study: "table-3.3".to_owned(), ..run("0", 0.9) };
         let study = || Study { table: &TABLES[1], ..study(&["attack.share=0.33"]) };
         let alone = tables(&[study()], &[run("0", 0.5)]);
-        assert!(alone.contains("| share=0.33 | 1 | 95 | 100 | *99.82 / 99.46 / 100* | 100 / 50 / 50 · – |"), "{alone}");
+        assert!(alone.contains("| share=0.33 | 1 | 95 | 100 | *99.82 ± 0.19 / 99.46 / 100* | 100 / 50 / 50 · – |"), "{alone}");
         let both = tables(&[study()], &[run("0", 0.5), own]);
-        assert!(both.contains("| share=0.33 | 1 | 95 | 100 | *99.82 / 99.46 / 100* | 100 / 90 / 50 · – |"), "{both}");
+        assert!(both.contains("| share=0.33 | 1 | 95 | 100 | *99.82 ± 0.19 / 99.46 / 100* | 100 / 90 / 50 · – |"), "{both}");
     }
 
     #[test]
     fn several_runs_are_a_mean_with_its_spread() {
         let text = tables(&[study(&["attack.share=0.33"])], &[run("0", 0.5), run("1", 0.7)]);
         assert!(text.contains("100 ± 0 / 60 ± 14.14 / 50 ± 0 · –"), "{text}");
+    }
+
+    #[test]
+    fn attacks_on_several_classes_have_their_success_by_class_beside_the_thesis() {
+        let of = |attack_success_by_class| Measured { study: "table-3.6".to_owned(), attack_success_by_class, ..run("0", 0.5) };
+        let row = |run| tables(&[Study { table: &TABLES[4], ..study(&["attack.share=0.33"]) }], &[run]);
+        let text = row(of(Some(0.9)));
+        assert!(text.contains("| attack success | by class | *by class, thesis* | *HC, thesis* |"), "{text}");
+        assert!(text.contains("| share=0.33 | 1 | 95 | 100 | 90 | *91* | *99.58 / 98.71 / 100* |"), "{text}");
+        let older = row(of(None));
+        assert!(older.contains("| share=0.33 | 1 | 95 | 100 | – | *91* |"), "{older}");
     }
 }

@@ -1,4 +1,4 @@
-//! The tables of the thesis behind arXiv 2204.12848, as far as it gives them: ACC, TPR and TNR in percent over the attacked class.
+//! The tables of the thesis behind arXiv 2204.12848, as far as we have them: ACC, TPR and TNR in percent over the attacked class.
 
 /// A table of the thesis, and the study that makes ours.
 pub(super) struct Table {
@@ -12,13 +12,39 @@ pub(super) struct Table {
     pub(super) runs: &'static str,
     /// Its methods, each with the study's detectors that are one, by the name of each in a run and in the table.
     pub(super) methods: &'static [(&'static str, &'static [(&'static str, &'static str)])],
-    /// What it says of each method, by the settings of its study.
-    pub(super) rows: &'static [(&'static str, &'static [Option<[f64; 3]>])],
+    pub(super) rows: &'static [Row],
     /// What a budget sets besides.
     pub(super) cheaper: &'static [&'static str],
 }
 
+/// What the thesis says of an attack.
+pub(super) struct Row {
+    /// The settings of the table's study.
+    pub(super) settings: &'static str,
+    /// Its success in percent, as the mean over the classes that triggered images are of.
+    pub(super) success: Option<f64>,
+    /// ACC, TPR and TNR of each method.
+    pub(super) methods: &'static [Option<[Value; 3]>],
+}
+
+/// A value in percent.
+pub(super) struct Value {
+    pub(super) mean: f64,
+    /// Its standard deviation over the runs.
+    pub(super) deviation: Option<f64>,
+}
+
 impl Table {
+    /// What the thesis says of an attack, if it has it.
+    pub(super) fn row(&self, settings: &str) -> Option<&'static Row> {
+        self.rows.iter().find(|row| row.settings == settings)
+    }
+
+    /// Whether it has the attacks' success.
+    pub(super) fn has_success(&self) -> bool {
+        self.rows.iter().any(|row| row.success.is_some())
+    }
+
     /// Our detectors in it.
     pub(super) fn detectors(&self) -> impl Iterator<Item = &'static str> {
         self.methods.iter().flat_map(|(_, ours)| ours.iter()).map(|(detector, _)| *detector)
@@ -54,6 +80,21 @@ const SURROGATE: &[&str] = &[
     "attack.craft.surrogate.train.augment={ use: paper }",
 ];
 
+/// An attack whose success we do not have.
+const fn row(settings: &'static str, methods: &'static [Option<[Value; 3]>]) -> Row {
+    Row { settings, success: None, methods }
+}
+
+/// ACC, TPR and TNR of one run, or of several whose spread we do not have.
+const fn means(means: [f64; 3]) -> Option<[Value; 3]> {
+    spread(means, [None; 3])
+}
+
+/// ACC, TPR and TNR with their standard deviations.
+const fn spread([acc, tpr, tnr]: [f64; 3], [of_acc, of_tpr, of_tnr]: [Option<f64>; 3]) -> Option<[Value; 3]> {
+    Some([Value { mean: acc, deviation: of_acc }, Value { mean: tpr, deviation: of_tpr }, Value { mean: tnr, deviation: of_tnr }])
+}
+
 pub(super) const TABLES: [Table; 6] = [
     Table {
         study: "table-3.2",
@@ -62,11 +103,11 @@ pub(super) const TABLES: [Table; 6] = [
         runs: "one run",
         methods: &[HC, AC],
         rows: &[
-            ("attack.share=0.33", &[Some([99.96, 99.88, 100.0]), Some([94.76, 90.77, 96.73])]),
-            ("attack.share=0.15", &[Some([100.0, 100.0, 100.0]), Some([76.51, 99.31, 72.48])]),
-            ("attack.share=0.1", &[Some([99.29, 92.9, 100.0]), Some([87.62, 96.17, 86.17])]),
-            ("attack.share=0.05", &[Some([99.48, 90.8, 99.94]), Some([57.92, 20.69, 59.88])]),
-            ("attack.share=0.02", &[Some([52.85, 0.0, 53.94]), Some([52.91, 0.0, 54.0])]),
+            row("attack.share=0.33", &[means([99.96, 99.88, 100.0]), means([94.76, 90.77, 96.73])]),
+            row("attack.share=0.15", &[means([100.0, 100.0, 100.0]), means([76.51, 99.31, 72.48])]),
+            row("attack.share=0.1", &[means([99.29, 92.9, 100.0]), means([87.62, 96.17, 86.17])]),
+            row("attack.share=0.05", &[means([99.48, 90.8, 99.94]), means([57.92, 20.69, 59.88])]),
+            row("attack.share=0.02", &[means([52.85, 0.0, 53.94]), means([52.91, 0.0, 54.0])]),
         ],
         cheaper: &[],
     },
@@ -77,11 +118,17 @@ pub(super) const TABLES: [Table; 6] = [
         runs: "the mean of five runs",
         methods: &[HC, AC],
         rows: &[
-            ("attack.share=0.33", &[Some([99.82, 99.46, 100.0]), Some([90.36, 94.41, 87.16])]),
-            ("attack.share=0.15", &[Some([99.89, 99.32, 99.98]), Some([85.24, 96.56, 83.24])]),
-            ("attack.share=0.1", &[Some([97.85, 95.93, 99.94]), Some([68.82, 77.92, 67.82])]),
-            ("attack.share=0.05", &[Some([89.42, 87.43, 89.48]), Some([57.77, 36.55, 58.88])]),
-            ("attack.share=0.02", &[Some([56.42, 80.0, 55.89]), Some([52.48, 24.12, 53.07])]),
+            row("attack.share=0.33", &[spread([99.82, 99.46, 100.0], [Some(0.19), None, None]), means([90.36, 94.41, 87.16])]),
+            row("attack.share=0.15", &[spread([99.89, 99.32, 99.98], [Some(0.17), None, None]), means([85.24, 96.56, 83.24])]),
+            row("attack.share=0.1", &[spread([97.85, 95.93, 99.94], [Some(3.81), None, None]), means([68.82, 77.92, 67.82])]),
+            row(
+                "attack.share=0.05",
+                &[spread([89.42, 87.43, 89.48], [Some(13.15), Some(24.0), None]), spread([57.77, 36.55, 58.88], [None, Some(40.0), None])],
+            ),
+            row(
+                "attack.share=0.02",
+                &[spread([56.42, 80.0, 55.89], [Some(4.3), Some(40.0), None]), spread([52.48, 24.12, 53.07], [None, Some(38.0), None])],
+            ),
         ],
         cheaper: &[],
     },
@@ -92,15 +139,15 @@ pub(super) const TABLES: [Table; 6] = [
         runs: "one run",
         methods: &[HC, AC],
         rows: &[
-            ("attack.size=1 attack.share=0.33", &[Some([100.0, 100.0, 100.0]), None]),
-            ("attack.size=1 attack.share=0.15", &[Some([100.0, 100.0, 100.0]), None]),
-            ("attack.size=1 attack.share=0.05", &[Some([100.0, 100.0, 100.0]), None]),
-            ("attack.size=1 attack.share=0.02", &[Some([100.0, 100.0, 100.0]), None]),
-            ("attack.size=1 attack.share=0.01", &[Some([60.77, 47.06, 60.91]), None]),
-            ("attack.size=2 attack.share=0.33", &[Some([100.0, 100.0, 100.0]), None]),
-            ("attack.size=2 attack.share=0.15", &[Some([100.0, 100.0, 100.0]), None]),
-            ("attack.size=2 attack.share=0.05", &[Some([100.0, 100.0, 100.0]), None]),
-            ("attack.size=2 attack.share=0.02", &[Some([58.73, 100.0, 57.88]), None]),
+            row("attack.size=1 attack.share=0.33", &[means([100.0, 100.0, 100.0]), None]),
+            row("attack.size=1 attack.share=0.15", &[means([100.0, 100.0, 100.0]), None]),
+            row("attack.size=1 attack.share=0.05", &[means([100.0, 100.0, 100.0]), None]),
+            row("attack.size=1 attack.share=0.02", &[means([100.0, 100.0, 100.0]), None]),
+            row("attack.size=1 attack.share=0.01", &[means([60.77, 47.06, 60.91]), None]),
+            row("attack.size=2 attack.share=0.33", &[means([100.0, 100.0, 100.0]), None]),
+            row("attack.size=2 attack.share=0.15", &[means([100.0, 100.0, 100.0]), None]),
+            row("attack.size=2 attack.share=0.05", &[means([100.0, 100.0, 100.0]), None]),
+            row("attack.size=2 attack.share=0.02", &[means([58.73, 100.0, 57.88]), None]),
         ],
         cheaper: &[],
     },
@@ -113,7 +160,7 @@ pub(super) const TABLES: [Table; 6] = [
             ("pixels, PCA", &[("activation-clustering (represent: pixels)", "ours")]),
             ("pixels, ICA", &[("activation-clustering (represent: pixels, reduce: ica)", "ours")]),
         ],
-        rows: &[("attack.share=0.33", &[Some([65.49, 51.54, 72.36]), Some([63.13, 31.99, 78.48])])],
+        rows: &[row("attack.share=0.33", &[means([65.49, 51.54, 72.36]), means([63.13, 31.99, 78.48])])],
         cheaper: &[],
     },
     Table {
@@ -123,11 +170,11 @@ pub(super) const TABLES: [Table; 6] = [
         runs: "one run",
         methods: &[HC, AC],
         rows: &[
-            ("attack.share=0.33", &[Some([99.58, 98.71, 100.0]), Some([99.09, 97.24, 100.0])]),
-            ("attack.share=0.15", &[Some([98.91, 96.69, 100.0]), Some([96.42, 89.15, 100.0])]),
-            ("attack.share=0.1", &[Some([99.82, 98.18, 100.0]), Some([98.97, 89.70, 100.0])]),
-            ("attack.share=0.05", &[Some([99.82, 96.34, 100.0]), Some([99.09, 84.15, 99.87])]),
-            ("attack.share=0.02", &[Some([55.33, 100.0, 54.42]), Some([56.3, 100.0, 55.41])]),
+            Row { success: Some(91.0), ..row("attack.share=0.33", &[means([99.58, 98.71, 100.0]), means([99.09, 97.24, 100.0])]) },
+            Row { success: Some(83.0), ..row("attack.share=0.15", &[means([98.91, 96.69, 100.0]), means([96.42, 89.15, 100.0])]) },
+            Row { success: Some(90.0), ..row("attack.share=0.1", &[means([99.82, 98.18, 100.0]), means([98.97, 89.70, 100.0])]) },
+            Row { success: Some(85.0), ..row("attack.share=0.05", &[means([99.82, 96.34, 100.0]), means([99.09, 84.15, 99.87])]) },
+            Row { success: Some(84.0), ..row("attack.share=0.02", &[means([55.33, 100.0, 54.42]), means([56.3, 100.0, 55.41])]) },
         ],
         cheaper: SURROGATE,
     },
@@ -138,9 +185,18 @@ pub(super) const TABLES: [Table; 6] = [
         runs: "one run",
         methods: &[HC, AC],
         rows: &[
-            ("attack.trigger.amplitude=128", &[Some([99.7, 99.08, 100.0]), Some([99.45, 98.35, 100.0])]),
-            ("attack.trigger.amplitude=64", &[Some([90.79, 74.08, 99.01]), Some([92.06, 90.44, 92.86])]),
-            ("attack.trigger.amplitude=32", &[Some([81.58, 58.46, 92.95]), Some([78.97, 74.26, 81.28])]),
+            Row {
+                success: Some(99.0),
+                ..row("attack.trigger.amplitude=128", &[means([99.7, 99.08, 100.0]), means([99.45, 98.35, 100.0])])
+            },
+            Row {
+                success: Some(78.0),
+                ..row("attack.trigger.amplitude=64", &[means([90.79, 74.08, 99.01]), means([92.06, 90.44, 92.86])])
+            },
+            Row {
+                success: Some(26.0),
+                ..row("attack.trigger.amplitude=32", &[means([81.58, 58.46, 92.95]), means([78.97, 74.26, 81.28])])
+            },
         ],
         cheaper: SURROGATE,
     },
