@@ -1,7 +1,7 @@
 //! What was measured, in a file that is committed: a run is made once, and the page can be written from it at any time.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -62,28 +62,47 @@ impl Rates {
     }
 }
 
-fn file() -> PathBuf {
+pub(super) fn file() -> PathBuf {
     crate::root().join("docs/reproduction.json")
 }
 
 /// All runs so far.
-pub(super) fn read() -> Result<Vec<Measured>> {
-    let text = fs::read(file()).with_context(|| file().display().to_string())?;
-    serde_json::from_slice(&text).with_context(|| file().display().to_string())
+pub(super) fn read(file: &Path) -> Result<Vec<Measured>> {
+    let text = fs::read(file).with_context(|| file.display().to_string())?;
+    serde_json::from_slice(&text).with_context(|| file.display().to_string())
 }
 
-pub(super) fn write(measured: &[Measured]) -> Result<()> {
-    let text = serde_json::to_string_pretty(measured)? + "\n";
-    fs::write(file(), text).with_context(|| file().display().to_string())
+/// Adds a run to those that the file has by now: others may have added some since it was read. Gives all.
+pub(super) fn add(file: &Path, run: Measured) -> Result<Vec<Measured>> {
+    let mut all = read(file)?;
+    all.push(run);
+    let aside = file.with_extension(std::process::id().to_string());
+    let written = fs::write(&aside, serde_json::to_string_pretty(&all)? + "\n").and_then(|()| fs::rename(&aside, file));
+    written.with_context(|| file.display().to_string())?;
+    Ok(all)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::page::tests::run;
     use super::*;
 
     #[test]
+    fn a_run_is_added_to_what_others_wrote_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("reproduction.json");
+        fs::write(&file, "[]").unwrap();
+        let before = read(&file).unwrap();
+        add(&file, run("0", 0.5)).unwrap();
+        let seeds: Vec<String> = add(&file, run("1", 0.5)).unwrap().into_iter().map(|run| run.seed).collect();
+        assert_eq!((before.len(), seeds), (0, vec!["0".to_owned(), "1".to_owned()]));
+        assert_eq!(read(&file).unwrap().len(), 2);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
     fn records_without_the_success_by_class_are_read() {
-        let older = super::super::page::tests::run("0", 0.5);
+        let older = run("0", 0.5);
         let text = serde_json::to_string(&older).unwrap();
         assert!(!text.contains("by_class"), "{text}");
         assert_eq!(serde_json::from_str::<Measured>(&text).unwrap().attack_success_by_class, None);

@@ -4,7 +4,7 @@ mod measured;
 mod page;
 mod thesis;
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -61,8 +61,9 @@ pub(crate) fn run(mut arguments: Vec<String>, features: Option<&str>) -> Result<
     let binary = bezoar::build(features)?;
     let revision = revision()?;
     let studies: Vec<Study<'_>> = TABLES.iter().map(|table| Study::of(table, &binary)).collect::<Result<_>>()?;
-    let mut measured = measured::read()?;
-    let (start, mut longest, mut failed) = (Instant::now(), Duration::ZERO, 0);
+    let file = measured::file();
+    let mut measured = measured::read(&file)?;
+    let (start, mut longest, mut failed) = (Instant::now(), longest(&measured, effort), 0);
     for (table, cell) in in_turn(&studies) {
         let name = format!("{} {} seed={}", table.study, cell.settings, cell.seed);
         if cell.is_among(table, effort, &measured) || only.as_ref().is_some_and(|word| !name.contains(word)) {
@@ -70,25 +71,30 @@ pub(crate) fn run(mut arguments: Vec<String>, features: Option<&str>) -> Result<
         }
         let left = minutes.map(|minutes| Duration::from_secs(60 * minutes).saturating_sub(start.elapsed()));
         if left.is_some_and(|left| left <= longest) {
-            eprintln!("the budget is spent");
+            eprintln!("what is left of the budget is less than the longest cell took, {:.0} min", longest.as_secs_f64() / 60.0);
             break;
         }
         eprintln!("{name}");
         let began = Instant::now();
         match cell.measure(table, effort, &binary, &revision) {
-            Ok(run) => measured.push(run),
+            Ok(run) => measured = measured::add(&file, run)?,
             Err(error) => {
                 eprintln!("error: {error:#}");
                 failed += 1;
             }
         }
         longest = longest.max(began.elapsed());
-        measured::write(&measured)?;
         write_page(&studies, &measured)?;
     }
-    write_page(&studies, &measured)?;
+    write_page(&studies, &measured::read(&file)?)?;
     ensure!(failed == 0, "{failed} cells failed, for what is said above");
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the longest run of an effort took, as far as runs were measured.
+fn longest(measured: &[Measured], effort: &Effort) -> Duration {
+    let seconds = measured.iter().filter(|run| run.effort == effort.name).map(|run| run.seconds);
+    seconds.filter_map(|seconds| Duration::try_from_secs_f64(seconds).ok()).max().unwrap_or_default()
 }
 
 /// What makes a table of ours.
@@ -151,7 +157,8 @@ impl Cell {
 
     fn measure(&self, table: &Table, effort: &Effort, binary: &Path, revision: &str) -> Result<Measured> {
         let scratch = crate::root().join("target/reproduce");
-        let runs = scratch.join("runs");
+        fs::create_dir_all(&scratch)?;
+        let (cache, runs) = (scratch.join("cache"), scratch.join(format!("runs-{}", std::process::id())));
         let _ = fs::remove_dir_all(&runs);
         let cheaper = if effort.name == BUDGET.name { table.cheaper } else { &[] };
         let matrix = format!("matrix={{ {} }}", self.matrix);
@@ -160,10 +167,17 @@ impl Cell {
         for setting in effort.settings.iter().chain(cheaper).copied().chain([matrix.as_str()]) {
             eval.args(["--set", setting]);
         }
-        let done = eval.arg("--cache").arg(scratch.join("cache")).arg("--runs").arg(&runs).status()?;
+        // Others may measure with the same cache: whoever is alone tidies it up.
+        let lock = File::create(scratch.join("lock"))?;
+        lock.lock_shared()?;
+        let done = eval.arg("--cache").arg(&cache).arg("--runs").arg(&runs).status()?;
         ensure!(done.success(), "{} {} failed", table.study, self.settings);
-        outcome::forget(&scratch.join("cache"));
         let run = Run::only(&runs)?;
+        fs::remove_dir_all(&runs)?;
+        lock.unlock()?;
+        if lock.try_lock().is_ok() {
+            outcome::forget(&cache);
+        }
         let detectors = Rates::of(&run);
         for name in table.detectors() {
             ensure!(detectors.iter().any(|rates| rates.detector == name), "{} has no detector `{name}`", table.study);
@@ -243,6 +257,14 @@ mod tests {
         let is_among = |table: usize, cell: &Cell| cell.is_among(&TABLES[table], &FULL, &measured);
         assert!(is_among(0, &seed("0")) && is_among(1, &seed("0")));
         assert!(!is_among(1, &seed("1")) && !is_among(2, &seed("0")));
+    }
+
+    #[test]
+    fn a_budget_knows_what_the_longest_run_of_its_effort_took() {
+        let run = |effort: &Effort, seconds| Measured { effort: effort.name.to_owned(), seconds, ..page::tests::run("0", 0.5) };
+        let measured = [run(&BUDGET, 20.0), run(&BUDGET, 60.0), run(&FULL, 9000.0)];
+        assert_eq!(longest(&measured, &BUDGET), Duration::from_secs(60));
+        assert_eq!(longest(&measured[..2], &FULL), Duration::ZERO);
     }
 
     #[test]
