@@ -30,7 +30,8 @@ cargo xtask COMMAND
   bench [NAME]              measure; `pipelines`, `peers` (PyTorch and zennit), `composites` (zennit) and `clustering` (scikit-learn and
                             hdbscan) each write their part of docs/benchmarks.md, `localisation`, `attacks`, `recommended`, `calibration`,
                             `clusterers`, `collapse` and `gromov` (POT) that of a page of their own; `kernels` prints
-  reproduce [--budget MIN]  run the thesis' tables and set ours beside them in docs/reproduction.md
+  reproduce                 run the thesis' tables and set ours beside them in docs/reproduction.md: all training, or with `--effort budget` less;
+                            `--budget MINUTES` ends in time, and trains less where no effort is named; `--binary PATH` takes a built bezoar
 
   --features LIST           after COMMAND: build bezoar with these features, such as cuda
 ";
@@ -72,7 +73,8 @@ fn refs(arguments: &[String]) -> Vec<&str> {
     arguments.iter().map(String::as_str).collect()
 }
 
-/// The root of the repository.
+/// The root of the repository: that which this program was built in or, on a machine that it was carried to, the current folder.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+    let here = Path::new(".");
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().filter(|root| root.is_dir()).unwrap_or(here).to_owned()
 }

@@ -18,7 +18,8 @@ use crate::outcome::{self, Run};
 use crate::section::Section;
 use crate::{bezoar, machine};
 
-pub(crate) const USAGE: &str = "cargo xtask reproduce [--budget MINUTES] [--only WORD]";
+pub(crate) const USAGE: &str = "\
+cargo xtask reproduce [--effort full|budget] [--budget MINUTES] [--only WORD] [--binary PATH [--revision NAME]]";
 
 const SECTION: Section = Section { name: "tables", made_by: "cargo xtask reproduce" };
 
@@ -50,16 +51,30 @@ const BUDGET: Effort = Effort {
 
 const EFFORTS: [Effort; 2] = [BUDGET, FULL];
 
-/// Runs what was not run yet and writes the page after each cell. With a budget, less is trained, and no cell is begun that would probably
-/// outlast it: the first cells of all tables come first, and further seeds last.
+impl Effort {
+    /// The one that is named, or else the one that a budget of minutes, or none, asks for.
+    fn of(name: Option<&str>, minutes: Option<u64>) -> Result<&'static Self> {
+        let name = name.unwrap_or(if minutes.is_some() { BUDGET.name } else { FULL.name });
+        EFFORTS.iter().find(|effort| effort.name == name).with_context(|| format!("there is no effort `{name}`; usage: {USAGE}"))
+    }
+}
+
+/// Runs what was not run yet and writes the page after each cell. With a budget of minutes, no cell is begun that would probably outlast it:
+/// the first cells of all tables come first, and further seeds last. How much is trained is the effort's; where none is named, a budget trains
+/// less. A binary that was built elsewhere does for a machine that cannot build one.
 pub(crate) fn run(mut arguments: Vec<String>, features: Option<&str>) -> Result<ExitCode> {
-    let budget = bezoar::take_option(&mut arguments, "--budget")?;
-    let only = bezoar::take_option(&mut arguments, "--only")?;
-    ensure!(arguments.is_empty(), "usage: {USAGE}");
+    let mut option = |name| bezoar::take_option(&mut arguments, name);
+    let (effort, budget, only) = (option("--effort")?, option("--budget")?, option("--only")?);
+    let (binary, revision) = (option("--binary")?, option("--revision")?);
+    let takes = binary.is_some() || revision.is_none();
+    ensure!(arguments.is_empty() && takes && (binary.is_none() || features.is_none()), "usage: {USAGE}");
     let minutes: Option<u64> = budget.map(|minutes| minutes.parse().context("--budget wants a number of minutes")).transpose()?;
-    let effort = if minutes.is_some() { &BUDGET } else { &FULL };
-    let binary = bezoar::build(features)?;
-    let revision = revision()?;
+    let effort = Effort::of(effort.as_deref(), minutes)?;
+    let binary = match binary {
+        Some(path) => fs::canonicalize(&path).context(path)?,
+        None => bezoar::build(features)?,
+    };
+    let revision = revision.map_or_else(self::revision, Ok)?;
     let studies: Vec<Study<'_>> = TABLES.iter().map(|table| Study::of(table, &binary)).collect::<Result<_>>()?;
     let file = measured::file();
     let mut measured = measured::read(&file)?;
@@ -224,6 +239,7 @@ fn write_page(studies: &[Study<'_>], measured: &[Measured]) -> Result<()> {
 fn revision() -> Result<String> {
     let git = |arguments: &[&str]| -> Result<String> {
         let output = Command::new("git").args(arguments).current_dir(crate::root()).output()?;
+        ensure!(output.status.success(), "git does not tell the revision: name that of the binary with --revision");
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     };
     let changed = git(&["status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs"])?;
@@ -257,6 +273,14 @@ mod tests {
         let is_among = |table: usize, cell: &Cell| cell.is_among(&TABLES[table], &FULL, &measured);
         assert!(is_among(0, &seed("0")) && is_among(1, &seed("0")));
         assert!(!is_among(1, &seed("1")) && !is_among(2, &seed("0")));
+    }
+
+    #[test]
+    fn what_is_trained_is_not_how_long_it_may_take() {
+        let of = |name, minutes| Effort::of(name, minutes).map(|effort| effort.name).ok();
+        assert_eq!((of(None, None), of(None, Some(30))), (Some("full"), Some("budget")));
+        assert_eq!((of(Some("full"), Some(30)), of(Some("budget"), None)), (Some("full"), Some("budget")));
+        assert_eq!(of(Some("half"), None), None);
     }
 
     #[test]
