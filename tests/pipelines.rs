@@ -40,6 +40,18 @@ fn every_pipeline_is_right_and_resolves_to_itself() {
 }
 
 #[test]
+fn the_thesis_surrogates_are_trained_as_its_suspect_nets() {
+    registry();
+    for table in ["3.6", "3.7"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../pipelines/paper/table-{table}.yaml"));
+        let study = Study::read(&path, &[]).unwrap();
+        let resolved = study.cells[0].pipeline.resolved().unwrap();
+        assert_eq!(resolved["attack"]["craft"]["surrogate"]["train"], resolved["train"], "table {table}");
+        assert_eq!(resolved["attack"]["craft"]["surrogate"]["model"], resolved["model"], "table {table}");
+    }
+}
+
+#[test]
 fn every_pipeline_satisfies_the_committed_schema() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let schema: serde_json::Value =

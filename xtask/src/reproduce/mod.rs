@@ -35,7 +35,7 @@ struct Effort {
 const FULL: Effort = Effort {
     name: "full",
     title: "All 43 classes, 100 epochs",
-    says: "The studies as they are.",
+    says: "The studies as they are; the surrogates of label-consistent attacks are trained as the suspect nets.",
     command: "cargo xtask reproduce --features cuda",
     settings: &[],
 };

@@ -73,11 +73,12 @@ const AC: (&str, &[(&str, &str)]) = (
     &[("activation-clustering (as-published)", "as-published"), ("activation-clustering", "default"), (TOLD_NOTHING[1].1, "recommended")],
 );
 
-/// The net that label-consistent images are crafted on, trained as the suspect net is on a budget.
+/// The net that label-consistent images are crafted on, trained as the suspect net is on a budget, but to the end.
 const SURROGATE: &[&str] = &[
     "attack.craft.surrogate.train.epochs=5",
     "attack.craft.surrogate.train.batch=64",
-    "attack.craft.surrogate.train.augment={ use: paper }",
+    "attack.craft.surrogate.train.schedule={ use: one-cycle }",
+    "attack.craft.surrogate.train.patience=null",
 ];
 
 /// An attack whose success we do not have.
