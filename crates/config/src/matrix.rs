@@ -25,8 +25,8 @@ pub struct Cell {
 /// The cells of a tree's `matrix:`, in order; the tree itself where it has none.
 ///
 /// A field of the matrix is a path, as [`set`](crate::set()) takes it, with a list of values; the cells are the product of these lists, the
-/// last one changing fastest. `exclude:` lists combinations to leave out: the cells that have all of their values. `include:` lists
-/// further products. Equal combinations are one cell.
+/// last one changing fastest. `exclude:` lists combinations to leave out, each of one value a path or of a list of values: the cells that have
+/// one of these of each of its paths. `include:` lists further products. Equal combinations are one cell.
 ///
 /// # Errors
 /// When the matrix is no mapping, has an axis without values, excludes what it does not have, asks for no or for more than 100,000 cells,
@@ -55,6 +55,13 @@ struct Axis<'a> {
     path: &'a str,
     span: Option<Span>,
     values: Vec<&'a Node>,
+}
+
+impl Axis<'_> {
+    fn has(&self, value: &Node) -> bool {
+        let value = value.to_json();
+        self.values.iter().any(|own| own.to_json() == value)
+    }
 }
 
 /// A value of an axis.
@@ -106,19 +113,22 @@ fn product<'a>(place: &Node, axes: &[Axis<'a>]) -> Result<Vec<Vec<Setting<'a>>>,
     Ok(combinations)
 }
 
-/// Takes out the combinations that have all values of a rule.
+/// Takes out the combinations that have of each path of a rule one of its values.
 fn leave_out(combinations: &mut Vec<Vec<Setting<'_>>>, axes: &[Axis<'_>], rule: &Node) -> Result<(), Diagnostics> {
-    let unwanted = mapping(rule)?;
-    if let Some(path) = unwanted.keys().find(|path| axes.iter().all(|axis| axis.path != *path)) {
+    if let Some(path) = mapping(rule)?.keys().find(|path| axes.iter().all(|axis| axis.path != *path)) {
         let near = suggest(path, axes.iter().map(|axis| axis.path));
         let label = near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default();
         return Err(Diagnostic::new("bad-matrix", format!("the matrix has no axis `{path}`")).at_key(rule, path).label(label).into());
     }
+    let unwanted = self::axes(rule)?;
+    for Axis { path, values, .. } in &unwanted {
+        let is_known = |value: &Node| axes.iter().any(|axis| axis.path == *path && axis.has(value));
+        if let Some(value) = values.iter().find(|value| !is_known(value)) {
+            return Err(mistake(value, format!("`{path}` never has this value")).into());
+        }
+    }
     let before = combinations.len();
-    combinations.retain(|cell| {
-        let has = |path: &str, value: &Node| cell.iter().any(|set| set.path == path && set.value.to_json() == value.to_json());
-        !unwanted.iter().all(|(path, value)| has(path, value))
-    });
+    combinations.retain(|cell| !unwanted.iter().all(|axis| cell.iter().any(|set| set.path == axis.path && axis.has(set.value))));
     if combinations.len() == before {
         return Err(mistake(rule, "no cell of the matrix has these values").into());
     }

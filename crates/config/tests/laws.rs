@@ -162,11 +162,15 @@ proptest! {
 
     #[test]
     fn a_matrix_is_the_product_of_its_lists_without_what_it_excludes(
-        (a, b, seeds) in (vec(0_i64..5, 1..4), vec(0_i64..5, 1..4), vec(0_i64..5, 1..4)), without in (0_i64..5, 0_i64..5), further in vec(0_i64..9, 1..4)
+        (a, b, seeds) in (vec(0_i64..5, 1..4), vec(0_i64..5, 1..4), vec(0_i64..5, 1..4)),
+        without in (vec(0_i64..5, 1..4), vec(0_i64..5, 1..4)), alone in any::<bool>(), further in vec(0_i64..9, 1..4)
     ) {
-        let meets = |a: i64, b: i64| (a, b) == without;
-        let excluded = a.iter().any(|&a| b.iter().any(|&b| meets(a, b)));
-        let exclude = if excluded { json!([{ "x.a": without.0, "x.b": without.1 }]) } else { json!([]) };
+        let known = |values: &[i64], axis: &[i64]| values.iter().copied().filter(|value| axis.contains(value)).collect::<Vec<_>>();
+        let without = (known(&without.0, &a), known(&without.1, &b));
+        let meets = |a: i64, b: i64| without.0.contains(&a) && without.1.contains(&b);
+        let written = |values: &[i64]| if alone && values.len() == 1 { json!(values[0]) } else { json!(values) };
+        let excluded = !without.0.is_empty() && !without.1.is_empty();
+        let exclude = if excluded { json!([{ "x.a": written(&without.0), "x.b": written(&without.1) }]) } else { json!([]) };
         let file = json!({
             "x": { "a": -1, "kept": true }, "seed": -1,
             "matrix": { "x.a": a, "x.b": b, "seed": seeds, "exclude": exclude, "include": [{ "x.a": further }, { "seed": 77 }] },

@@ -34,7 +34,7 @@ fn matrix() -> Value {
         "description": "Makes a study of the pipeline: a run for each combination of values. An axis is a path, such as `attack.share`, with a list of values.",
         "properties": {
             "include": combinations("Further combinations: each of one value a path, or of a list of values, whose product it then is."),
-            "exclude": combinations("Combinations to leave out: the cells that have all of their values."),
+            "exclude": combinations("Combinations to leave out, each of one value a path or of a list of values: the cells that have one of these of each path."),
         },
         "minProperties": 1,
     })
