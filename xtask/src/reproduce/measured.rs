@@ -76,10 +76,14 @@ pub(super) fn read(file: &Path) -> Result<Vec<Measured>> {
 pub(super) fn add(file: &Path, run: Measured) -> Result<Vec<Measured>> {
     let mut all = read(file)?;
     all.push(run);
-    let aside = file.with_extension(std::process::id().to_string());
-    let written = fs::write(&aside, serde_json::to_string_pretty(&all)? + "\n").and_then(|()| fs::rename(&aside, file));
-    written.with_context(|| file.display().to_string())?;
+    write_whole(file, &(serde_json::to_string_pretty(&all)? + "\n"))?;
     Ok(all)
+}
+
+/// Writes a file aside and renames it, so that others read either its old text or its new one.
+pub(super) fn write_whole(file: &Path, text: &str) -> Result<()> {
+    let aside = file.with_extension(std::process::id().to_string());
+    fs::write(&aside, text).and_then(|()| fs::rename(&aside, file)).with_context(|| file.display().to_string())
 }
 
 #[cfg(test)]

@@ -232,7 +232,7 @@ fn in_turn<'a>(studies: &'a [Study<'a>]) -> Vec<(&'a Table, &'a Cell)> {
 fn write_page(studies: &[Study<'_>], measured: &[Measured]) -> Result<()> {
     let path = crate::root().join("docs/reproduction.md");
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    fs::write(&path, SECTION.replace(&text, &page::tables(studies, measured))?).with_context(|| path.display().to_string())
+    measured::write_whole(&path, &SECTION.replace(&text, &page::tables(studies, measured))?)
 }
 
 /// The commit that is checked out, and whether anything but documentation, which runs write, differs from it.
