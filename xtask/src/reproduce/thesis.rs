@@ -155,7 +155,7 @@ pub(super) const TABLES: [Table; 6] = [
     Table {
         study: "table-3.5",
         also: None,
-        title: "sticker of 3x3, raw pixels",
+        title: "sticker of 3x3, raw pixels in grey",
         runs: "one run",
         methods: &[
             ("pixels, PCA", &[("activation-clustering (represent: pixels)", "ours")]),
