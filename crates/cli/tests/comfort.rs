@@ -43,6 +43,14 @@ fn a_first_pipeline_is_whole_and_overwrites_nothing() {
     said(folder, &["check", "mine.yaml"]);
     let text = std::fs::read_to_string(folder.join("mine.yaml")).unwrap();
     assert!(text.contains("name: my-images") && text.contains(r#"root: "My \"Images\"""#), "{text}");
+    said(folder, &["init", "signs.yaml", "--data", "signs", "--attack", "none"]);
+    let signs = std::fs::read_to_string(folder.join("signs.yaml")).unwrap();
+    let (title, rest) = signs.split_once('\n').unwrap();
+    let all: Vec<&str> = rest.lines().map(|line| line.strip_prefix("# ").unwrap_or(line)).collect();
+    assert!(title.starts_with("# What") && all.len() == rest.lines().count() && rest.contains("\n# "), "{signs}");
+    std::fs::write(folder.join("all.yaml"), all.join("\n")).unwrap();
+    let resolved = said(folder, &["check", "all.yaml", "--resolved"]);
+    assert!(resolved.contains("share: 0.05") && resolved.contains("seed: 2"), "what is commented out does its work: {resolved}");
     let again = bezoar(folder, &["init", "mine.yaml", "--data", "signs"]);
     assert_eq!((again.status.code(), std::fs::read_to_string(folder.join("mine.yaml")).unwrap()), (Some(1), text));
     let refused = bezoar(folder, &["init", "other.yaml", "--data", "nowhere"]);

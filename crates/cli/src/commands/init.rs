@@ -75,7 +75,7 @@ fn name(data: &str) -> String {
 fn pipeline(dataset: &str, attack: &str, model: &str, name: &str) -> String {
     let attack = match attack {
         "none" => {
-            "# attack: badnets    # poisons the images first, to see what detectors find; `bezoar list` names the attacks\n".to_owned()
+            "# attack: { use: badnets, to: 0, share: 0.05 }    # poisons the first class, to see what detectors find; `bezoar list` names the attacks\n".to_owned()
         }
         attack => format!("attack: {attack}    # poisons the images first; without it they are taken as they are\n"),
     };
