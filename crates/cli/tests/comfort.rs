@@ -107,7 +107,7 @@ fn a_plan_tells_what_is_there_and_changes_nothing() {
     let folder = workplace.path();
     std::fs::write(folder.join("small.yaml"), PIPELINE).unwrap();
     let before = said(folder, &["plan", "small.yaml"]);
-    assert!(before.contains("no finished run with the same net tells how long"), "{before}");
+    assert!(before.contains("no finished run with the same net on this machine tells how long"), "{before}");
     assert!(!folder.join("runs").exists());
     let run = last_line(&said(folder, &["eval", "small.yaml", "--quiet"]));
     assert!(said(folder, &["plan", "small.yaml"]).contains("1 of 1 run finished: nothing is left to do"));
@@ -117,6 +117,9 @@ fn a_plan_tells_what_is_there_and_changes_nothing() {
     assert_eq!(stage("train")[1..3], ["1", "0"], "{other}");
     assert_eq!(stage("detect")[2..4], ["0", "1"], "{other}");
     assert!(other.contains("by the rates of finished runs"), "{other}");
+    let attacked = said(folder, &["plan", "small.yaml", "--set", "attack.share=0.2"]);
+    let of_attacked = |name: &str| attacked.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(of_attacked("train").contains(" about ") && of_attacked("predict").contains(" unknown "), "{attacked}");
     let renamed = said(folder, &["plan", "small.yaml", "--json-lines", "--set", "name=renamed"]);
     let renamed: Value = serde_json::from_str(renamed.lines().last().unwrap()).unwrap();
     assert_eq!((&renamed["cells"][0]["finished"], &renamed["cells"][0]["to_make"]), (&false.into(), &0.into()), "{renamed}");
@@ -164,6 +167,7 @@ fn a_plan_reckons_with_the_rate_of_each_block() {
             "detect activation-clustering" => 10.0,
             name if name.starts_with("detect activation-clustering (") => 1000.0,
             "evaluate" => 5.0,
+            "train" => 2.0,
             _ => continue,
         };
         stage["seconds"] = seconds.into();
@@ -171,7 +175,9 @@ fn a_plan_reckons_with_the_rate_of_each_block() {
     std::fs::write(&timings, kept.to_string()).unwrap();
     std::fs::remove_dir_all(folder.join("cache")).unwrap();
     let seconds = |stage: &str, change: &str| {
-        let text = said(folder, &["plan", "small.yaml", "--json-lines", "--set", "name=other", "--set", change]);
+        let mut arguments = vec!["plan", "small.yaml", "--json-lines", "--set", "name=other"];
+        arguments.extend(change.split(" and ").flat_map(|change| ["--set", change]));
+        let text = said(folder, &arguments);
         let plan: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
         let stages = plan["stages"].as_array().unwrap();
         stages.iter().find(|one| one["stage"] == stage).unwrap()["seconds"].as_f64().map(f64::round)
@@ -181,7 +187,13 @@ fn a_plan_reckons_with_the_rate_of_each_block() {
     assert_eq!(seconds("detect activation-clustering", &format!("detect=[{second}]")), Some(10.0));
     assert_eq!(seconds("detect activation-clustering", "detect=[activation-clustering]"), Some(1000.0));
     assert_eq!(seconds("evaluate", "seed=0"), Some(5.0));
+    assert_eq!(seconds("train", "seed=1 and train.epochs=50"), Some(100.0));
+    assert_eq!(seconds("evaluate", "train.epochs=50"), None, "a metric may train nets");
+    assert_eq!(seconds("train", "dataset.train=9"), None, "nobody knows how many images there are");
     assert_eq!(seconds("evaluate", "evaluate=[remediation]"), None, "what other metrics took says nothing");
+    kept["machine"] = "another".into();
+    std::fs::write(&timings, kept.to_string()).unwrap();
+    assert_eq!(seconds("train", "seed=0"), None, "other machines are faster or slower");
 }
 
 #[test]

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::names::names;
-use crate::run::{detect_key, evaluate_key, identity_of, represent_key};
+use crate::run::{detect_key, evaluate_key, evaluation, identity_of, represent_key};
 use crate::runs;
 use crate::stages::{StageCost, Suspicious, attack_key, blocks_digest, dataset_key, open_attacked, open_splits, predict_key};
 use crate::store::{Key, Store};
 use crate::trainings::{Recipe, Trainings};
-use crate::{Pipeline, Places, Study};
+use crate::{Pipeline, Places, Study, machine};
 
 /// What a study would do.
 #[derive(Debug, Default)]
@@ -45,9 +45,12 @@ pub struct PlannedStage {
     pub cached: usize,
     /// How many have to be made.
     pub to_make: usize,
-    /// What making them will take, by the rates of finished runs with the same net: of the same blocks, or else of the same plugin. None where
-    /// no run tells.
+    /// What making them will take, by the rates of finished runs with the same net on this machine: of the same blocks, or else of the same
+    /// plugin. None where no run tells, or where the number of images is not known.
     pub seconds: Option<f64>,
+    /// Whether `seconds` are for about as many images as there will be: those before an attack that is not made yet, or those of an earlier run
+    /// with the same data set.
+    pub about: bool,
     /// The most memory that such a stage took in these runs.
     pub peak_bytes: Option<u64>,
 }
@@ -66,7 +69,8 @@ impl Plan {
         for cell in &study.cells {
             let finished = runs::is_finished(&places.runs, &cell.pipeline)?;
             let mut to_make = 0;
-            let walk = if finished { Vec::new() } else { Walk::through(cx, &cell.pipeline, &places.cache)? };
+            let sizes = rates.sizes.get(&blocks_digest(&cell.pipeline.dataset.identity())).copied();
+            let walk = if finished { Vec::new() } else { Walk::through(cx, &cell.pipeline, &places.cache, sizes)? };
             for step in walk {
                 if !seen.insert(step.identity.clone()) {
                     continue;
@@ -81,9 +85,9 @@ impl Plan {
 
     fn count(&mut self, Step { stage, blocks, images, cached, .. }: Step, rates: &Rates, model: &str) {
         let known = rates.get(&stage, &blocks, model);
-        let seconds = known.map(|rate| rate.seconds_an_image * images.unwrap_or(rate.images) as f64);
+        let seconds = known.zip(images).map(|(rate, count)| rate.seconds_an_image * count.images as f64);
         let at = self.stages.iter().position(|other| other.stage == stage).unwrap_or_else(|| {
-            self.stages.push(PlannedStage { stage, cached: 0, to_make: 0, seconds: Some(0.0), peak_bytes: None });
+            self.stages.push(PlannedStage { stage, cached: 0, to_make: 0, seconds: Some(0.0), about: false, peak_bytes: None });
             self.stages.len() - 1
         });
         let entry = &mut self.stages[at];
@@ -92,6 +96,7 @@ impl Plan {
         } else {
             entry.to_make += 1;
             entry.seconds = entry.seconds.zip(seconds).map(|(before, more)| before + more);
+            entry.about |= images.is_some_and(|count| count.about);
             entry.peak_bytes = entry.peak_bytes.max(known.and_then(|rate| rate.peak_bytes));
         }
     }
@@ -103,10 +108,25 @@ struct Step {
     /// The identities of the blocks that it carries out.
     blocks: String,
     /// Images that it goes through, where that is known.
-    images: Option<usize>,
+    images: Option<Count>,
     /// Equal for stages that are the same.
     identity: String,
     cached: bool,
+}
+
+/// A number of images.
+#[derive(Clone, Copy)]
+struct Count {
+    images: usize,
+    /// Whether it may be somewhat more or less.
+    about: bool,
+}
+
+/// How many images an earlier run had of a data set.
+#[derive(Clone, Copy)]
+struct Sizes {
+    all: usize,
+    train: usize,
 }
 
 /// A walk through a pipeline as far as the cache leads, and on by what is configured alone.
@@ -125,6 +145,8 @@ struct Data {
     attack_key: Option<Key>,
     /// What the net learns from and stops by.
     images: Option<(ImageSet, Option<ImageSet>)>,
+    /// About how many the net learns from, where they are not there.
+    about: Option<usize>,
     /// Clean test images.
     tests: Option<ImageSet>,
     /// Those with the trigger, if there is an attack.
@@ -132,35 +154,38 @@ struct Data {
 }
 
 impl Data {
-    fn count(&self) -> Option<usize> {
-        self.images.as_ref().map(|(train, _)| train.len())
+    /// How many images the net learns from.
+    fn count(&self) -> Option<Count> {
+        let exact = self.images.as_ref().map(|(train, _)| Count { images: train.len(), about: false });
+        exact.or(self.about.map(|images| Count { images, about: true }))
     }
 }
 
 impl<'a> Walk<'a> {
-    fn through(cx: &'a Context, pipeline: &'a Pipeline, cache: &Path) -> Result<Vec<Step>> {
+    fn through(cx: &'a Context, pipeline: &'a Pipeline, cache: &Path, sizes: Option<Sizes>) -> Result<Vec<Step>> {
         let store = Store::new(cache);
         let mut walk = Self { pipeline, trainings: Trainings::new(cx, pipeline.seed, store.clone())?, store, steps: Vec::new() };
-        let data = walk.data()?;
+        let data = walk.data(sizes)?;
         let (net, tests) = walk.net(&data)?;
         let verdicts = walk.detectors(&net, data.count())?;
         let names = names(&pipeline.detect.iter().collect::<Vec<_>>());
         let key = tests.map(|tests| evaluate_key(&pipeline.evaluate, &tests, &verdicts, &names, data.attack_key.as_ref()));
         let metrics = identity_of(&pipeline.evaluate);
         let config = json!([net.identity, pipeline.detect.iter().map(Part::identity).collect::<Vec<_>>(), metrics]);
-        walk.step("evaluate", metrics, data.count(), key, &config);
+        walk.step("evaluate", evaluation(pipeline), data.count(), key, &config);
         Ok(walk.steps)
     }
 
     /// Data set, surrogate and attack.
-    fn data(&mut self) -> Result<Data> {
+    fn data(&mut self, sizes: Option<Sizes>) -> Result<Data> {
         let Pipeline { dataset, attack, seed, .. } = self.pipeline;
         let key = dataset_key(dataset, *seed)?;
-        let (made, folder) = self.step("dataset", dataset.identity(), None, Some(key), &json!(null));
+        let all = sizes.map(|sizes| Count { images: sizes.all, about: true });
+        let (made, folder) = self.step("dataset", dataset.identity(), all, Some(key), &json!(null));
         let clean = folder.as_deref().map(open_splits).transpose()?;
         let tests = clean.as_ref().map(|clean| clean.test.clone());
         let images = clean.map(|clean| (clean.train, clean.validation));
-        let data = Data { made, attack_key: None, images, tests, triggered: None };
+        let data = Data { made, attack_key: None, images, about: sizes.map(|sizes| sizes.train), tests, triggered: None };
         let Some(attack) = attack else { return Ok(data) };
         let surrogate = attack.surrogate().map(|blocks| self.trained("surrogate", &Recipe::of(&blocks)?, &data)).transpose()?;
         let known = surrogate.as_ref().is_none_or(|surrogate| surrogate.key.is_some());
@@ -171,13 +196,15 @@ impl<'a> Walk<'a> {
         let (made, folder) = self.step("attack", attack.identity(), data.count(), key.clone(), &config);
         let attacked = folder.as_deref().map(open_attacked).transpose()?;
         let (images, triggered) = attacked.map(|Suspicious { train, validation, triggered, .. }| ((train, validation), triggered)).unzip();
-        Ok(Data { made, attack_key: key, images, triggered: triggered.flatten(), ..data })
+        // An attack adds few images, or none.
+        let about = data.count().map(|count| count.images);
+        Ok(Data { made, attack_key: key, images, about, triggered: triggered.flatten(), ..data })
     }
 
     /// A net that is to learn from these images.
     fn trained(&mut self, stage: &str, recipe: &Recipe, data: &Data) -> Result<Made> {
         let key = data.images.as_ref().map(|(train, validation)| self.trainings.key(recipe, train, validation.as_ref())).transpose()?;
-        let count = data.count().map(|count| count * recipe.train.epochs);
+        let count = data.count().map(|count| Count { images: count.images * recipe.train.epochs, ..count });
         let config = json!([data.made.identity, recipe, self.pipeline.seed]);
         Ok(self.step(stage, recipe.identity(), count, key, &config).0)
     }
@@ -189,13 +216,14 @@ impl<'a> Walk<'a> {
         let (tests, triggered) = (data.tests.as_ref(), data.triggered.as_ref());
         let shown = tests.filter(|_| attack.is_some() == triggered.is_some());
         let key = net.key.as_ref().zip(shown).map(|(net, tests)| predict_key(net, tests, triggered)).transpose()?;
-        let count = shown.map(|tests| tests.len() + triggered.map_or(0, |set| set.images.len()));
+        let shown_count = |tests: &ImageSet| tests.len() + triggered.map_or(0, |set| set.images.len());
+        let count = shown.map(|tests| Count { images: shown_count(tests), about: false });
         self.step("predict", model.identity(), count, key.clone(), &json!([net.identity]));
         Ok((net, key))
     }
 
     /// What each detector looks at, and its verdict; the keys of those that are known. They look at `count` images.
-    fn detectors(&mut self, net: &Made, count: Option<usize>) -> Result<Vec<Key>> {
+    fn detectors(&mut self, net: &Made, count: Option<Count>) -> Result<Vec<Key>> {
         let Pipeline { detect, seed, .. } = self.pipeline;
         let mut verdicts = Vec::new();
         for detector in detect {
@@ -215,7 +243,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Adds a stage; gives what tells it from others, and its folder if it is there.
-    fn step(&mut self, stage: &str, blocks: String, images: Option<usize>, key: Option<Key>, config: &Value) -> (Made, Option<PathBuf>) {
+    fn step(&mut self, stage: &str, blocks: String, images: Option<Count>, key: Option<Key>, config: &Value) -> (Made, Option<PathBuf>) {
         // Not the stage's name: a surrogate may be another cell's net.
         let identity = key.as_ref().map_or_else(|| hex(&Sha256::digest(config.to_string())), |key| key.digest().to_owned());
         let folder = key.as_ref().and_then(|key| self.store.find(key));
@@ -230,9 +258,11 @@ struct Made {
     key: Option<Key>,
 }
 
-/// What stages took in finished runs; of equal ones, in the run that was finished last.
+/// What stages took in this machine's finished runs; of equal ones, in the run that was finished last.
 #[derive(Default)]
 struct Rates {
+    /// By the digest of a data set's block.
+    sizes: BTreeMap<String, Sizes>,
     /// By the digest of a stage's blocks and the plugin of the net.
     blocks: BTreeMap<(String, String), Rate>,
     /// By a stage's plain name and the plugin of the net.
@@ -242,7 +272,6 @@ struct Rates {
 /// What a stage took.
 #[derive(Clone, Copy)]
 struct Rate {
-    images: usize,
     seconds_an_image: f64,
     peak_bytes: Option<u64>,
 }
@@ -250,21 +279,32 @@ struct Rate {
 impl Rates {
     fn of(folder: &Path) -> Result<Self> {
         let mut rates = Self::default();
-        for run in runs::list(folder)?.into_iter().filter(|run| run.finished) {
-            if let Some(costs) = runs::RunCosts::read(&run.folder) {
-                for stage in &costs.stages {
-                    rates.add(stage, &costs.model);
-                }
+        let finished = runs::list(folder)?.into_iter().filter(|run| run.finished);
+        let here = machine::describe();
+        for costs in finished.filter_map(|run| runs::RunCosts::read(&run.folder)).filter(|costs| costs.machine == here) {
+            rates.measure(&costs.stages);
+            for stage in &costs.stages {
+                rates.add(stage, &costs.model);
             }
         }
         Ok(rates)
+    }
+
+    /// Notes how many images a run had: metrics go through those that the net learnt from.
+    fn measure(&mut self, stages: &[StageCost]) {
+        let of = |name: &str| stages.iter().find(|stage| stage.stage == name);
+        if let (Some(dataset), Some(evaluate)) = (of("dataset"), of("evaluate"))
+            && let Some(blocks) = &dataset.blocks
+        {
+            self.sizes.insert(blocks.clone(), Sizes { all: dataset.images, train: evaluate.images });
+        }
     }
 
     fn add(&mut self, StageCost { stage, blocks, images, seconds, peak_bytes, .. }: &StageCost, model: &str) {
         if *images == 0 {
             return;
         }
-        let rate = Rate { images: *images, seconds_an_image: seconds / *images as f64, peak_bytes: *peak_bytes };
+        let rate = Rate { seconds_an_image: seconds / *images as f64, peak_bytes: *peak_bytes };
         if let Some(blocks) = blocks {
             self.blocks.insert((blocks.clone(), model.to_owned()), rate);
         }

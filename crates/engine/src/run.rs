@@ -279,7 +279,7 @@ impl<'a> Run<'a> {
             }
             write_json(folder, "measurements.json", &measurements)
         })?;
-        self.stages.record("evaluate", &identity_of(metrics), outcome.images.len(), &entry);
+        self.stages.record("evaluate", &evaluation(self.pipeline), outcome.images.len(), &entry);
         read_json(&entry.folder, "measurements.json")
     }
 
@@ -341,6 +341,11 @@ pub(crate) fn evaluate_key(metrics: &[Part<dyn Metric>], tests: &Key, detections
 /// The identity of these metrics together.
 pub(crate) fn identity_of(metrics: &[Part<dyn Metric>]) -> String {
     metrics.iter().map(|metric| metric.identity() + "\n").collect()
+}
+
+/// What an evaluation's time depends on besides the images: the metrics, and what those that train nets have to train.
+pub(crate) fn evaluation(Pipeline { evaluate, detect, train, .. }: &Pipeline) -> String {
+    format!("{}{} detectors, {} epochs", identity_of(evaluate), detect.len(), train.epochs)
 }
 
 /// The classes of which no image was scored.

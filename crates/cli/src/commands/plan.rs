@@ -54,7 +54,7 @@ fn stages(plan: &Planned) -> String {
         let seconds = match stage.seconds {
             _ if stage.to_make == 0 => "–".to_owned(),
             None => "unknown".to_owned(),
-            Some(seconds) => format!("{seconds:.0}"),
+            Some(seconds) => format!("{}{seconds:.0}", if stage.about { "about " } else { "" }),
         };
         let peak = stage.peak_bytes.map_or_else(|| "–".to_owned(), |bytes| (bytes / 1_000_000).to_string());
         text.push_str(&format!("{:names$} {:>8} {:>8} {seconds:>10} {peak:>9}\n", stage.stage, stage.cached, stage.to_make));
@@ -68,8 +68,10 @@ fn duration(plan: &Planned) -> String {
     let known: f64 = left().filter_map(|stage| stage.seconds).sum();
     let minutes = (known / 60.0).ceil();
     match left().filter(|stage| stage.seconds.is_none()).count() {
-        0 => format!("the rest takes some {minutes:.0} min, by the rates of finished runs with the same net"),
-        unknown if unknown == left().count() => "no finished run with the same net tells how long the rest takes".to_owned(),
-        _ => format!("the rest takes more than {minutes:.0} min, by the rates of finished runs with the same net"),
+        0 => format!("the rest takes some {minutes:.0} min, by the rates of finished runs with the same net on this machine"),
+        unknown if unknown == left().count() => {
+            "no finished run with the same net on this machine tells how long the rest takes".to_owned()
+        }
+        _ => format!("the rest takes more than {minutes:.0} min, by the rates of finished runs with the same net on this machine"),
     }
 }
