@@ -151,7 +151,26 @@ fn a_plan_tells_what_is_there_and_changes_nothing() {
     let table = said(folder, &["compare", &run, &second]);
     let lines: Vec<&str> = table.lines().collect();
     assert!(lines[0].contains(run.trim_start_matches("runs/")) && lines[1].starts_with("Clean accuracy"), "{table}");
-    assert!(!bezoar(folder, &["compare", &run, "cache"]).status.success());
+    let refused = |arguments: &[&str]| {
+        let output = bezoar(folder, arguments);
+        assert!(!output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    std::fs::create_dir(folder.join("runs/study")).unwrap();
+    std::fs::write(folder.join("runs/study/study.yaml"), "").unwrap();
+    std::fs::create_dir(folder.join("runs/begun")).unwrap();
+    std::fs::copy(folder.join(&run).join("resolved.yaml"), folder.join("runs/begun/resolved.yaml")).unwrap();
+    for (place, what) in [
+        ("cache", "cache is no run's folder"),
+        ("nowhere", "nowhere is no run's folder"),
+        ("runs/study", "runs/study is a study's folder, no run's"),
+        ("runs/begun", "runs/begun is the folder of a run that is not finished"),
+    ] {
+        let said = refused(&["compare", &run, place]);
+        assert!(said.contains(what) && said.contains("`bezoar runs` lists the runs"), "{said}");
+    }
+    let said = refused(&["report", "cache"]);
+    assert!(said.contains("cache is no run's folder") && said.contains("`bezoar runs`"), "{said}");
 }
 
 #[test]

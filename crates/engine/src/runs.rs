@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::stages::read_json;
 use crate::store::{file_name, folders, hold, write_whole};
+use crate::study::FILE as STUDY;
 use crate::{Metrics, Pipeline, StageCost, machine};
 
 pub(crate) const RESOLVED: &str = "resolved.yaml";
@@ -138,15 +139,32 @@ pub(crate) fn name_of(pipeline: &Pipeline) -> Result<String> {
 /// # Errors
 /// When the folder is no run's, or its plugins are not linked.
 pub fn pipeline(folder: &Path) -> Result<Pipeline> {
-    Pipeline::read(&folder.join(RESOLVED), &[])
+    Pipeline::read(&file_of(folder, RESOLVED)?, &[])
 }
 
 /// What a finished run found.
 ///
 /// # Errors
-/// When the folder holds no `metrics.json`, or another program's.
+/// When the folder is no finished run's, or its `metrics.json` is another program's.
 pub fn metrics(folder: &Path) -> Result<Metrics> {
+    file_of(folder, METRICS)?;
     read_json(folder, METRICS)
+}
+
+/// A file of a run.
+fn file_of(folder: &Path, name: &str) -> Result<PathBuf> {
+    let (file, has) = (folder.join(name), |name: &str| folder.join(name).is_file());
+    if file.is_file() {
+        return Ok(file);
+    }
+    let what = if has(STUDY) {
+        "a study's folder, no run's"
+    } else if has(RESOLVED) {
+        "the folder of a run that is not finished"
+    } else {
+        "no run's folder"
+    };
+    Err(Error::request(format!("{} is {what}", folder.display())).with_help("`bezoar runs` lists the runs"))
 }
 
 /// What a finished run cost.

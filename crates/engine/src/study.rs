@@ -19,7 +19,7 @@ use crate::stages::read_json;
 use crate::store::update;
 use crate::{Findings, Finished, Pipeline, Places, run};
 
-const FILE: &str = "study.yaml";
+pub(crate) const FILE: &str = "study.yaml";
 const RESULTS: &str = "study.json";
 
 /// What a YAML file with a `matrix:` asks for, checked as a whole before anything runs. A file without one is a study of one cell.
