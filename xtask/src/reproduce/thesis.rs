@@ -87,13 +87,13 @@ const fn row(settings: &'static str, methods: &'static [Option<[Value; 3]>]) -> 
 }
 
 /// ACC, TPR and TNR of one run, or of several whose spread we do not have.
-const fn means(means: [f64; 3]) -> Option<[Value; 3]> {
+const fn means(means: [f64; 3]) -> [Value; 3] {
     spread(means, [None; 3])
 }
 
 /// ACC, TPR and TNR with their standard deviations.
-const fn spread([acc, tpr, tnr]: [f64; 3], [of_acc, of_tpr, of_tnr]: [Option<f64>; 3]) -> Option<[Value; 3]> {
-    Some([Value { mean: acc, deviation: of_acc }, Value { mean: tpr, deviation: of_tpr }, Value { mean: tnr, deviation: of_tnr }])
+const fn spread([acc, tpr, tnr]: [f64; 3], [of_acc, of_tpr, of_tnr]: [Option<f64>; 3]) -> [Value; 3] {
+    [Value { mean: acc, deviation: of_acc }, Value { mean: tpr, deviation: of_tpr }, Value { mean: tnr, deviation: of_tnr }]
 }
 
 pub(super) const TABLES: [Table; 6] = [
@@ -104,11 +104,11 @@ pub(super) const TABLES: [Table; 6] = [
         runs: "one run",
         methods: &[HC, AC],
         rows: &[
-            row("attack.share=0.33", &[means([99.96, 99.88, 100.0]), means([94.76, 90.77, 96.73])]),
-            row("attack.share=0.15", &[means([100.0, 100.0, 100.0]), means([76.51, 99.31, 72.48])]),
-            row("attack.share=0.1", &[means([99.29, 92.9, 100.0]), means([87.62, 96.17, 86.17])]),
-            row("attack.share=0.05", &[means([99.48, 90.8, 99.94]), means([57.92, 20.69, 59.88])]),
-            row("attack.share=0.02", &[means([52.85, 0.0, 53.94]), means([52.91, 0.0, 54.0])]),
+            row("attack.share=0.33", &[Some(means([99.96, 99.88, 100.0])), Some(means([94.76, 90.77, 96.73]))]),
+            row("attack.share=0.15", &[Some(means([100.0, 100.0, 100.0])), Some(means([76.51, 99.31, 72.48]))]),
+            row("attack.share=0.1", &[Some(means([99.29, 92.9, 100.0])), Some(means([87.62, 96.17, 86.17]))]),
+            row("attack.share=0.05", &[Some(means([99.48, 90.8, 99.94])), Some(means([57.92, 20.69, 59.88]))]),
+            row("attack.share=0.02", &[Some(means([52.85, 0.0, 53.94])), Some(means([52.91, 0.0, 54.0]))]),
         ],
         cheaper: &[],
     },
@@ -119,16 +119,22 @@ pub(super) const TABLES: [Table; 6] = [
         runs: "the mean of five runs",
         methods: &[HC, AC],
         rows: &[
-            row("attack.share=0.33", &[spread([99.82, 99.46, 100.0], [Some(0.19), None, None]), means([90.36, 94.41, 87.16])]),
-            row("attack.share=0.15", &[spread([99.89, 99.32, 99.98], [Some(0.17), None, None]), means([85.24, 96.56, 83.24])]),
-            row("attack.share=0.1", &[spread([97.85, 95.93, 99.94], [Some(3.81), None, None]), means([68.82, 77.92, 67.82])]),
+            row("attack.share=0.33", &[Some(spread([99.82, 99.46, 100.0], [Some(0.19), None, None])), Some(means([90.36, 94.41, 87.16]))]),
+            row("attack.share=0.15", &[Some(spread([99.89, 99.32, 99.98], [Some(0.17), None, None])), Some(means([85.24, 96.56, 83.24]))]),
+            row("attack.share=0.1", &[Some(spread([97.85, 95.93, 99.94], [Some(3.81), None, None])), Some(means([68.82, 77.92, 67.82]))]),
             row(
                 "attack.share=0.05",
-                &[spread([89.42, 87.43, 89.48], [Some(13.15), Some(24.0), None]), spread([57.77, 36.55, 58.88], [None, Some(40.0), None])],
+                &[
+                    Some(spread([89.42, 87.43, 89.48], [Some(13.15), Some(24.0), None])),
+                    Some(spread([57.77, 36.55, 58.88], [None, Some(40.0), None])),
+                ],
             ),
             row(
                 "attack.share=0.02",
-                &[spread([56.42, 80.0, 55.89], [Some(4.3), Some(40.0), None]), spread([52.48, 24.12, 53.07], [None, Some(38.0), None])],
+                &[
+                    Some(spread([56.42, 80.0, 55.89], [Some(4.3), Some(40.0), None])),
+                    Some(spread([52.48, 24.12, 53.07], [None, Some(38.0), None])),
+                ],
             ),
         ],
         cheaper: &[],
@@ -140,15 +146,15 @@ pub(super) const TABLES: [Table; 6] = [
         runs: "one run",
         methods: &[HC, AC],
         rows: &[
-            row("attack.size=1 attack.share=0.33", &[means([100.0, 100.0, 100.0]), None]),
-            row("attack.size=1 attack.share=0.15", &[means([100.0, 100.0, 100.0]), None]),
-            row("attack.size=1 attack.share=0.05", &[means([100.0, 100.0, 100.0]), None]),
-            row("attack.size=1 attack.share=0.02", &[means([100.0, 100.0, 100.0]), None]),
-            row("attack.size=1 attack.share=0.01", &[means([60.77, 47.06, 60.91]), None]),
-            row("attack.size=2 attack.share=0.33", &[means([100.0, 100.0, 100.0]), None]),
-            row("attack.size=2 attack.share=0.15", &[means([100.0, 100.0, 100.0]), None]),
-            row("attack.size=2 attack.share=0.05", &[means([100.0, 100.0, 100.0]), None]),
-            row("attack.size=2 attack.share=0.02", &[means([58.73, 100.0, 57.88]), None]),
+            row("attack.size=1 attack.share=0.33", &[Some(means([100.0, 100.0, 100.0])), None]),
+            row("attack.size=1 attack.share=0.15", &[Some(means([100.0, 100.0, 100.0])), None]),
+            row("attack.size=1 attack.share=0.05", &[Some(means([100.0, 100.0, 100.0])), None]),
+            row("attack.size=1 attack.share=0.02", &[Some(means([100.0, 100.0, 100.0])), None]),
+            row("attack.size=1 attack.share=0.01", &[Some(means([60.77, 47.06, 60.91])), None]),
+            row("attack.size=2 attack.share=0.33", &[Some(means([100.0, 100.0, 100.0])), None]),
+            row("attack.size=2 attack.share=0.15", &[Some(means([100.0, 100.0, 100.0])), None]),
+            row("attack.size=2 attack.share=0.05", &[Some(means([100.0, 100.0, 100.0])), None]),
+            row("attack.size=2 attack.share=0.02", &[Some(means([58.73, 100.0, 57.88])), None]),
         ],
         cheaper: &[],
     },
@@ -161,7 +167,7 @@ pub(super) const TABLES: [Table; 6] = [
             ("pixels, PCA", &[("activation-clustering (represent: pixels)", "ours")]),
             ("pixels, ICA", &[("activation-clustering (represent: pixels, reduce: ica)", "ours")]),
         ],
-        rows: &[row("attack.share=0.33", &[means([65.49, 51.54, 72.36]), means([63.13, 31.99, 78.48])])],
+        rows: &[row("attack.share=0.33", &[Some(means([65.49, 51.54, 72.36])), Some(means([63.13, 31.99, 78.48]))])],
         cheaper: &[],
     },
     Table {
@@ -171,11 +177,26 @@ pub(super) const TABLES: [Table; 6] = [
         runs: "one run",
         methods: &[HC, AC],
         rows: &[
-            Row { success: Some(91.0), ..row("attack.share=0.33", &[means([99.58, 98.71, 100.0]), means([99.09, 97.24, 100.0])]) },
-            Row { success: Some(83.0), ..row("attack.share=0.15", &[means([98.91, 96.69, 100.0]), means([96.42, 89.15, 100.0])]) },
-            Row { success: Some(90.0), ..row("attack.share=0.1", &[means([99.82, 98.18, 100.0]), means([98.97, 89.70, 100.0])]) },
-            Row { success: Some(85.0), ..row("attack.share=0.05", &[means([99.82, 96.34, 100.0]), means([99.09, 84.15, 99.87])]) },
-            Row { success: Some(84.0), ..row("attack.share=0.02", &[means([55.33, 100.0, 54.42]), means([56.3, 100.0, 55.41])]) },
+            Row {
+                success: Some(91.0),
+                ..row("attack.share=0.33", &[Some(means([99.58, 98.71, 100.0])), Some(means([99.09, 97.24, 100.0]))])
+            },
+            Row {
+                success: Some(83.0),
+                ..row("attack.share=0.15", &[Some(means([98.91, 96.69, 100.0])), Some(means([96.42, 89.15, 100.0]))])
+            },
+            Row {
+                success: Some(90.0),
+                ..row("attack.share=0.1", &[Some(means([99.82, 98.18, 100.0])), Some(means([98.97, 89.70, 100.0]))])
+            },
+            Row {
+                success: Some(85.0),
+                ..row("attack.share=0.05", &[Some(means([99.82, 96.34, 100.0])), Some(means([99.09, 84.15, 99.87]))])
+            },
+            Row {
+                success: Some(84.0),
+                ..row("attack.share=0.02", &[Some(means([55.33, 100.0, 54.42])), Some(means([56.3, 100.0, 55.41]))])
+            },
         ],
         cheaper: SURROGATE,
     },
@@ -188,15 +209,15 @@ pub(super) const TABLES: [Table; 6] = [
         rows: &[
             Row {
                 success: Some(99.0),
-                ..row("attack.trigger.amplitude=128", &[means([99.7, 99.08, 100.0]), means([99.45, 98.35, 100.0])])
+                ..row("attack.trigger.amplitude=128", &[Some(means([99.7, 99.08, 100.0])), Some(means([99.45, 98.35, 100.0]))])
             },
             Row {
                 success: Some(78.0),
-                ..row("attack.trigger.amplitude=64", &[means([90.79, 74.08, 99.01]), means([92.06, 90.44, 92.86])])
+                ..row("attack.trigger.amplitude=64", &[Some(means([90.79, 74.08, 99.01])), Some(means([92.06, 90.44, 92.86]))])
             },
             Row {
                 success: Some(26.0),
-                ..row("attack.trigger.amplitude=32", &[means([81.58, 58.46, 92.95]), means([78.97, 74.26, 81.28])])
+                ..row("attack.trigger.amplitude=32", &[Some(means([81.58, 58.46, 92.95])), Some(means([78.97, 74.26, 81.28]))])
             },
         ],
         cheaper: SURROGATE,
