@@ -13,7 +13,7 @@ use bezoar_core::{Context, Features, Part, Transform};
 use bezoar_engine::{Pipeline, Places, Trained, trained};
 use bezoar_report::picture;
 use bezoar_transport::Space;
-use bezoar_transport::gromov::{Barycentre, Centre, Embedding, KMeans, Seeding, barycentre, k_means};
+use bezoar_transport::gromov::{Barycentre, Centre, Embedding, KMeans, barycentre, k_means};
 use clap::Parser;
 use image::RgbImage;
 use image::imageops::{FilterType, replace, resize};
@@ -106,13 +106,7 @@ impl Class {
         let mut rng = cx.rng("collapse");
         let all: Vec<&Embedding> = self.spaces.iter().collect();
         let centre = barycentre(Centre::random(10, &mut rng)?, &all, &Barycentre::between_assignments(epsilon))?;
-        let settings = KMeans {
-            clusters: 2,
-            centre: Barycentre::between_assignments(epsilon),
-            iterations: 20,
-            seeding: Seeding::PlusPlus,
-            restart: false,
-        };
+        let settings = KMeans::new(2, Barycentre::between_assignments(epsilon));
         let start = Instant::now();
         let found = k_means(&self.spaces, &settings, &mut rng, &|_| true)?;
         let seconds = start.elapsed().as_secs_f64();

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use bezoar_transport::Space;
-use bezoar_transport::gromov::{Barycentre, Centre, Embedding, Fast, KMeans, Seeding, Solver, k_means};
+use bezoar_transport::gromov::{Barycentre, Centre, Embedding, Fast, KMeans, Solver, k_means};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -60,13 +60,7 @@ fn clusters(epsilon: f64, number: usize) {
     let start = Instant::now();
     let embeddings = embedded(&spaces);
     let embedded = start.elapsed().as_secs_f64();
-    let settings = KMeans {
-        clusters: 2,
-        centre: Barycentre::between_assignments(epsilon),
-        iterations: 20,
-        seeding: Seeding::PlusPlus,
-        restart: false,
-    };
+    let settings = KMeans::new(2, Barycentre::between_assignments(epsilon));
     let found = k_means(&embeddings, &settings, &mut ChaCha8Rng::seed_from_u64(0), &|_| true).expect("enough heatmaps");
     let seconds = start.elapsed().as_secs_f64();
     let mut sizes = vec![0; 2];

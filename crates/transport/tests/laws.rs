@@ -3,8 +3,8 @@
 #![expect(clippy::float_cmp, reason = "what is exactly 0")]
 
 use bezoar_transport::gromov::{
-    Barycentre, Centre, Embedding, Fast, Fused, KMeans, LowerBound, Placed, Reference, Seeding, Solver, barycentre, excess, k_means,
-    lower_bound, reference,
+    Barycentre, Centre, Embedding, Fast, Fused, KMeans, LowerBound, Placed, Reference, Solver, barycentre, excess, k_means, lower_bound,
+    reference,
 };
 use bezoar_transport::{Error, Space};
 use proptest::prelude::*;
@@ -271,7 +271,7 @@ fn rings_and_clumps_are_told_apart() {
         .map(|points| Embedding::of(&space(&points), 32).unwrap())
         .collect();
     for epsilon in [0.1, 0.01] {
-        let settings = KMeans { clusters: 2, centre: Barycentre::new(epsilon), iterations: 20, seeding: Seeding::PlusPlus, restart: false };
+        let settings = KMeans::new(2, Barycentre::new(epsilon));
         let with = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| k_means(&spaces, &settings, &mut ChaCha8Rng::seed_from_u64(1), &|_| true).unwrap())

@@ -34,6 +34,7 @@ impl Detector for ExclusionaryReclassification {
         } else {
             BTreeMap::new()
         };
+        let mut flagged = std::mem::take(&mut verdict.flagged);
         for class in &mut verdict.classes {
             let Some(accused) = seen.get(&class.class) else { continue };
             if !examined.contains(&class.class) {
@@ -44,19 +45,26 @@ impl Detector for ExclusionaryReclassification {
             let rest = others.get(&class.class).map(|rest| (rest, Count::of(class.class, rest)));
             if let Some((rest, count)) = rest.filter(|(_, count)| !count.is_cleared(self.threshold) && count.together() > found.together())
             {
-                accused.iter().for_each(|&(row, _)| verdict.flagged[row] = false);
-                rest.iter().for_each(|&(row, _)| verdict.flagged[row] = true);
+                flag(&mut flagged, accused, false);
+                flag(&mut flagged, rest, true);
                 class.reason += &format!("; the other {} are accused instead: {}", count.images, count.said(images));
                 continue;
             }
             let cleared = found.is_cleared(self.threshold);
             if cleared {
-                accused.iter().for_each(|&(row, _)| verdict.flagged[row] = false);
+                flag(&mut flagged, accused, false);
             }
             let outcome = if cleared { "cleared" } else { "confirmed" };
             class.reason += &format!("; {outcome}: of {} accused, {}", found.images, found.said(images));
         }
+        verdict.flagged = flagged;
         Ok(verdict)
+    }
+}
+
+fn flag(flagged: &mut [bool], seen: &[(usize, u32)], to: bool) {
+    for &(row, _) in seen {
+        flagged[row] = to;
     }
 }
 

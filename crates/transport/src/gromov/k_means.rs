@@ -31,6 +31,13 @@ pub struct KMeans {
     pub restart: bool,
 }
 
+impl KMeans {
+    /// At most 20 assignments, seeded by k-means++, and centres that go on from the last.
+    pub fn new(clusters: usize, centre: Barycentre) -> Self {
+        Self { clusters, centre, iterations: 20, seeding: Seeding::PlusPlus, restart: false }
+    }
+}
+
 /// What [`k_means`] found.
 #[derive(Clone, Debug)]
 pub struct Clusters {
@@ -125,7 +132,9 @@ fn seeds(spaces: &[Embedding], settings: &KMeans, rng: &mut impl Rng) -> Result<
         Seeding::PlusPlus => filled(nearest(&costs), &costs, settings.clusters),
         Seeding::Published => {
             let sum: f64 = costs.iter().map(|costs| costs[0]).sum();
-            costs.iter_mut().for_each(|costs| costs[0] /= sum);
+            for costs in &mut costs {
+                costs[0] /= sum;
+            }
             let mut labels = nearest(&costs);
             drawn.into_iter().enumerate().for_each(|(cluster, space)| labels[space] = cluster);
             filled(labels, &costs, settings.clusters)
@@ -208,7 +217,7 @@ mod tests {
     fn no_cluster_of_equal_spaces_is_left_without_a_centre() {
         let square = Space::from_points(vec![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], vec![1.0; 4]).unwrap();
         let spaces = vec![Embedding::of(&square, 4).unwrap(); 5];
-        let settings = KMeans { clusters: 3, centre: Barycentre::new(0.05), iterations: 10, seeding: Seeding::PlusPlus, restart: false };
+        let settings = KMeans::new(3, Barycentre::new(0.05));
         let found = k_means(&spaces, &settings, &mut ChaCha8Rng::seed_from_u64(0), &|_| true).unwrap();
         assert!((0..3).all(|cluster| found.labels.contains(&cluster)), "{:?}", found.labels);
         assert!(found.centres.iter().all(|centre| centre.distances.iter().any(|distance| *distance > 0.1)), "{:?}", found.centres);
@@ -224,7 +233,7 @@ mod tests {
         };
         let spaces: Vec<_> = (0..6).map(|i| blob(if i % 2 == 0 { 1.0 } else { 0.01 })).collect();
         let first = |seeding| {
-            let settings = KMeans { clusters: 2, centre: Barycentre::new(0.01), iterations: 0, seeding, restart: false };
+            let settings = KMeans { iterations: 0, seeding, ..KMeans::new(2, Barycentre::new(0.01)) };
             k_means(&spaces, &settings, &mut ChaCha8Rng::seed_from_u64(0), &|_| true).unwrap()
         };
         let found = first(Seeding::PlusPlus);
