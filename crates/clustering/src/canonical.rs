@@ -116,7 +116,8 @@ pub(crate) fn cluster_canonically<'a, F: Into<Found<'a>>>(
     Ok(Clustering { labels, membership, to_bulk, silhouette })
 }
 
-fn numbers_by_size(labels: &[Option<usize>]) -> BTreeMap<usize, u32> {
+/// Numbers for the clusters, from 0: the largest first, of equal ones that with the first row.
+pub(crate) fn numbers_by_size(labels: &[Option<usize>]) -> BTreeMap<usize, u32> {
     let mut sizes = BTreeMap::new();
     for (row, &label) in labels.iter().enumerate() {
         if let Some(label) = label {

@@ -10,10 +10,9 @@ use crate::{Class, Finding, Scan, distance_to_bulk, silhouette};
 /// A detector made of parts: it represents each image, clusters each class, and accuses clusters.
 ///
 /// The score of an image is its [`distance_to_bulk`] of its class, in the space that was clustered, and does not depend on whom the decision
-/// accuses. A decision may have a score of its own instead, and raise it for what it accuses, so that no accused image of a class ranks below
-/// one that is not. The statistic of a class is the [`silhouette`] of its clusters, under
-/// the clusterer's own distance where it has one. As configuration, this is what the presets have in common:
-/// each is a name, a documentation and defaults for these fields.
+/// accuses. A decision may have a score of its own instead, and raise it for what it accuses, so that no accused image of a class ranks below one
+/// that is not. The statistic of a class is the [`silhouette`] of its clusters, under the clusterer's own distance where it has one. As
+/// configuration, this is what the presets have in common: each is a name, a documentation and defaults for these fields.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(inline)]

@@ -1,9 +1,8 @@
-use std::collections::BTreeMap;
-
 use bezoar_core::{Clustering, Features, Pairwise};
 use ndarray::ArrayView1;
 use rayon::prelude::*;
 
+use crate::canonical::numbers_by_size;
 use crate::distances::Distances;
 
 /// Mean silhouette coefficient of a clustering, -1 to 1, over Euclidean distances (Rousseeuw 1987).
@@ -34,20 +33,16 @@ pub fn silhouette(features: &Features, clustering: &Clustering) -> Option<f64> {
 
 /// The same over these distances, of clusters under any numbers.
 pub(crate) fn silhouette_by(pairs: &Pairwise, labels: &[Option<usize>]) -> Option<f64> {
-    let mut sizes: Vec<usize> = Vec::new();
-    let mut numbers = BTreeMap::new();
-    for label in labels.iter().flatten() {
-        let number = *numbers.entry(label).or_insert_with(|| {
-            sizes.push(0);
-            sizes.len() - 1
-        });
-        sizes[number] += 1;
-    }
-    if sizes.len() < 2 {
+    let numbers = numbers_by_size(labels);
+    if numbers.len() < 2 {
         return None;
     }
     let (rows, labels): (Vec<usize>, Vec<usize>) =
-        labels.iter().enumerate().filter_map(|(row, label)| label.as_ref().map(|label| (row, numbers[label]))).unzip();
+        labels.iter().enumerate().filter_map(|(row, label)| label.map(|label| (row, numbers[&label] as usize))).unzip();
+    let mut sizes = vec![0; numbers.len()];
+    for &label in &labels {
+        sizes[label] += 1;
+    }
     let coefficients: Vec<f64> = rows
         .par_iter()
         .zip(&labels)

@@ -21,8 +21,9 @@ pub struct ExclusionaryReclassification {
     #[serde(default = "default_threshold")]
     #[schemars(range(min = 0.0))]
     pub threshold: f64,
-    /// Whether the other images of these classes are examined in the same way, by a second training: of the two parts, that one is accused whose net sees
-    /// the greater share of it in one other class, and only if it is not cleared. So the larger part of a class may be the poison, whatever the other detector thinks.
+    /// Whether the other images of these classes are examined in the same way, by a second training: of the two parts, that one is accused whose
+    /// net sees the greater share of it in one other class, and only if it is not cleared. So the larger part of a class may be the poison,
+    /// whatever the other detector thinks.
     #[serde(default)]
     pub both_parts: bool,
 }

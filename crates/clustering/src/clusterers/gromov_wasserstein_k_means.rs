@@ -13,8 +13,8 @@ use crate::metrics::{RANK, default_mass, spaces};
 
 /// K-means under the Gromov-Wasserstein distance: `k` groups of heatmaps of like shape, wherever they lie, around barycentres.
 ///
-/// What the published Heatmap Clustering does, with k-means++ as it is meant. At its epsilon of 0.1 barycentres collapse to one number, the mean distance between two pixels, and on
-/// noisy heatmaps still do at 0.02; at 0.005 they have shape. `docs/gromov-wasserstein.md` has more.
+/// What the published Heatmap Clustering does, with k-means++ as it is meant. At its epsilon of 0.1 barycentres collapse to one number, the mean
+/// distance between two pixels, and on noisy heatmaps still do at 0.02; at 0.005 they have shape. `docs/gromov-wasserstein.md` has more.
 ///
 /// A cost holds what any barycentre of so few points would cost, which is more the more widely relevance is spread. So the distance to the bulk
 /// is how much more a heatmap costs with the bulk's barycentre than with its own.

@@ -16,9 +16,9 @@ use crate::distances::announce;
 
 /// Places rows in the plane so that near ones stay near (t-SNE; van der Maaten and Hinton 2008), for pictures.
 ///
-/// Distances between groups, and the sizes of groups, say nothing: cluster what it was made from instead. Rows of more than 50
-/// dimensions are reduced to these by `pca` first. Computed by linfa, from rows and not from distances, exactly and on one core: time and memory grow with the square of
-/// the rows, and a note says how much memory.
+/// Distances between groups, and the sizes of groups, say nothing: cluster what it was made from instead. Rows of more than 50 dimensions are
+/// reduced to these by `pca` first. Computed by linfa, from rows and not from distances, exactly and on one core: time and memory grow with the
+/// square of the rows, and a note says how much memory.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TSne {

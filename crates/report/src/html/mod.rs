@@ -44,12 +44,11 @@ const FILE: &str = "report.html";
 
 /// One page that shows what was found and why; it opens without a network.
 ///
-/// Writes `report.html`: the verdict in a sentence, the figures of net and detectors, ROC curve and histogram of the scores, and for each
-/// detector the attacked classes: a map whose marks show their images, means over clusters, the trigger as recovered, and the images beside
-/// their heatmaps, ordered by score, with truth and flag marked. Without an attack it shows the classes that each detector suspects most.
-/// Pictures are in the file itself, at most 96 pixels wide and high, and the whole is kept to some 12 MB: where detectors and classes are many, each
-/// has fewer. The page is whole without its script, which only makes it answer: point
-/// at a mark, select marks and list them, sort images, lay heatmaps over them.
+/// Writes `report.html`: the verdict in a sentence, the figures of net and detectors, ROC curve and histogram of the scores, and for each detector
+/// the attacked classes: a map whose marks show their images, means over clusters, the trigger as recovered, and the images beside their heatmaps,
+/// ordered by score, with truth and flag marked. Without an attack it shows the classes that each detector suspects most. Pictures are in the file
+/// itself, at most 96 pixels wide and high, and the whole is kept to some 12 MB: where detectors and classes are many, each has fewer. The page is
+/// whole without its script, which only makes it answer: point at a mark, select marks and list them, sort images, lay heatmaps over them.
 ///
 /// Curves and maps are also files of their own: `figures/NAME-roc.svg`, `figures/NAME-scores.svg` and `figures/NAME_CLASS-map.svg` for the
 /// detector NAME and the class CLASS. Beside them are `figures/NAME_CLASS-cluster-0-heatmap.png`, the mean heatmap of a cluster or of what is flagged,

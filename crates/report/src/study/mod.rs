@@ -30,10 +30,9 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 const FILE: &str = "report.html";
 
 /// Writes the page of a study into its folder and says where it is: `report.html`, one file that opens without a network, with which detector does
-/// best, the figures with intervals, the best of each row marked, detection over each axis of numbers, detectors compared over the same nets,
-/// every cell with a link to its own report beside the folder, and what the stages cost on which machines. The charts are files as well, in
-/// `figures/`. `file` is the study as YAML, `resolved`
-/// the pipeline of its first cell with all defaults.
+/// best, the figures with intervals, the best of each row marked, detection over each axis of numbers, detectors compared over the same nets, every
+/// cell with a link to its own report beside the folder, and what the stages cost on which machines. The charts are files as well, in `figures/`.
+/// `file` is the study as YAML, `resolved` the pipeline of its first cell with all defaults.
 ///
 /// # Errors
 /// When a file cannot be written.

@@ -112,18 +112,18 @@ fn seeds(spaces: &[Embedding], settings: &KMeans, rng: &mut impl Rng) -> Result<
     let mut costs = vec![Vec::with_capacity(settings.clusters); spaces.len()];
     let mut centres: Vec<Centre> = Vec::with_capacity(settings.clusters);
     let mut drawn = Vec::with_capacity(settings.clusters);
+    let costs_to = |seed: &Embedding| each(spaces, settings, |solver, _, space| solver.distance(seed, space).value);
     while centres.len() < settings.clusters {
         let next = if centres.is_empty() { rng.random_range(0..spaces.len()) } else { draw(&costs, settings.seeding, rng) };
         let random = Centre::random(settings.centre.points, rng)?;
-        let centre = match settings.seeding {
-            Seeding::PlusPlus => barycentre(random, &[&spaces[next]], &settings.centre)?,
-            Seeding::Published => random,
+        let (centre, to_seed) = match settings.seeding {
+            Seeding::PlusPlus => {
+                let centre = barycentre(random, &[&spaces[next]], &settings.centre)?;
+                let to_centre = costs_to(&centre.embedding)?;
+                (centre, to_centre)
+            }
+            Seeding::Published => (random, costs_to(&spaces[next])?),
         };
-        let seed = match settings.seeding {
-            Seeding::PlusPlus => &centre.embedding,
-            Seeding::Published => &spaces[next],
-        };
-        let to_seed = each(spaces, settings, |solver, _, space| solver.distance(seed, space).value)?;
         costs.iter_mut().zip(to_seed).for_each(|(costs, cost)| costs.push(cost));
         centres.push(centre);
         drawn.push(next);
